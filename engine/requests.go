@@ -1,0 +1,187 @@
+package engine
+
+import "time"
+
+// What can be asked of an engine about the containers of a project. The command
+// line fills these in, the daemon carries them out; the Docker API's routes ask for
+// the same things one container at a time.
+
+// UpRequest asks for a Stack to be made real.
+type UpRequest struct {
+	Stack Stack
+	// Services are the targets; none means all. Their dependencies come along.
+	Services []string `json:",omitempty"`
+
+	NoDeps             bool `json:",omitempty"`
+	NoStart            bool `json:",omitempty"` // create only
+	ForceRecreate      bool `json:",omitempty"`
+	NoRecreate         bool `json:",omitempty"`
+	AlwaysRecreateDeps bool `json:",omitempty"`
+	RenewAnonVolumes   bool `json:",omitempty"`
+	// RecreateVolumes agrees to lose the data of volumes whose definition changed.
+	RecreateVolumes bool `json:",omitempty"`
+	RemoveOrphans   bool `json:",omitempty"`
+	// IgnoreOrphans leaves out the warning about them.
+	IgnoreOrphans bool       `json:",omitempty"`
+	Pull          PullPolicy `json:",omitempty"` // replaces the services' own
+	Timeout       *Duration  `json:",omitempty"` // replaces stop_grace_period
+	// Wait goes on until the targets are running or healthy, WaitTimeout bounds it (0: not).
+	Wait        bool     `json:",omitempty"`
+	WaitTimeout Duration `json:",omitzero"`
+	// Auths are the registry credentials of the caller, by registry host.
+	Auths map[string]RegistryAuth `json:",omitempty"`
+	// Parallel bounds the steps under way at once; 0 or less: no bound but the engine's own.
+	Parallel int `json:",omitempty"`
+}
+
+// RegistryAuth are the credentials for one registry.
+type RegistryAuth struct {
+	Username      string `json:",omitempty"`
+	Password      string `json:",omitempty"`
+	IdentityToken string `json:",omitempty"`
+	RegistryToken string `json:",omitempty"`
+}
+
+// DownRequest asks for a project to be taken away.
+type DownRequest struct {
+	Project string
+	// Stack, when the caller has one, tells orphans from services, and custom
+	// image names from made ones. Without it the engine's record serves.
+	Stack         *Stack      `json:",omitempty"`
+	Services      []string    `json:",omitempty"`
+	RemoveOrphans bool        `json:",omitempty"`
+	Volumes       bool        `json:",omitempty"`
+	Images        ImageRemove `json:",omitempty"`
+	Timeout       *Duration   `json:",omitempty"`
+}
+
+// ImageRemove says which images down removes.
+type ImageRemove string
+
+// The values of down --rmi.
+const (
+	RemoveNoImages    ImageRemove = ""
+	RemoveLocalImages ImageRemove = "local"
+	RemoveAllImages   ImageRemove = "all"
+)
+
+// ActRequest asks for an action on the containers of a project that are there.
+type ActRequest struct {
+	Project string
+	Stack   *Stack `json:",omitempty"`
+	Action  Action
+	// Services are the targets; none means all.
+	Services []string `json:",omitempty"`
+	// Index picks one replica; 0: all of them.
+	Index int `json:",omitempty"`
+
+	Timeout       *Duration `json:",omitempty"` // stop, restart, remove with Stop
+	Signal        string    `json:",omitempty"` // kill
+	NoDeps        bool      `json:",omitempty"` // restart, start
+	RemoveOrphans bool      `json:",omitempty"` // kill
+	Stop          bool      `json:",omitempty"` // remove: stop first
+	Volumes       bool      `json:",omitempty"` // remove: anonymous volumes too
+	Wait          bool      `json:",omitempty"` // start
+	WaitTimeout   Duration  `json:",omitzero"`  // start
+}
+
+// Action is what ActRequest asks for.
+type Action string
+
+// The actions.
+const (
+	ActStart   Action = "start"
+	ActStop    Action = "stop"
+	ActRestart Action = "restart"
+	ActKill    Action = "kill"
+	ActPause   Action = "pause"
+	ActUnpause Action = "unpause"
+	ActRemove  Action = "remove"
+)
+
+// RunRequest asks for a one-off container of a service (tiffin run).
+type RunRequest struct {
+	Up UpRequest // the Stack; Services is ignored, NoDeps, Pull, Auths and the like count
+	// Service is the service to run, Container its spec with the caller's changes.
+	Service   string
+	Name      string `json:",omitempty"` // "": project-service-run-slug
+	Container ContainerSpec
+	// UseAliases gives it the service's name on the networks.
+	UseAliases bool `json:",omitempty"`
+}
+
+// ListRequest selects containers.
+type ListRequest struct {
+	Project  string   `json:",omitempty"` // "": all projects
+	Services []string `json:",omitempty"`
+	All      bool     `json:",omitempty"` // those that do not run, too
+	OneOffs  bool     `json:",omitempty"`
+}
+
+// ExecRequest asks for a further process in a container.
+type ExecRequest struct {
+	Cmd         []string
+	Env         []string `json:",omitempty"`
+	WorkingDir  string   `json:",omitempty"`
+	User        string   `json:",omitempty"`
+	Privileged  bool     `json:",omitempty"`
+	TTY         bool     `json:",omitempty"`
+	OpenStdin   bool     `json:",omitempty"`
+	Detach      bool     `json:",omitempty"`
+	ConsoleSize [2]uint  `json:",omitzero"` // rows, columns
+	DetachKeys  string   `json:",omitempty"`
+}
+
+// Exec is a further process in a container, as the Docker API inspects it.
+type Exec struct {
+	ID          string
+	ContainerID string
+	Request     ExecRequest
+	Pid         int       `json:",omitempty"`
+	Running     bool      `json:",omitempty"`
+	ExitCode    *int      `json:",omitempty"`
+	StartedAt   time.Time `json:",omitzero"`
+	FinishedAt  time.Time `json:",omitzero"`
+}
+
+// LogRequest selects log output.
+type LogRequest struct {
+	Project    string   `json:",omitempty"`
+	Services   []string `json:",omitempty"`
+	Containers []string `json:",omitempty"` // IDs; instead of Project
+	Index      int      `json:",omitempty"`
+	Follow     bool     `json:",omitempty"`
+	// Tail is the number of last lines of each container; -1: all.
+	Tail  int
+	Since time.Time `json:",omitzero"`
+	Until time.Time `json:",omitzero"`
+	// Stdout and Stderr choose the streams.
+	Stdout bool
+	Stderr bool
+}
+
+// Top is the process table of a container.
+type Top struct {
+	Titles    []string
+	Processes [][]string
+}
+
+// ProjectSummary is a line of tiffin ls.
+type ProjectSummary struct {
+	Name        string
+	Status      map[Status]int
+	WorkingDir  string   `json:",omitempty"`
+	ConfigFiles []string `json:",omitempty"`
+}
+
+// Info is what the engine says of itself.
+type Info struct {
+	Version    string
+	Pid        int
+	StartedAt  time.Time
+	DataRoot   string
+	RunRoot    string
+	Containers int
+	Running    int
+	Projects   int
+}

@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+)
+
+// Stack is the desired state of one project: what the command line resolved from
+// Compose files, complete in itself. The engine keeps the last one it was given.
+type Stack struct {
+	// Name is the project name, [a-z0-9][a-z0-9_-]*.
+	Name string
+	// WorkingDir is the absolute project directory.
+	WorkingDir string `json:",omitempty"`
+	// ConfigFiles are the absolute paths of the Compose files, in order; "-" for standard input.
+	ConfigFiles []string `json:",omitempty"`
+	// EnvFiles are the env files that interpolation read.
+	EnvFiles []string `json:",omitempty"`
+	// Services are sorted by name.
+	Services []Service
+	// Disabled names the services that no active profile enables. They are no
+	// orphans, and nothing is done for them.
+	Disabled []string `json:",omitempty"`
+	// Networks and Volumes are sorted by key.
+	Networks []NetworkSpec `json:",omitempty"`
+	Volumes  []VolumeSpec  `json:",omitempty"`
+}
+
+// Service returns the service of that name.
+func (s *Stack) Service(name string) (*Service, bool) {
+	i, ok := slices.BinarySearchFunc(s.Services, name, func(svc Service, name string) int {
+		return strings.Compare(svc.Name, name)
+	})
+	if !ok {
+		return nil, false
+	}
+	return &s.Services[i], true
+}
+
+// Network returns the network with that key in the Compose file.
+func (s *Stack) Network(key string) (*NetworkSpec, bool) {
+	for i := range s.Networks {
+		if s.Networks[i].Key == key {
+			return &s.Networks[i], true
+		}
+	}
+	return nil, false
+}
+
+// Volume returns the volume with that key in the Compose file.
+func (s *Stack) Volume(key string) (*VolumeSpec, bool) {
+	for i := range s.Volumes {
+		if s.Volumes[i].Key == key {
+			return &s.Volumes[i], true
+		}
+	}
+	return nil, false
+}
+
+// Service is one service of a Stack: a template for its replicas, and how they
+// depend on others.
+type Service struct {
+	Name string
+	// Hash is docker compose's config-hash: sha256 over the resolved service
+	// without what does not change a container. A container with another hash diverged.
+	Hash string
+	// Scale is the number of replicas wanted.
+	Scale int
+	// ContainerName, when set, is the name of the only replica.
+	ContainerName string `json:",omitempty"`
+	// PullPolicy says when the image is fetched.
+	PullPolicy PullPolicy `json:",omitempty"`
+	// PullRefreshAfter is the age after which PullRefresh fetches again.
+	PullRefreshAfter Duration `json:",omitzero"`
+	// Buildable says that the service has a build section.
+	Buildable bool `json:",omitempty"`
+	// DependsOn is sorted by service name, implicit dependencies included.
+	DependsOn []Dependency `json:",omitempty"`
+	// NoAttach leaves the service out of the output of up and logs.
+	NoAttach bool `json:",omitempty"`
+	// PostStart runs after each start, PreStop before each stop.
+	PostStart []Hook `json:",omitempty"`
+	PreStop   []Hook `json:",omitempty"`
+	// Container is the template of a replica. References to other services in it
+	// ("service:x" in modes, VolumesFrom) are resolved when a replica is created.
+	Container ContainerSpec
+}
+
+// PullPolicy says when an image is fetched.
+type PullPolicy string
+
+// The pull policies of the Compose specification; if_not_present is Missing, and
+// daily, weekly and every_<duration> are Refresh with a duration.
+const (
+	PullMissing PullPolicy = "missing"
+	PullAlways  PullPolicy = "always"
+	PullNever   PullPolicy = "never"
+	PullBuild   PullPolicy = "build"
+	PullRefresh PullPolicy = "refresh"
+)
+
+// Dependency is one entry of depends_on.
+type Dependency struct {
+	Service   string
+	Condition Condition
+	// Restart restarts the dependent after this dependency was restarted or recreated by a command.
+	Restart bool `json:",omitempty"`
+	// Optional is required:false: a failure of the dependency is a warning.
+	Optional bool `json:",omitempty"`
+}
+
+// Condition is what a dependent waits for.
+type Condition string
+
+// The conditions of depends_on, by their names in the Compose specification.
+const (
+	ConditionStarted   Condition = "service_started"
+	ConditionHealthy   Condition = "service_healthy"
+	ConditionCompleted Condition = "service_completed_successfully"
+)
+
+// Hook is a command that runs in a container at a point of its life.
+type Hook struct {
+	Command    []string
+	User       string   `json:",omitempty"`
+	WorkingDir string   `json:",omitempty"`
+	Env        []string `json:",omitempty"`
+	Privileged bool     `json:",omitempty"`
+}
