@@ -1,0 +1,105 @@
+package arch
+
+import (
+	"maps"
+	"slices"
+	"testing"
+)
+
+// allowed is the whole map: a package, and the packages of ours that it may import. A package may stand here
+// before it is built.
+var allowed = map[string][]string{
+	"cmd/tiffin":        {"engine", "engine/api", "engine/daemon", "project"},
+	"cmd/tiffin-keeper": {"engine/keeper"},
+
+	"project": {"engine"},
+
+	"engine":      {"healthcheck"},
+	"engine/api":  {"engine", "engine/plan"},
+	"engine/plan": {"engine"},
+	"engine/daemon": {
+		"engine", "engine/builder", "engine/image", "engine/logs", "engine/network", "engine/ocispec", "engine/plan",
+		"engine/runtime", "engine/state", "engine/supervisor", "engine/volume",
+	},
+	"engine/builder":    {"engine", "engine/image"},
+	"engine/image":      {"engine"},
+	"engine/network":    {"dns", "engine", "engine/network/nft"},
+	"engine/ocispec":    {"engine"},
+	"engine/supervisor": {"engine", "engine/runtime", "healthcheck"},
+	"engine/volume":     {"engine"},
+	"engine/logs":       {"engine/logs/frame"},
+	"engine/keeper":     {"engine/logs/frame", "engine/runtime/program"},
+	"engine/runtime":    {"engine/keeper", "engine/runtime/program", "engine/runtime/seccomp"},
+
+	// The ground floor imports nothing of ours.
+	"dns":                    nil,
+	"healthcheck":            nil,
+	"engine/state":           nil,
+	"engine/logs/frame":      nil,
+	"engine/network/nft":     nil,
+	"engine/runtime/program": nil,
+	"engine/runtime/seccomp": nil,
+}
+
+const (
+	maxFileLines    = 500
+	maxPackageLines = 5000
+)
+
+// tighter budgets are for the two rooms that would otherwise grow to hold everything.
+var tighter = map[string]int{
+	"engine":        1500,
+	"engine/daemon": 3500,
+}
+
+func TestEachFileKeepsToTheMapAndTheRules(t *testing.T) {
+	for _, f := range productFiles(t) {
+		imports, known := allowed[f.pkg]
+		if !known {
+			t.Errorf("%s: package %s is not on the map in tests/arch/house_test.go", f.path, f.pkg)
+		}
+		complaints := slices.Concat(
+			forbiddenImports(f, imports), initFunctions(f), forbiddenPrograms(f), tooLong(f, maxFileLines))
+		for _, c := range complaints {
+			t.Errorf("%s: %s", f.path, c)
+		}
+	}
+}
+
+func TestEachPackageSaysWhatItIsAndKeepsItsBudget(t *testing.T) {
+	packages := map[string][]file{}
+	for _, f := range productFiles(t) {
+		packages[f.pkg] = append(packages[f.pkg], f)
+	}
+	for _, pkg := range slices.Sorted(maps.Keys(packages)) {
+		if c := packageDoc(packages[pkg]); c != "" {
+			t.Errorf("%s: %s", pkg, c)
+		}
+		lines := 0
+		for _, f := range packages[pkg] {
+			lines += f.lines
+		}
+		budget := maxPackageLines
+		if b, ok := tighter[pkg]; ok {
+			budget = b
+		}
+		if lines > budget {
+			t.Errorf("%s: %d lines, at most %d: split it", pkg, lines, budget)
+		}
+	}
+}
+
+func TestTheMapNamesNoRoomThatItDoesNotHave(t *testing.T) {
+	for pkg, imports := range allowed {
+		for _, to := range imports {
+			if _, ok := allowed[to]; !ok {
+				t.Errorf("%s may import %s, which is not on the map", pkg, to)
+			}
+		}
+	}
+	for pkg := range tighter {
+		if _, ok := allowed[pkg]; !ok {
+			t.Errorf("a budget for %s, which is not on the map", pkg)
+		}
+	}
+}
