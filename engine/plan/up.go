@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -200,7 +201,7 @@ func (u *up) addStart(r *replica) {
 	default:
 		s.Cause, s.Container = string(r.old.State.Status.Docker()), r.old.ID
 	}
-	r.start = u.add(s, r.create, r.stop)
+	r.start = u.add(s, cmp.Or(r.create, r.stop))
 	for _, e := range r.svc.Container.Endpoints {
 		r.start.after(u.networks[e.Network])
 	}
