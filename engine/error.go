@@ -16,6 +16,10 @@ var (
 	ErrUnavailable = errors.New("unavailable")
 )
 
+// ErrDetached ends an attachment that the user left by the detach keys; the container
+// runs on.
+var ErrDetached = errors.New("detached")
+
 // Kinds lists the kinds, for the tables.
 func Kinds() []error {
 	return []error{ErrNotFound, ErrConflict, ErrInvalid, ErrDenied, ErrUnsupported, ErrUnavailable}

@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"io"
+	"time"
+)
 
 // What can be asked of an engine about the containers of a project. The command
 // line fills these in, the daemon carries them out; the Docker API's routes ask for
@@ -160,6 +163,65 @@ type LogRequest struct {
 	Stderr bool
 }
 
+// LogSource is a container whose output is read.
+type LogSource struct {
+	ID      string
+	Name    string
+	Project string `json:",omitempty"`
+	Service string `json:",omitempty"`
+	Number  int    `json:",omitempty"`
+	OneOff  bool   `json:",omitempty"`
+	TTY     bool   `json:",omitempty"`
+}
+
+// LogEntry is a piece of a container's output: any number of lines, the last of which
+// may go on in the next entry of the same source and stream; or, with Exit, the news
+// that the container ended.
+type LogEntry struct {
+	Source *LogSource // the same pointer for all entries of a container
+	Time   time.Time
+	Stream Stream
+	Data   []byte // valid until the receiver returns
+	Exit   *LogExit
+}
+
+// LogExit says how a container ended.
+type LogExit struct {
+	Code       int
+	Restarting bool `json:",omitempty"`
+}
+
+// Stream tells standard output from standard error.
+type Stream uint8
+
+// The streams; with a terminal everything is Stdout.
+const (
+	Stdout Stream = 1
+	Stderr Stream = 2
+)
+
+// AttachRequest asks for the streams of a container's first process.
+type AttachRequest struct {
+	Container string
+	Stdin     bool `json:",omitempty"`
+	// Start starts the container once the streams are attached.
+	Start bool `json:",omitempty"`
+	// Replay begins with the output so far.
+	Replay      bool    `json:",omitempty"`
+	ConsoleSize [2]uint `json:",omitzero"` // rows, columns
+	DetachKeys  string  `json:",omitempty"`
+}
+
+// PullRequest asks for the images of a Stack.
+type PullRequest struct {
+	Stack       Stack
+	Services    []string                `json:",omitempty"`
+	IncludeDeps bool                    `json:",omitempty"`
+	Policy      PullPolicy              `json:",omitempty"` // "" and always: fetch; missing
+	SkipBuild   bool                    `json:",omitempty"` // leave out what can be built
+	Auths       map[string]RegistryAuth `json:",omitempty"`
+}
+
 // Top is the process table of a container.
 type Top struct {
 	Titles    []string
@@ -184,4 +246,25 @@ type Info struct {
 	Containers int
 	Running    int
 	Projects   int
+}
+
+// RemoveOptions say how a container is removed.
+type RemoveOptions struct {
+	Force   bool `json:",omitempty"` // kill it first
+	Volumes bool `json:",omitempty"` // anonymous volumes too
+}
+
+// ForceRemove says whether an image goes although containers that do not run use it.
+type ForceRemove bool
+
+// Streams are the ends of a process's standard streams. With a terminal everything
+// comes on Stdout.
+type Streams struct {
+	Stdin  io.Reader // nil: none
+	Stdout io.Writer
+	Stderr io.Writer
+	// Resize brings new sizes of the client's terminal, rows and columns; it may be nil.
+	Resize <-chan [2]uint
+	// Signals brings signals by name that the client passes on; it may be nil.
+	Signals <-chan string
 }

@@ -1,0 +1,79 @@
+package api
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"tiffin/engine"
+	"tiffin/engine/plan"
+)
+
+// Stacks carries out what concerns a project as a whole.
+type Stacks interface {
+	Up(ctx context.Context, req *engine.UpRequest, report engine.Report) error
+	Down(ctx context.Context, req *engine.DownRequest, report engine.Report) error
+	Act(ctx context.Context, req *engine.ActRequest, report engine.Report) error
+	Pull(ctx context.Context, req *engine.PullRequest, report engine.Report) error
+	// Run makes a one-off container, and what it depends on, and returns its ID.
+	Run(ctx context.Context, req *engine.RunRequest, report engine.Report) (string, error)
+	Projects(ctx context.Context) ([]engine.ProjectSummary, error)
+	// Stack returns the Stack that a project was brought up with last.
+	Stack(ctx context.Context, project string) (*engine.Stack, error)
+}
+
+// Planner says what Stacks would do.
+type Planner interface {
+	PlanUp(ctx context.Context, req *engine.UpRequest) (*plan.Plan, error)
+	PlanDown(ctx context.Context, req *engine.DownRequest) (*plan.Plan, error)
+	PlanAct(ctx context.Context, req *engine.ActRequest) (*plan.Plan, error)
+}
+
+// Containers works on single containers.
+type Containers interface {
+	List(ctx context.Context, req *engine.ListRequest) ([]engine.Container, error)
+	// Wait returns the exit code once the container has ended.
+	Wait(ctx context.Context, id string) (int, error)
+	Kill(ctx context.Context, id, signal string) error
+	Remove(ctx context.Context, id string, opts engine.RemoveOptions) error
+	Top(ctx context.Context, id string, args []string) (*engine.Top, error)
+	// Exec returns the exit code of the process; of a detached one at once, 0.
+	Exec(ctx context.Context, id string, req *engine.ExecRequest, s Streams) (int, error)
+	// Attach returns the exit code of the container, or ErrDetached.
+	Attach(ctx context.Context, req *engine.AttachRequest, s Streams) (int, error)
+	Logs(ctx context.Context, req *engine.LogRequest, emit func(engine.LogEntry) error) error
+}
+
+// Streams are the ends of a process's standard streams. With a terminal everything
+// comes on Stdout.
+type Streams = engine.Streams
+
+// Images works on the local image store.
+type Images interface {
+	Images(ctx context.Context) ([]engine.Image, error)
+	Image(ctx context.Context, ref string) (engine.Image, error)
+	PullImage(ctx context.Context, ref, platform string, auths map[string]engine.RegistryAuth, report engine.Report) (engine.Image, error)
+	TagImage(ctx context.Context, ref, name string) error
+	RemoveImage(ctx context.Context, ref string, force engine.ForceRemove) ([]string, error)
+	LoadImages(ctx context.Context, archive io.Reader, report engine.Report) ([]string, error)
+	SaveImages(ctx context.Context, refs []string, archive io.Writer) error
+	ImportImage(ctx context.Context, rootfs io.Reader, name string, config engine.ImageConfig) (engine.Image, error)
+}
+
+// System is the engine itself.
+type System interface {
+	Info(ctx context.Context) (engine.Info, error)
+	// Events calls emit for each event; see daemon.Events.
+	Events(ctx context.Context, since, until time.Time, subscribed func(), emit func(engine.Event) error) error
+	// Shutdown ends the engine. Containers run on.
+	Shutdown(ctx context.Context) error
+}
+
+// Backend is all of an engine.
+type Backend interface {
+	Stacks
+	Planner
+	Containers
+	Images
+	System
+}
