@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -57,7 +58,7 @@ func TestListing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(string(want), filter.String()); diff != "" {
+			if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(filter.String(), "\n")); diff != "" {
 				t.Errorf("listing (-want +got):\n%s", diff)
 			}
 		})
@@ -72,7 +73,7 @@ func TestDefaultProfileIsReadAsWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		profile.Architectures = []specs.Arch{specs.ArchX86, specs.ArchX86_64, specs.ArchARM, specs.ArchAARCH64}
-		for _, goarch := range []string{"amd64", "386", "arm64", "arm"} {
+		for _, goarch := range []string{"amd64", "arm64"} {
 			t.Run(name+" on "+goarch, func(t *testing.T) {
 				filter, err := compileFor(goarch, profile)
 				if err != nil {

@@ -209,7 +209,9 @@ func (g *graph) above(c specs.LinuxSeccompArg, op uint16, yes, no *node) *node {
 		return n
 	}
 	upper := uint32(c.Value >> 32)
-	n = &node{test: test{load{high, wholeWord}, opEqual, upper}, yes: n, no: no}
+	if upper != 0 { // else what is not above is equal
+		n = &node{test: test{load{high, wholeWord}, opEqual, upper}, yes: n, no: no}
+	}
 	return &node{test: test{load{high, wholeWord}, opGreater, upper}, yes: yes, no: n}
 }
 

@@ -4,11 +4,17 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
+
+// tester is what testing.T, testing.B and rapid.T have in common.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
 
 // probe is a system call as a filter sees it.
 type probe struct {
@@ -37,8 +43,8 @@ func (p probe) word(offset uint32) uint32 {
 }
 
 // interpret runs a filter as the kernel would.
-func interpret(tb testing.TB, code []unix.SockFilter, p probe) action {
-	tb.Helper()
+func interpret(t tester, code []unix.SockFilter, p probe) action {
+	t.Helper()
 	var a uint32
 	for pc := 0; pc < len(code); pc++ {
 		in := code[pc]
@@ -62,7 +68,7 @@ func interpret(tb testing.TB, code []unix.SockFilter, p probe) action {
 		case opAtLeast:
 			holds = a >= in.K
 		default:
-			tb.Fatalf("instruction %d has code %#x", pc, in.Code)
+			t.Fatalf("instruction %d has code %#x", pc, in.Code)
 		}
 		if holds {
 			pc += int(in.Jt)
@@ -70,15 +76,15 @@ func interpret(tb testing.TB, code []unix.SockFilter, p probe) action {
 			pc += int(in.Jf)
 		}
 	}
-	tb.Fatalf("%v ran off the end", p)
+	t.Fatalf("%v ran off the end", p)
 	return 0
 }
 
 // read answers for a probe from the profile itself, rule by rule: what the
 // compiled filter has to agree with.
-func read(tb testing.TB, profile *specs.LinuxSeccomp, p probe) action {
-	tb.Helper()
-	fallback := mustAction(tb, profile.DefaultAction, profile.DefaultErrnoRet)
+func read(t tester, profile *specs.LinuxSeccomp, p probe) action {
+	t.Helper()
+	fallback := mustAction(t, profile.DefaultAction, profile.DefaultErrnoRet)
 	abi := p.a.abi()
 	if abi.foreign != 0 && p.nr >= abi.foreign {
 		return noSuchCall
@@ -86,10 +92,13 @@ func read(tb testing.TB, profile *specs.LinuxSeccomp, p probe) action {
 	newest := int64(math.MinInt64)
 	var conditional []action
 	for _, s := range profile.Syscalls {
-		act := mustAction(tb, s.Action, s.ErrnoRet)
+		act := mustAction(t, s.Action, s.ErrnoRet)
 		for _, name := range s.Names {
-			if nr, ok := p.a.number(name); ok && (abi.private == 0 || nr < abi.private) {
-				newest = max(newest, int64(nr))
+			carrier, _ := p.a.carrier(name)
+			for _, name := range []string{name, carrier} {
+				if nr, ok := p.a.number(name); ok && (abi.private == 0 || nr < abi.private) {
+					newest = max(newest, int64(nr))
+				}
 			}
 			for _, conds := range spellings(p, name, s.Args) {
 				switch {
@@ -165,21 +174,21 @@ func holds(p probe, c specs.LinuxSeccompArg) bool {
 	}
 }
 
-func mustAction(tb testing.TB, name specs.LinuxSeccompAction, errno *uint) action {
-	tb.Helper()
+func mustAction(t tester, name specs.LinuxSeccompAction, errno *uint) action {
+	t.Helper()
 	act, err := parseAction(name, errno)
 	if err != nil {
-		tb.Fatal(err)
+		t.Fatal(err)
 	}
 	return act
 }
 
 // checkCode applies the rules by which the kernel accepts a filter
 // (bpf_check_classic): jumps forward and inside, a return at the end.
-func checkCode(tb testing.TB, code []unix.SockFilter) {
-	tb.Helper()
+func checkCode(t tester, code []unix.SockFilter) {
+	t.Helper()
 	if len(code) == 0 || len(code) > maxInstructions || code[len(code)-1].Code != opReturn {
-		tb.Fatalf("%d instructions, the last %+v", len(code), code[len(code)-1])
+		t.Fatalf("%d instructions, the last %+v", len(code), code[len(code)-1])
 	}
 	for pc, in := range code {
 		farthest := 0
@@ -192,7 +201,7 @@ func checkCode(tb testing.TB, code []unix.SockFilter) {
 			farthest = int(max(in.Jt, in.Jf))
 		}
 		if pc+1+farthest >= len(code) {
-			tb.Fatalf("instruction %d jumps to %d of %d", pc, pc+1+farthest, len(code))
+			t.Fatalf("instruction %d jumps to %d of %d", pc, pc+1+farthest, len(code))
 		}
 	}
 }
