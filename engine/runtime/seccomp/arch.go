@@ -91,15 +91,15 @@ type syscall struct {
 	numbers [4]int32
 }
 
-// number finds the number of a call by name.
-func (a arch) number(name string) (nr uint32, ok bool) {
+// find looks a name up in the table; nil for none.
+func find(name string) *syscall {
 	i, found := slices.BinarySearchFunc(syscalls[:], name, func(s syscall, name string) int {
 		return strings.Compare(s.name, name)
 	})
-	if !found || syscalls[i].numbers[a] < 0 {
-		return 0, false
+	if !found {
+		return nil
 	}
-	return uint32(syscalls[i].numbers[a]), true
+	return &syscalls[i]
 }
 
 // carriers are the calls of i386 that carry others, and whom by the value of

@@ -38,14 +38,18 @@ func compileFor(goarch string, profile *specs.LinuxSeccomp) (Filter, error) {
 	if err != nil {
 		return Filter{}, fmt.Errorf("default action: %w", err)
 	}
+	calls, err := lower(profile, arches, fallback)
+	if err != nil {
+		return Filter{}, err
+	}
 	// Any architecture not asked for kills the thread (libseccomp's SCMP_FLTATR_ACT_BADARCH).
 	next := leaf(killThread)
-	for _, a := range slices.Backward(arches) {
-		calls, err := lower(profile, a, fallback)
-		if err != nil {
-			return Filter{}, err
+	for i, a := range slices.Backward(arches) {
+		next = &node{
+			test: test{load{offArch, wholeWord}, opEqual, a.abi().audit},
+			yes:  a.decide(calls[i], fallback),
+			no:   next,
 		}
-		next = &node{test: test{load{offArch, wholeWord}, opEqual, a.abi().audit}, yes: a.decide(calls, fallback), no: next}
 	}
 	code := emit(next)
 	if len(code) > maxInstructions {

@@ -174,6 +174,15 @@ func holds(p probe, c specs.LinuxSeccompArg) bool {
 	}
 }
 
+// number finds the number of a call by name.
+func (a arch) number(name string) (nr uint32, ok bool) {
+	row := find(name)
+	if row == nil || row.numbers[a] < 0 {
+		return 0, false
+	}
+	return uint32(row.numbers[a]), true
+}
+
 func mustAction(t tester, name specs.LinuxSeccompAction, errno *uint) action {
 	t.Helper()
 	act, err := parseAction(name, errno)

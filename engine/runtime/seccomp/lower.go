@@ -1,7 +1,6 @@
 package seccomp
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -21,24 +20,22 @@ type call struct {
 	rules []rule
 }
 
-// entry is one rule for one number, and its place in the profile.
-type entry struct {
-	nr    uint32
-	place int
-	rule
+// collector gathers the rules of one architecture in the profile's order.
+type collector struct {
+	arch
+	rules []rule
+	// order has a number in the upper half of each element, and the index of
+	// its rule in the lower: sorted, it lists the rules of each number in the
+	// profile's order.
+	order []uint64
 }
 
-// lower collects what a profile says for one architecture, sorted by number.
-func lower(profile *specs.LinuxSeccomp, a arch, fallback action) ([]call, error) {
-	var entries []entry
-	add := func(name string, rules []rule) {
-		nr, ok := a.number(name)
-		if !ok {
-			return
-		}
-		for _, r := range rules {
-			entries = append(entries, entry{nr, len(entries), r})
-		}
+// lower translates the rules of a profile for each of the architectures:
+// the calls that it names, sorted by number.
+func lower(profile *specs.LinuxSeccomp, arches []arch, fallback action) ([][]call, error) {
+	collectors := make([]collector, len(arches))
+	for i, a := range arches {
+		collectors[i].arch = a
 	}
 	for _, s := range profile.Syscalls {
 		rules, err := parseRules(s)
@@ -46,17 +43,60 @@ func lower(profile *specs.LinuxSeccomp, a arch, fallback action) ([]call, error)
 			return nil, err
 		}
 		for _, name := range s.Names {
-			add(name, rules)
-			if carrier, selector := a.carrier(name); carrier != "" {
-				add(carrier, selecting(selector, rules))
+			row := find(name)
+			for i := range collectors {
+				collectors[i].add(name, row, rules)
 			}
 		}
 	}
-	slices.SortFunc(entries, func(x, y entry) int {
-		return cmp.Or(cmp.Compare(x.nr, y.nr), cmp.Compare(x.place, y.place))
-	})
-	return gather(entries, fallback), nil
+	calls := make([][]call, len(arches))
+	for i := range collectors {
+		calls[i] = collectors[i].gather(fallback)
+	}
+	return calls, nil
 }
+
+func (c *collector) add(name string, row *syscall, rules []rule) {
+	if row != nil && row.numbers[c.arch] >= 0 {
+		c.addNumber(uint64(row.numbers[c.arch]), rules)
+	}
+	if carrier, selector := c.carrier(name); carrier != "" {
+		c.addNumber(uint64(find(carrier).numbers[c.arch]), selecting(selector, rules))
+	}
+}
+
+func (c *collector) addNumber(nr uint64, rules []rule) {
+	for _, r := range rules {
+		c.order = append(c.order, nr<<32|uint64(len(c.rules)))
+		c.rules = append(c.rules, r)
+	}
+}
+
+// gather joins the rules of each number. One that says the same as the default
+// names its call (which is then not newer than the profile) but decides
+// nothing; one without conditions decides all.
+func (c *collector) gather(fallback action) []call {
+	slices.Sort(c.order)
+	calls := make([]call, 0, len(c.order))
+	for _, o := range c.order {
+		nr, i := uint32(o>>32), uint32(o)
+		r := c.rules[i]
+		if len(calls) == 0 || calls[len(calls)-1].nr != nr {
+			calls = append(calls, call{nr: nr})
+		}
+		last := &calls[len(calls)-1]
+		switch {
+		case r.act == fallback, last.decided():
+		case len(r.conds) == 0:
+			last.rules = c.rules[i : i+1 : i+1]
+		default:
+			last.rules = append(last.rules, r)
+		}
+	}
+	return calls
+}
+
+func (c call) decided() bool { return len(c.rules) == 1 && len(c.rules[0].conds) == 0 }
 
 // parseRules translates one entry of a profile. Several conditions on one
 // argument cannot hold together in most profiles that have them: they mean
@@ -112,26 +152,3 @@ func selecting(selector uint64, rules []rule) []rule {
 	}
 	return carried
 }
-
-// gather joins the rules of each number. One that says the same as the default
-// names its call (which is then not newer than the profile) but decides
-// nothing; one without conditions decides all.
-func gather(sorted []entry, fallback action) []call {
-	calls := make([]call, 0, len(sorted))
-	for i, e := range sorted {
-		if i == 0 || sorted[i-1].nr != e.nr {
-			calls = append(calls, call{nr: e.nr})
-		}
-		last := &calls[len(calls)-1]
-		switch {
-		case e.act == fallback, last.decided():
-		case len(e.conds) == 0:
-			last.rules = []rule{e.rule}
-		default:
-			last.rules = append(last.rules, e.rule)
-		}
-	}
-	return calls
-}
-
-func (c call) decided() bool { return len(c.rules) == 1 && len(c.rules[0].conds) == 0 }
