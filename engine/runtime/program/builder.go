@@ -2,8 +2,9 @@ package program
 
 import (
 	"errors"
-	"fmt"
 	"math"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -59,10 +60,10 @@ type Step struct {
 // the register that holds it. Inputs are claimed before any [Builder.Register].
 func (b *Builder) Input(name string) Reg {
 	if b.p.inputs != len(b.p.names) {
-		b.fail(fmt.Errorf("input %s comes after a register", name))
+		b.fail("input ", name, " comes after a register")
 	}
 	if b.p.inputs == MaxInputs {
-		b.fail(fmt.Errorf("input %s: more than %d descriptors", name, MaxInputs))
+		b.fail("input ", name, ": more than ", strconv.Itoa(MaxInputs), " descriptors")
 		return 0
 	}
 	b.p.inputs++
@@ -73,7 +74,7 @@ func (b *Builder) Input(name string) Reg {
 func (b *Builder) Register(name string) Reg {
 	r := len(b.p.names)
 	if r >= int(ReportReg) {
-		b.fail(fmt.Errorf("register %s: more than %d", name, ReportReg))
+		b.fail("register ", name, ": more than ", strconv.Itoa(int(ReportReg)))
 		return 0
 	}
 	b.p.names = append(b.p.names, name)
@@ -85,7 +86,7 @@ func (b *Builder) Register(name string) Reg {
 func (b *Builder) Call(label string, nr uintptr, args ...Arg) *Step {
 	o := op{kind: opCall, nr: uint32(nr), out: noRegister}
 	if len(args) > len(o.args) {
-		b.fail(fmt.Errorf("%s: %d arguments", label, len(args)))
+		b.fail(label, ": ", strconv.Itoa(len(args)), " arguments")
 		args = args[:len(o.args)]
 	}
 	for i, a := range args {
@@ -106,7 +107,7 @@ func (s *Step) Tolerate(errnos ...syscall.Errno) *Step {
 	o := s.op()
 	for _, e := range errnos {
 		if !o.tolerate(e) {
-			s.b.fail(fmt.Errorf("%s: tolerates more than %d errnos", s.b.p.labels[s.i], len(o.tolerated)))
+			s.b.fail(s.b.p.labels[s.i], ": tolerates more than ", strconv.Itoa(len(o.tolerated)), " errnos")
 		}
 	}
 	return s
@@ -129,7 +130,7 @@ func (b *Builder) Target() Target {
 // Place puts t before the step that is added next.
 func (b *Builder) Place(t Target) {
 	if b.targets[t] >= 0 {
-		b.fail(fmt.Errorf("target %d is placed twice", t))
+		b.fail("target ", strconv.Itoa(int(t)), " is placed twice")
 	}
 	b.targets[t] = len(b.p.ops)
 }
@@ -202,23 +203,23 @@ func (b *Builder) Program() (*Program, error) {
 		at := b.targets[j.target]
 		switch distance := at - j.step - 1; {
 		case at < 0:
-			b.fail(fmt.Errorf("step %d jumps to target %d, which has no place", j.step, j.target))
+			b.fail("step ", strconv.Itoa(j.step), " jumps to target ", strconv.Itoa(int(j.target)), ", which has no place")
 		case distance < 0:
-			b.fail(fmt.Errorf("step %d jumps back to %d", j.step, at))
+			b.fail("step ", strconv.Itoa(j.step), " jumps back to ", strconv.Itoa(at))
 		case distance > math.MaxUint16:
-			b.fail(fmt.Errorf("step %d jumps too far, to %d", j.step, at))
+			b.fail("step ", strconv.Itoa(j.step), " jumps too far, to ", strconv.Itoa(at))
 		default:
 			b.p.ops[j.step].skip = uint16(distance)
 		}
 	}
 	if len(b.p.ops) == 0 {
-		b.fail(errors.New("no steps"))
+		b.fail("no steps")
 	}
 	if size := b.p.size(); size > MaxSize {
-		b.fail(fmt.Errorf("%d bytes, more than %d", size, MaxSize))
+		b.fail(strconv.Itoa(size), " bytes, more than ", strconv.Itoa(MaxSize))
 	}
 	if b.err != nil {
-		return nil, fmt.Errorf("build program: %w", b.err)
+		return nil, b.err
 	}
 	p := b.p
 	return &p, nil
@@ -230,8 +231,9 @@ func (b *Builder) add(label string, o op) *Step {
 	return &Step{b, len(b.p.ops) - 1}
 }
 
-func (b *Builder) fail(err error) {
+// fail notes a mistake. Package fmt would say it shorter, but the keeper links this one.
+func (b *Builder) fail(parts ...string) {
 	if b.err == nil {
-		b.err = err
+		b.err = errors.New("build program: " + strings.Join(parts, ""))
 	}
 }

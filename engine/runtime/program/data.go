@@ -2,7 +2,7 @@ package program
 
 import (
 	"encoding/binary"
-	"fmt"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -37,7 +37,7 @@ func (b *Builder) Str(s string) Data {
 		return d
 	}
 	if strings.IndexByte(s, 0) >= 0 {
-		b.fail(fmt.Errorf("%q holds a NUL", s))
+		b.fail(strconv.Quote(s), " holds a NUL")
 	}
 	d := b.alloc(append([]byte(s), 0), blockString, 1)
 	if b.strings == nil {

@@ -41,7 +41,6 @@ func Fork(s *Start) (Child, error) {
 	child := Child{Report: pipe[0], Pidfd: -1}
 	args := cloneArgs{
 		flags:      s.Flags | unix.CLONE_PIDFD | unix.CLONE_CLEAR_SIGHAND,
-		pidfd:      uintptr(unsafe.Pointer(&child.Pidfd)),
 		exitSignal: uint64(unix.SIGCHLD),
 	}
 	if s.Cgroup > 0 {
@@ -50,7 +49,7 @@ func Fork(s *Start) (Child, error) {
 	}
 	in := setup{code: s.Code, inputs: s.Files, report: uintptr(pipe[1])}
 	in.keep()
-	pid, e := fork(&args, &in)
+	pid, e := fork(&args, &child.Pidfd, &in)
 	closeFile(pipe[1])
 	if e != 0 {
 		closeFile(pipe[0])
@@ -112,13 +111,14 @@ func (in *setup) insert(fd int32) {
 // fork makes the child; it returns in the parent only.
 //
 // The stack of the child is a copy of the parent's, on which nothing may grow: from
-// here on everything is nosplit. Signals are blocked across the clone and, by the
+// here on everything is nosplit, so that addresses on it stay what they are. Signals are blocked across the clone and, by the
 // runtime's hooks, again what they were in the parent.
 //
 //go:nosplit
 //go:noinline
 //go:norace
-func fork(args *cloneArgs, in *setup) (pid uintptr, e syscall.Errno) {
+func fork(args *cloneArgs, pidfd *int32, in *setup) (pid uintptr, e syscall.Errno) {
+	args.pidfd = uintptr(unsafe.Pointer(pidfd))
 	runtimeBeforeFork()
 	pid, _, e = syscall.RawSyscall6(unix.SYS_CLONE3, uintptr(unsafe.Pointer(args)), unsafe.Sizeof(*args), 0, 0, 0, 0)
 	if e != 0 || pid != 0 {

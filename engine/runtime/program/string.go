@@ -2,10 +2,10 @@ package program
 
 import (
 	"encoding/binary"
-	"fmt"
 	"strconv"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,15 +16,19 @@ func (p *Program) String() string {
 	known := signatures()
 	var s strings.Builder
 	for i := range p.ops {
-		line := fmt.Sprintf("%3d  %s%s", i, p.opString(i, known), p.outcome(i))
+		line := pad("", 3-len(strconv.Itoa(i))) + strconv.Itoa(i) + "  " + p.opString(i, known) + p.outcome(i)
 		if p.labels[i] != "" {
-			line = fmt.Sprintf("%-80s # %s", line, p.labels[i])
+			line = pad(line, labelColumn-utf8.RuneCountInString(line)) + " # " + p.labels[i]
 		}
-		s.WriteString(strings.TrimRight(line, " "))
-		s.WriteByte('\n')
+		s.WriteString(line + "\n")
 	}
 	return s.String()
 }
+
+// labelColumn is where the labels are printed.
+const labelColumn = 80
+
+func pad(s string, n int) string { return s + strings.Repeat(" ", max(n, 0)) }
 
 func (p *Program) opString(i int, known map[uint32]signature) string {
 	o := &p.ops[i]
@@ -35,21 +39,21 @@ func (p *Program) opString(i int, known map[uint32]signature) string {
 	case opJump:
 		return "jump"
 	case opJumpEqual:
-		return fmt.Sprintf("if %s == %d", p.register(a), int64(b))
+		return "if " + p.register(a) + " == " + decimal.number(b)
 	case opJumpUnequal:
-		return fmt.Sprintf("if %s != %d", p.register(a), int64(b))
+		return "if " + p.register(a) + " != " + decimal.number(b)
 	case opStore32:
-		return fmt.Sprintf("store %s to %s", p.register(a), p.blockName(Data(b)))
+		return "store " + p.register(a) + " to " + p.blockName(Data(b))
 	case opLoad32:
 		return "load from " + p.blockName(Data(a))
 	case opExit:
-		return fmt.Sprintf("exit %d", a)
+		return "exit " + decimal.number(a)
 	case opFail:
 		return "fail " + errnoName(uint16(a))
 	case opReportPid:
 		return "report pid " + p.register(a)
 	default:
-		return fmt.Sprintf("op %d", o.kind)
+		return "op " + decimal.number(uint64(o.kind))
 	}
 }
 
@@ -71,7 +75,7 @@ func (p *Program) outcome(i int) string {
 		s.WriteString(" or " + strings.Join(tolerated, ", "))
 	}
 	if o.skip > 0 || o.kind == opJump {
-		fmt.Fprintf(&s, " then %d", i+1+int(o.skip))
+		s.WriteString(" then " + strconv.Itoa(i+1+int(o.skip)))
 	}
 	return s.String()
 }
@@ -79,7 +83,7 @@ func (p *Program) outcome(i int) string {
 func (p *Program) callString(o *op, sig signature) string {
 	name := sig.name
 	if name == "" {
-		name = fmt.Sprintf("syscall_%d", o.nr)
+		name = "syscall_" + decimal.number(uint64(o.nr))
 	}
 	last := len(o.args)
 	for last > len(sig.args) && o.modes[last-1] == modeImm && o.args[last-1] == 0 {
@@ -115,7 +119,7 @@ func (p *Program) register(r uint64) string {
 	case r < uint64(len(p.names)) && p.names[r] != "":
 		return p.names[r]
 	default:
-		return fmt.Sprintf("r%d", r)
+		return "r" + decimal.number(r)
 	}
 }
 
@@ -123,9 +127,9 @@ func (p *Program) register(r uint64) string {
 func (f format) number(v uint64) string {
 	switch {
 	case f == hex:
-		return fmt.Sprintf("%#x", v)
+		return "0x" + strconv.FormatUint(v, 16)
 	case f == octal:
-		return fmt.Sprintf("%#o", v)
+		return "0" + strconv.FormatUint(v, 8)
 	case f == atFD && int64(v) == unix.AT_FDCWD:
 		return "AT_FDCWD"
 	}
@@ -145,7 +149,7 @@ func (names flagNames) format(v uint64) string {
 		}
 	}
 	if v != 0 || len(parts) == 0 {
-		parts = append(parts, fmt.Sprintf("%#x", v))
+		parts = append(parts, hex.number(v))
 	}
 	return strings.Join(parts, "|")
 }
@@ -167,8 +171,8 @@ func (p *Program) dataString(d Data, f format) string {
 	case f == openHow && b.size >= 24:
 		return "{" + openFlags.number(word64(raw, 0)) + modeString(word64(raw, 1)) + " " + resolveFlags().format(word64(raw, 2)) + "}"
 	case f == mountAttr && b.size >= 32:
-		return fmt.Sprintf("{set %s clear %s propagation %s}", mountAttrFlags().format(word64(raw, 0)),
-			mountAttrFlags().format(word64(raw, 1)), mountFlags.number(word64(raw, 2)))
+		return "{set " + mountAttrFlags().format(word64(raw, 0)) + " clear " + mountAttrFlags().format(word64(raw, 1)) +
+			" propagation " + mountFlags.number(word64(raw, 2)) + "}"
 	case f == words32:
 		return wordsString(raw, 4)
 	case f == words64:
@@ -176,7 +180,7 @@ func (p *Program) dataString(d Data, f format) string {
 	case p.hasRelocs(b):
 		return p.blockName(d)
 	case len(raw) > 64:
-		return fmt.Sprintf("<%d bytes>", len(raw))
+		return "<" + strconv.Itoa(len(raw)) + " bytes>"
 	default:
 		return strconv.Quote(string(raw))
 	}
@@ -186,7 +190,7 @@ func modeString(mode uint64) string {
 	if mode == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" %#o", mode)
+	return " " + octal.number(mode)
 }
 
 // block is the block that begins at d.
@@ -200,7 +204,7 @@ func (p *Program) block(d Data) (block, bool) {
 }
 
 // blockName is how a place is printed whose content says nothing: by its offset.
-func (p *Program) blockName(d Data) string { return fmt.Sprintf("data+%d", d) }
+func (p *Program) blockName(d Data) string { return "data+" + decimal.number(uint64(d)) }
 
 // listString prints an array of strings.
 func (p *Program) listString(b block) string {
@@ -232,7 +236,7 @@ func wordsString(raw []byte, size int) string {
 		if size == 8 {
 			v = binary.LittleEndian.Uint64(raw)
 		}
-		list = append(list, fmt.Sprintf("%#x", v))
+		list = append(list, hex.number(v))
 	}
 	return "{" + strings.Join(list, " ") + "}"
 }
@@ -241,5 +245,5 @@ func errnoName(e uint16) string {
 	if name := unix.ErrnoName(syscall.Errno(e)); name != "" {
 		return name
 	}
-	return fmt.Sprintf("errno %d", e)
+	return "errno " + decimal.number(uint64(e))
 }
