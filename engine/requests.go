@@ -111,6 +111,8 @@ type RunRequest struct {
 	Container ContainerSpec
 	// UseAliases gives it the service's name on the networks.
 	UseAliases bool `json:",omitempty"`
+	// Start starts it at once; else Attach does.
+	Start bool `json:",omitempty"`
 }
 
 // ListRequest selects containers.

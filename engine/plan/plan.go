@@ -135,6 +135,24 @@ func conditionWord(c engine.Condition) string {
 // Empty says that there is nothing to do.
 func (p *Plan) Empty() bool { return len(p.Steps) == 0 }
 
+// Then is one plan after another, renumbered; the second waits for all of the first.
+func Then(first, second *Plan) *Plan {
+	out := &Plan{Steps: slices.Clone(first.Steps), Warnings: slices.Concat(first.Warnings, second.Warnings)}
+	n := len(first.Steps)
+	for _, s := range second.Steps {
+		after := make([]Edge, 0, n+len(s.After))
+		for i := range n {
+			after = append(after, Edge{Seq: i + 1})
+		}
+		for _, e := range s.After {
+			after = append(after, Edge{Seq: e.Seq + n, Optional: e.Optional})
+		}
+		s.Seq, s.After = s.Seq+n, after
+		out.Steps = append(out.Steps, s)
+	}
+	return out
+}
+
 // node is a step while the plan is being made: it points to the steps before it.
 type node struct {
 	Step

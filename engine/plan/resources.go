@@ -212,3 +212,33 @@ func union(a, b map[string]json.RawMessage) map[string]json.RawMessage {
 	maps.Copy(out, b)
 	return out
 }
+
+// PullOnly plans the pulls of tiffin pull: the tags are refreshed unless the policy
+// says otherwise.
+func PullOnly(req *engine.PullRequest, stack *engine.Stack, obs *Observed) (*Plan, error) {
+	deps := without
+	if req.IncludeDeps || len(req.Services) == 0 {
+		deps = with
+	}
+	sel, err := pick(stack, req.Services, deps)
+	if err != nil {
+		return nil, err
+	}
+	var b builder
+	seen := map[string]bool{}
+	for _, name := range sel.all {
+		svc, _ := stack.Service(name)
+		ref := svc.Container.Image
+		policy := svc.PullPolicy
+		if req.Policy != "" {
+			policy = req.Policy
+		}
+		skip := policy == engine.PullNever || policy == engine.PullBuild || policy == engine.PullMissing && obs.Images[ref] != ""
+		if ref == "" || seen[ref] || skip {
+			continue
+		}
+		seen[ref] = true
+		b.add(Step{Kind: PullImage, Name: ref, Cause: "pull", Platform: svc.Container.Platform})
+	}
+	return b.finish()
+}
