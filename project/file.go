@@ -1,0 +1,126 @@
+package project
+
+import (
+	"os"
+	"path"
+	"strconv"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"tiffin/engine"
+)
+
+// maxSecretSize bounds the content of one config or secret: it travels in the Stack
+// and lies in memory.
+const maxSecretSize = 8 << 20
+
+const defaultFileMode = 0o444
+
+// files translates configs and secrets, and reads what they hold.
+func (p *Project) files(s *types.ServiceConfig, out *engine.ContainerSpec) error {
+	for i, c := range s.Configs {
+		where := in(s, "configs", itoa(i))
+		f, err := fileMount(where, engine.FileConfig, types.FileReferenceConfig(c))
+		if err != nil {
+			return err
+		}
+		if f.Content, err = p.content(engine.FileConfig, c.Source, types.FileObjectConfig(p.model.Configs[c.Source])); err != nil {
+			return err
+		}
+		out.Files = append(out.Files, f)
+	}
+	for i, c := range s.Secrets {
+		where := in(s, "secrets", itoa(i))
+		f, err := fileMount(where, engine.FileSecret, types.FileReferenceConfig(c))
+		if err != nil {
+			return err
+		}
+		if f.Content, err = p.content(engine.FileSecret, c.Source, types.FileObjectConfig(p.model.Secrets[c.Source])); err != nil {
+			return err
+		}
+		out.Files = append(out.Files, f)
+	}
+	return nil
+}
+
+// fileMount says where the file goes and whose it is.
+func fileMount(where []string, kind engine.FileKind, ref types.FileReferenceConfig) (engine.FileMount, error) {
+	out := engine.FileMount{Kind: kind, Name: ref.Source, Target: ref.Target, Mode: defaultFileMode}
+	if out.Target == "" {
+		out.Target = ref.Source
+	}
+	if !path.IsAbs(out.Target) {
+		base := "/"
+		if kind == engine.FileSecret {
+			base = "/run/secrets"
+		}
+		out.Target = path.Join(base, out.Target)
+	}
+	if ref.Mode != nil {
+		out.Mode = uint32(*ref.Mode)
+	}
+	if out.Mode > 0o7777 {
+		return out, at(append(where, "mode"), "%s: %o are no permission bits", dotted(where), out.Mode).
+			hint("Write the mode in octal: 0440.")
+	}
+	for name, id := range map[string]struct {
+		text string
+		to   *uint32
+	}{"uid": {ref.UID, &out.UID}, "gid": {ref.GID, &out.GID}} {
+		if id.text == "" {
+			continue
+		}
+		n, err := strconv.ParseUint(id.text, 10, 31)
+		if err != nil {
+			return out, at(append(where, name), "%s: %q is not a number", dotted(append(where, name)), id.text)
+		}
+		*id.to = uint32(n)
+	}
+	return out, nil
+}
+
+// content is what a config or secret holds.
+func (p *Project) content(kind engine.FileKind, name string, f types.FileObjectConfig) ([]byte, error) {
+	where := []string{string(kind) + "s", name}
+	switch {
+	case bool(f.External):
+		return nil, at(append(where, "external"), "%s %q is external, and tiffin has no store of %ss", kind, name, kind).
+			hint("Take it from a file or an environment variable: \"file: PATH\" or \"environment: NAME\".").unsupported()
+	case f.Driver != "":
+		return nil, at(append(where, "driver"), "%s %q: there is no driver %q", kind, name, f.Driver).unsupported()
+	case f.Environment != "":
+		if f.Content != "" {
+			return []byte(f.Content), nil
+		}
+		value, ok := p.site.env[f.Environment]
+		if !ok {
+			return nil, at(append(where, "environment"),
+				"environment variable %q required by %s %q is not set", f.Environment, kind, name).
+				hint("Export it, or write it into .env.")
+		}
+		return []byte(value), nil
+	case f.File != "":
+		return readContent(append(where, "file"), kind, name, f.File)
+	default:
+		return []byte(f.Content), nil
+	}
+}
+
+func readContent(where []string, kind engine.FileKind, name, file string) ([]byte, error) {
+	st, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return nil, at(where, "%s %q: %s: %s", kind, name, file, plain(err))
+	case st.IsDir():
+		return nil, at(where, "%s %q: %s is a directory", kind, name, file).
+			hint("A directory goes under volumes: \"- %s:/target:ro\".", file)
+	case st.Size() > maxSecretSize:
+		return nil, at(where, "%s %q: %s is larger than %d MiB", kind, name, file, maxSecretSize>>20).
+			hint("Mount it instead: \"- %s:/target:ro\" under volumes.", file)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, at(where, "%s %q: %s: %s", kind, name, file, plain(err))
+	}
+	return content, nil
+}

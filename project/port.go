@@ -1,0 +1,103 @@
+package project
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"tiffin/engine"
+)
+
+// maxPorts bounds the ports that one entry stands for.
+const maxPorts = 4096
+
+// ports translates published and exposed ports. compose-go has made one entry for each
+// container port.
+func ports(s *types.ServiceConfig, out *engine.ContainerSpec) error {
+	for i, port := range s.Ports {
+		b, err := binding(in(s, "ports", itoa(i)), port)
+		if err != nil {
+			return err
+		}
+		out.Ports = append(out.Ports, b)
+	}
+	for i, text := range s.Expose {
+		list, err := exposed(in(s, "expose", itoa(i)), text)
+		if err != nil {
+			return err
+		}
+		out.Expose = append(out.Expose, list...)
+	}
+	return nil
+}
+
+func binding(path []string, port types.ServicePortConfig) (engine.PortBinding, error) {
+	out := engine.PortBinding{
+		Protocol: strings.ToLower(orElse(port.Protocol, "tcp")),
+		Name:     port.Name, AppProtocol: port.AppProtocol, Mode: port.Mode,
+	}
+	if !slices.Contains([]string{"tcp", "udp", "sctp"}, out.Protocol) {
+		return out, at(path, "%s: there is no protocol %q", dotted(path), port.Protocol).hint("Say tcp, udp or sctp.")
+	}
+	if port.Target == 0 || port.Target > 65535 {
+		return out, at(path, "%s: the container's port (target) is between 1 and 65535", dotted(path))
+	}
+	out.ContainerPort = uint16(port.Target)
+	var err error
+	if out.HostIP, err = address(path, port.HostIP); err != nil {
+		return out, err
+	}
+	if port.Published == "" {
+		return out, nil
+	}
+	out.HostPort, out.HostPortEnd, err = portRange(path, port.Published)
+	return out, err
+}
+
+// exposed translates 80, 80/udp and 8000-8010 to the form of images: 80/tcp.
+func exposed(path []string, text string) ([]string, error) {
+	numbers, protocol, ok := strings.Cut(text, "/")
+	if !ok {
+		protocol = "tcp"
+	}
+	from, to, err := portRange(path, numbers)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for n := int(from); n <= max(int(from), int(to)); n++ {
+		out = append(out, fmt.Sprintf("%d/%s", n, strings.ToLower(protocol)))
+	}
+	return out, nil
+}
+
+// portRange parses 80 or 8000-8010; the end is 0 for a single port.
+func portRange(path []string, text string) (from, to uint16, err error) {
+	a, b, isRange := strings.Cut(text, "-")
+	start, err := strconv.ParseUint(a, 10, 16)
+	if err != nil {
+		return 0, 0, notPort(path, text)
+	}
+	if !isRange {
+		return uint16(start), 0, nil
+	}
+	end, err := strconv.ParseUint(b, 10, 16)
+	if err != nil || end < start {
+		return 0, 0, notPort(path, text)
+	}
+	if end-start >= maxPorts {
+		return 0, 0, at(path, "%s: %s are more than %d ports", dotted(path), text, maxPorts)
+	}
+	if end == start {
+		return uint16(start), 0, nil
+	}
+	return uint16(start), uint16(end), nil
+}
+
+func notPort(path []string, text string) error {
+	return at(path, "%s: %q is not a port", dotted(path), text).
+		hint("Write [address:][host:]container[/protocol], ports or ranges between 1 and 65535.")
+}

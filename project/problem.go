@@ -1,0 +1,55 @@
+package project
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"tiffin/engine"
+)
+
+// fault is something wrong at a place of the model. Rules that know only the model
+// make faults; sources.locate gives them a line and a column.
+type fault struct {
+	path []string
+	kind error
+	text string
+	tip  string
+}
+
+func (f *fault) Error() string { return f.text }
+func (f *fault) Unwrap() error { return f.kind }
+
+// at reports that what path leads to is invalid.
+func at(path []string, format string, args ...any) *fault {
+	return &fault{path: path, kind: engine.ErrInvalid, text: fmt.Sprintf(format, args...)}
+}
+
+// hint adds what to do.
+func (f *fault) hint(format string, args ...any) *fault {
+	f.tip = fmt.Sprintf(format, args...)
+	return f
+}
+
+// unsupported changes the kind: the file is right, tiffin cannot do it.
+func (f *fault) unsupported() *fault {
+	f.kind = engine.ErrUnsupported
+	return f
+}
+
+func invalid(format string, args ...any) error {
+	return engine.Problem(engine.ErrInvalid, fmt.Errorf(format, args...))
+}
+
+func notFound(format string, args ...any) error {
+	return engine.Problem(engine.ErrNotFound, fmt.Errorf(format, args...))
+}
+
+// plain is the reason in err without operation and path, which the text around it says.
+func plain(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}

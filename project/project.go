@@ -1,0 +1,111 @@
+package project
+
+import (
+	"context"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// Options say which project is meant: the global flags of the command line and the
+// environment it runs in. The zero value is the project of the current directory
+// with an empty environment.
+type Options struct {
+	// Files are the Compose files (-f) in the order of merging; "-" is Stdin. None:
+	// COMPOSE_FILE, or what is found in WorkingDir and above it.
+	Files []string
+	Stdin io.Reader
+	// ProjectDir is the base of relative paths (--project-directory). "": the
+	// directory of the first file.
+	ProjectDir string
+	// Name is the project name (-p). "": COMPOSE_PROJECT_NAME, the files' name, or
+	// the name of the project directory.
+	Name string
+	// EnvFiles replace the .env file (--env-file). None: COMPOSE_ENV_FILES, or .env.
+	EnvFiles []string
+	// Profiles are enabled (--profile; * is all). None: COMPOSE_PROFILES.
+	Profiles []string
+	// Services are those that the command names: their profiles are enabled as well.
+	Services []string
+	// Scale replaces the services' own number of replicas (--scale).
+	Scale map[string]int
+	// Environ is the process's environment, KEY=value.
+	Environ []string
+	// WorkingDir is the process's directory. "": ask the system.
+	WorkingDir string
+	// Warn receives what the user should know and can live with, a line each. It may be nil.
+	Warn func(string)
+}
+
+// maxLoadTime bounds the loading of one project. Compose files that pass the other
+// limits load in milliseconds.
+const maxLoadTime = 10 * time.Second
+
+// Project is a loaded Compose project: files read, merged and resolved.
+type Project struct {
+	site  *site
+	texts *sources
+	model *types.Project
+	// attributes is the merged document behind model: which attributes were given.
+	attributes map[string]any
+	warn       func(string)
+}
+
+// Load reads the project that o means, with the caller's rights.
+//
+// Errors: engine.ErrNotFound when there is no Compose file or no service of a name in
+// o, engine.ErrInvalid for what is wrong with the files, each with its place.
+func Load(ctx context.Context, o Options) (*Project, error) {
+	ctx, cancel := context.WithTimeout(ctx, maxLoadTime)
+	defer cancel()
+	warn := onlyOnce(o.Warn)
+	where, err := locate(o, warn)
+	if err != nil {
+		return nil, err
+	}
+	texts, err := readMain(ctx, where, o.Stdin)
+	if err != nil {
+		return nil, err
+	}
+	if err := where.nameProject(o.Name, texts, warn); err != nil {
+		return nil, err
+	}
+	p := &Project{site: where, texts: texts, warn: warn}
+	if err := p.load(ctx, o); err != nil {
+		return nil, texts.locate(err)
+	}
+	return p, nil
+}
+
+// Name is the project name.
+func (p *Project) Name() string { return p.model.Name }
+
+// Lookup answers with a variable of the project's environment: the process's own,
+// and those of the .env file. COMPOSE_* settings in .env count as if they were exported.
+func (p *Project) Lookup(name string) (string, bool) {
+	v, ok := p.site.env[name]
+	return v, ok
+}
+
+// Environment is what interpolation sees, sorted, KEY=value (config --environment).
+func (p *Project) Environment() []string {
+	out := make([]string, 0, len(p.site.env))
+	for _, k := range slices.Sorted(maps.Keys(p.site.env)) {
+		out = append(out, k+"="+p.site.env[k])
+	}
+	return out
+}
+
+// onlyOnce says each thing once, however often compose-go and we come by it.
+func onlyOnce(warn func(string)) func(string) {
+	said := map[string]bool{}
+	return func(text string) {
+		if warn != nil && !said[text] {
+			said[text] = true
+			warn(text)
+		}
+	}
+}

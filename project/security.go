@@ -1,0 +1,125 @@
+package project
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"tiffin/engine"
+)
+
+// security translates privileges; a seccomp profile's text takes the place of its path.
+func (p *Project) security(s *types.ServiceConfig, out *engine.ContainerSpec) error {
+	out.Privileged, out.ReadOnly = s.Privileged, s.ReadOnly
+	out.CapAdd, out.CapDrop = s.CapAdd, s.CapDrop
+	out.Sysctls = s.Sysctls
+	for i, text := range s.SecurityOpt {
+		opt, err := p.securityOpt(in(s, "security_opt", itoa(i)), text)
+		if err != nil {
+			return err
+		}
+		out.SecurityOpt = append(out.SecurityOpt, opt)
+	}
+	return nil
+}
+
+func (p *Project) securityOpt(where []string, text string) (string, error) {
+	name, value, hasValue := strings.Cut(text, "=")
+	if !hasValue {
+		name, value, hasValue = strings.Cut(text, ":") // the old separator
+	}
+	switch name {
+	case "seccomp":
+		if value == "unconfined" || value == "builtin" {
+			return name + "=" + value, nil
+		}
+		profile, err := p.seccomp(where, value)
+		return name + "=" + profile, err
+	case "no-new-privileges", "writable-cgroups":
+		if !hasValue {
+			return name, nil
+		}
+		if _, err := strconv.ParseBool(value); err != nil {
+			return "", at(where, "%s: %q is no truth value", dotted(where), value)
+		}
+		return name + "=" + value, nil
+	case "apparmor", "label":
+		if hasValue && value != "" {
+			return name + "=" + value, nil
+		}
+	case "systempaths":
+		if value == "unconfined" {
+			return text, nil
+		}
+	}
+	return "", at(where, "%s: there is no security option %q", dotted(where), text).
+		hint("Say no-new-privileges, seccomp=<file>, apparmor=<profile>, label=<label> or systempaths=unconfined.")
+}
+
+// seccomp reads a profile.
+func (p *Project) seccomp(where []string, file string) (string, error) {
+	full := file
+	if !filepath.IsAbs(full) {
+		full = filepath.Join(p.site.dir, full)
+	}
+	text, err := os.ReadFile(full)
+	if err != nil {
+		return "", at(where, "%s: seccomp profile %s: %s", dotted(where), file, plain(err))
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		return "", at(where, "%s: seccomp profile %s is not JSON: %s", dotted(where), file, err)
+	}
+	return compact.String(), nil
+}
+
+// devices translates devices and the rules for them.
+func devices(s *types.ServiceConfig, out *engine.ContainerSpec) error {
+	for i, d := range s.Devices {
+		where := in(s, "devices", itoa(i))
+		if !filepath.IsAbs(d.Source) {
+			f := at(where, "%s: %q is not the path of a device", dotted(where), d.Source)
+			if strings.Contains(d.Source, "=") {
+				f.hint("CDI device names are not carried out yet.").unsupported()
+			}
+			return f
+		}
+		one := engine.Device{
+			Source: d.Source, Target: orElse(d.Target, d.Source), Permissions: orElse(d.Permissions, "rwm"),
+		}
+		if strings.Trim(one.Permissions, "rwm") != "" {
+			return at(where, "%s: %q are no permissions", dotted(where), d.Permissions).hint("Say some of r, w and m.")
+		}
+		out.Devices = append(out.Devices, one)
+	}
+	for i, rule := range s.DeviceCgroupRules {
+		where := in(s, "device_cgroup_rules", itoa(i))
+		if !isDeviceRule(rule) {
+			return at(where, "%s: %q is no device rule", dotted(where), rule).hint("Write it as \"c 1:3 rwm\".")
+		}
+	}
+	out.DeviceCgroupRules = s.DeviceCgroupRules
+	return nil
+}
+
+// isDeviceRule checks for "type major:minor access".
+func isDeviceRule(rule string) bool {
+	words := strings.Split(rule, " ")
+	if len(words) != 3 || !slices.Contains([]string{"a", "b", "c"}, words[0]) {
+		return false
+	}
+	major, minor, ok := strings.Cut(words[1], ":")
+	for _, n := range []string{major, minor} {
+		if _, err := strconv.ParseUint(n, 10, 32); err != nil && n != "*" {
+			return false
+		}
+	}
+	access := words[2]
+	return ok && access != "" && len(access) <= 3 && strings.Trim(access, "rwm") == ""
+}

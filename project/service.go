@@ -1,0 +1,254 @@
+package project
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/moby/sys/signal"
+	"github.com/xhit/go-str2duration/v2"
+
+	"tiffin/engine"
+)
+
+// section translates one part of a service.
+type section func(*types.ServiceConfig, *engine.ContainerSpec) error
+
+// container translates what a replica of the service is made of.
+func (p *Project) container(s *types.ServiceConfig) (engine.ContainerSpec, error) {
+	var out engine.ContainerSpec
+	sections := []section{
+		p.image, process, ending, identity, restart, health, logging,
+		namespaces, networking, names, ports, mounts, p.files,
+		p.security, devices, p.resources, ulimits,
+	}
+	for _, translate := range sections {
+		if err := translate(s, &out); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+func (p *Project) image(s *types.ServiceConfig, out *engine.ContainerSpec) error {
+	out.Image, out.Platform = s.Image, s.Platform
+	if s.Build == nil {
+		return nil
+	}
+	if s.Image == "" {
+		return at(in(s, "build"), "service %q is built from source, and builds are not carried out yet", s.Name).
+			hint("Give it an image, or make one elsewhere and bring it in with tiffin import.").unsupported()
+	}
+	p.warn("service " + quote(s.Name) + ": builds are not carried out yet: the image " + s.Image + " is used as it is")
+	return nil
+}
+
+func process(s *types.ServiceConfig, out *engine.ContainerSpec) error {
+	out.Entrypoint, out.Cmd = s.Entrypoint, s.Command
+	out.Env = environment(s.Environment)
+	out.WorkingDir = s.WorkingDir
+	out.User, out.GroupAdd, out.Umask = s.User, s.GroupAdd, s.Umask
+	out.TTY, out.OpenStdin = s.Tty, s.StdinOpen
+	out.Init = s.Init != nil && *s.Init
+	return nil
+}
+
+func ending(s *types.ServiceConfig, out *engine.ContainerSpec) error {
+	if s.StopSignal != "" {
+		if _, err := signal.ParseSignal(s.StopSignal); err != nil {
+			return at(in(s, "stop_signal"), "%s: there is no signal %q", dotted(in(s, "stop_signal")), s.StopSignal).
+				hint("Say a name such as SIGTERM, or a number.")
+		}
+	}
+	out.StopSignal = s.StopSignal
+	if d := s.StopGracePeriod; d != nil {
+		grace := engine.Duration(*d)
+		if grace < 0 {
+			return at(in(s, "stop_grace_period"), "%s is negative", dotted(in(s, "stop_grace_period")))
+		}
+		out.StopTimeout = &grace
+	}
+	return nil
+}
+
+func identity(s *types.ServiceConfig, out *engine.ContainerSpec) error {
+	out.Hostname, out.Domainname = s.Hostname, s.DomainName
+	out.Labels, out.Annotations = s.Labels, s.Annotations
+	switch s.Runtime {
+	case "", "tiffin", "runc", "io.containerd.runc.v2":
+		out.Runtime = s.Runtime
+	default:
+		return at(in(s, "runtime"), "service %q: there is no runtime %q", s.Name, s.Runtime).
+			hint("tiffin runs containers itself. Leave the runtime out.").unsupported()
+	}
+	return nil
+}
+
+// restart prefers deploy.restart_policy to restart, as docker compose does.
+func restart(s *types.ServiceConfig, out *engine.ContainerSpec) error {
+	mode, attempts, counted := strings.Cut(s.Restart, ":")
+	path := in(s, "restart")
+	switch mode {
+	case "", types.RestartPolicyNo:
+	case types.RestartPolicyAlways, types.RestartPolicyOnFailure, types.RestartPolicyUnlessStopped:
+		out.Restart.Mode = engine.RestartMode(mode)
+	default:
+		return at(path, "%s: %q is no restart policy", dotted(path), s.Restart).
+			hint("Say \"no\", always, on-failure, on-failure:<tries> or unless-stopped.")
+	}
+	if counted {
+		n, err := strconv.Atoi(attempts)
+		if err != nil || n < 0 || mode != types.RestartPolicyOnFailure {
+			return at(path, "%s: %q is no restart policy", dotted(path), s.Restart).
+				hint("A number of tries goes with on-failure: on-failure:5.")
+		}
+		out.Restart.MaxAttempts = n
+	}
+	if s.Deploy == nil || s.Deploy.RestartPolicy == nil {
+		return nil
+	}
+	return deployRestart(s, s.Deploy.RestartPolicy, &out.Restart)
+}
+
+func deployRestart(s *types.ServiceConfig, policy *types.RestartPolicy, out *engine.RestartPolicy) error {
+	*out = engine.RestartPolicy{}
+	path := in(s, "deploy", "restart_policy", "condition")
+	switch policy.Condition {
+	case "none", types.RestartPolicyNo:
+	case "", "any", types.RestartPolicyAlways:
+		out.Mode = engine.RestartAlways
+	case types.RestartPolicyOnFailure, types.RestartPolicyUnlessStopped:
+		out.Mode = engine.RestartMode(policy.Condition)
+	default:
+		return at(path, "%s: there is no condition %q", dotted(path), policy.Condition).
+			hint("Say none, on-failure or any.")
+	}
+	if policy.MaxAttempts != nil {
+		out.MaxAttempts = int(*policy.MaxAttempts)
+	}
+	out.Delay = span(policy.Delay)
+	out.Window = span(policy.Window)
+	return nil
+}
+
+// health translates the health check; durations of 0 are those of the image.
+func health(s *types.ServiceConfig, out *engine.ContainerSpec) error {
+	h := s.HealthCheck
+	if h == nil {
+		return nil
+	}
+	out.Healthcheck = &engine.Healthcheck{
+		Test: h.Test, Interval: span(h.Interval), Timeout: span(h.Timeout),
+		StartPeriod: span(h.StartPeriod), StartInterval: span(h.StartInterval),
+	}
+	if h.Retries != nil {
+		out.Healthcheck.Retries = int(*h.Retries)
+	}
+	if h.Disable {
+		out.Healthcheck = &engine.Healthcheck{Test: []string{"NONE"}}
+	}
+	test := in(s, "healthcheck", "test")
+	if len(h.Test) > 0 && !slices.Contains([]string{"NONE", "CMD", "CMD-SHELL"}, h.Test[0]) {
+		return at(test, "%s must begin with NONE, CMD or CMD-SHELL", dotted(test)).
+			hint("Write [\"CMD\", %q, …], or the command line as one string.", h.Test[0])
+	}
+	if len(h.Test) == 1 && h.Test[0] != "NONE" {
+		return at(test, "%s has no command after %s", dotted(test), h.Test[0])
+	}
+	for name, d := range map[string]*types.Duration{
+		"interval": h.Interval, "timeout": h.Timeout,
+		"start_period": h.StartPeriod, "start_interval": h.StartInterval,
+	} {
+		if d != nil && *d != 0 && time.Duration(*d) < time.Millisecond {
+			path := in(s, "healthcheck", name)
+			return at(path, "%s: %s is shorter than 1ms", dotted(path), *d)
+		}
+	}
+	return nil
+}
+
+func logging(s *types.ServiceConfig, out *engine.ContainerSpec) error {
+	if s.Logging == nil {
+		return nil
+	}
+	out.Log = engine.LogConfig{Driver: s.Logging.Driver, Options: maps.Clone(s.Logging.Options)}
+	switch s.Logging.Driver {
+	case "", "json-file", "local", "none":
+		return nil
+	default:
+		return at(in(s, "logging", "driver"), "service %q: there is no log driver %q", s.Name, s.Logging.Driver).
+			hint("Say json-file, local or none, or leave logging out.").unsupported()
+	}
+}
+
+// namespaces translates the modes of the namespaces other than the network's.
+func namespaces(s *types.ServiceConfig, out *engine.ContainerSpec) error {
+	out.PidMode, out.IpcMode, out.UtsMode = s.Pid, s.Ipc, s.Uts
+	out.CgroupMode, out.CgroupParent, out.UsernsMode = s.Cgroup, s.CgroupParent, s.UserNSMode
+	for _, m := range []struct {
+		attribute, value string
+		words            []string
+		shared           bool
+	}{
+		{"pid", s.Pid, []string{"host"}, true},
+		{"ipc", s.Ipc, []string{"none", "private", "shareable", "host"}, true},
+		{"uts", s.Uts, []string{"host"}, true},
+		{"cgroup", s.Cgroup, []string{"host", "private"}, true},
+		{"userns_mode", s.UserNSMode, []string{"host"}, false},
+	} {
+		if m.value == "" || slices.Contains(m.words, m.value) || m.shared && refersToOther(m.value) {
+			continue
+		}
+		words := strings.Join(m.words, ", ")
+		if m.shared {
+			words += ", service:<name> or container:<name>"
+		}
+		path := in(s, m.attribute)
+		return at(path, "%s: there is no mode %q", dotted(path), m.value).hint("Say %s.", words)
+	}
+	if s.Uts == "host" && s.Hostname != "" {
+		return at(in(s, "hostname"), "service %q has a hostname and uts: host, which is the host's name", s.Name).
+			hint("Leave one of them out.")
+	}
+	return nil
+}
+
+// refersToOther says that a mode names another container.
+func refersToOther(mode string) bool {
+	for _, prefix := range []string{types.ServicePrefix, types.ContainerPrefix} {
+		if rest, ok := strings.CutPrefix(mode, prefix); ok && rest != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func span(d *types.Duration) engine.Duration {
+	if d == nil {
+		return 0
+	}
+	return engine.Duration(*d)
+}
+
+// duration parses what Compose calls a duration: Go's, with days and weeks.
+func duration(path []string, text string) (engine.Duration, error) {
+	d, err := str2duration.ParseDuration(text)
+	if err != nil {
+		return 0, at(path, "%s: %q is not a duration", dotted(path), text).hint("Write it as 10s, 1m30s or 500ms.")
+	}
+	return engine.Duration(d), nil
+}
+
+// in is the path of an attribute of a service.
+func in(s *types.ServiceConfig, path ...string) []string {
+	return append([]string{"services", s.Name}, path...)
+}
+
+func dotted(path []string) string { return strings.Join(path, ".") }
+
+func quote(s string) string { return strconv.Quote(s) }
+
+func itoa(i int) string { return strconv.Itoa(i) }

@@ -1,0 +1,277 @@
+package project
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"tiffin/engine"
+)
+
+// maxFileSize bounds one file. The largest Compose files in the wild have some 200 KB.
+const maxFileSize = 4 << 20
+
+// source is one Compose file: its text, and its nodes, which know the places.
+type source struct {
+	path    string // absolute; "-" for standard input
+	content []byte
+	docs    []*yaml.Node // the root of each document that is not empty
+}
+
+// sources are the files of a project: those it was told of, then those they lead to.
+type sources struct {
+	cwd string
+	all []*source
+	// main is the number of files that the project was told of.
+	main int
+}
+
+// readMain reads the files that the project was told of.
+func readMain(ctx context.Context, where *site, stdin io.Reader) (*sources, error) {
+	if len(where.files) == 0 {
+		return nil, engine.Hint(
+			notFound("no configuration file provided: not found"),
+			"There is no compose.yaml in "+where.dir+" or above it. Say which with -f FILE.")
+	}
+	texts := &sources{cwd: where.cwd}
+	for _, path := range where.files {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		src, err := texts.open(path, stdin)
+		if err != nil {
+			return nil, err
+		}
+		texts.all = append(texts.all, src)
+	}
+	texts.main = len(texts.all)
+	return texts, nil
+}
+
+// open reads and parses one file.
+func (s *sources) open(path string, stdin io.Reader) (*source, error) {
+	if isRemote(path) {
+		return nil, engine.Hint(
+			engine.Problem(engine.ErrUnsupported, fmt.Errorf("%s: remote Compose files are not carried out yet", path)),
+			"Fetch it first, and name the local copy.")
+	}
+	content, err := s.slurp(path, stdin)
+	if err != nil {
+		return nil, err
+	}
+	src := &source{path: path, content: content}
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	for {
+		doc := new(yaml.Node)
+		err := decoder.Decode(doc)
+		if errors.Is(err, io.EOF) {
+			return src, nil
+		}
+		if err != nil {
+			return nil, s.syntaxError(path, err)
+		}
+		if len(doc.Content) > 0 {
+			src.docs = append(src.docs, doc.Content[0])
+		}
+	}
+}
+
+// syntaxError moves the place that the YAML parser found to the front.
+func (s *sources) syntaxError(path string, err error) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	line, column := 1, 1
+	for rest := text; ; {
+		_, after, ok := strings.Cut(rest, "line ")
+		if !ok {
+			break
+		}
+		if n, err := strconv.Atoi(leadingDigits(after)); err == nil {
+			line, column = n, 1
+		}
+		rest = after[len(leadingDigits(after)):]
+		if c, ok := strings.CutPrefix(rest, ", column "); ok {
+			if n, err := strconv.Atoi(leadingDigits(c)); err == nil {
+				column = n
+			}
+		}
+	}
+	if i := strings.LastIndex(text, ": "); i >= 0 {
+		text = text[i+2:]
+	}
+	out := invalid("%s:%d:%d: this is not YAML: %s", s.show(path), line, column, text)
+	if strings.Contains(text, "cannot start any token") {
+		return engine.Hint(out, "Indent with spaces, not tabs, and put quotes around text that begins with @ or `.")
+	}
+	return out
+}
+
+func leadingDigits(s string) string {
+	return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))]
+}
+
+func (s *sources) slurp(path string, stdin io.Reader) ([]byte, error) {
+	in := stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, notFound("open %s: %w", s.show(path), plain(err))
+		}
+		defer func() { _ = f.Close() }()
+		if st, err := f.Stat(); err == nil && st.IsDir() {
+			return nil, engine.Hint(
+				invalid("%s is a directory", s.show(path)), "Name the Compose file in it, or use --project-directory.")
+		}
+		in = f
+	}
+	if in == nil {
+		return nil, invalid("no standard input to read the Compose file from")
+	}
+	content, err := io.ReadAll(io.LimitReader(in, maxFileSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.show(path), plain(err))
+	}
+	if len(content) > maxFileSize {
+		return nil, tooLarge(s.show(path), int64(len(content)))
+	}
+	return content, nil
+}
+
+func tooLarge(name string, size int64) error {
+	return invalid("%s is larger than %d MiB (%d bytes or more)", name, maxFileSize>>20, size)
+}
+
+// isRemote says that path names a Compose file in a registry or a git repository.
+func isRemote(path string) bool {
+	for _, prefix := range []string{"oci://", "git://", "git@", "ssh://", "https://", "http://", "github.com/"} {
+		if strings.HasPrefix(path, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// show is the name of a file as the user would write it.
+func (s *sources) show(path string) string {
+	if path == "-" {
+		return "(standard input)"
+	}
+	if rel, err := filepath.Rel(s.cwd, path); err == nil && !strings.HasPrefix(rel, "..") {
+		return rel
+	}
+	return path
+}
+
+// projectName is the last name that the files give, interpolated.
+func (s *sources) projectName(_ map[string]string) (string, error) {
+	name := ""
+	for _, src := range s.all {
+		for _, doc := range src.docs {
+			if _, value := child(doc, "name"); value != nil && value.Kind == yaml.ScalarNode {
+				name = value.Value
+			}
+		}
+	}
+	return name, nil
+}
+
+// locate gives a fault its place: the deepest part of its path that some file has,
+// and of the files the last, as it has the last word.
+func (s *sources) locate(err error) error {
+	var f *fault
+	if !errors.As(err, &f) {
+		return err
+	}
+	place := s.place(f.path)
+	if place != "" {
+		place += ": "
+	}
+	out := engine.Problem(f.kind, errors.New(place+f.text))
+	if f.tip != "" {
+		out = engine.Hint(out, f.tip)
+	}
+	return out
+}
+
+func (s *sources) place(path []string) string {
+	best, where := 0, ""
+	for _, src := range slices.Backward(s.all) {
+		for _, doc := range src.docs {
+			if node, depth := find(doc, path); depth > best {
+				best, where = depth, s.position(src, node)
+			}
+		}
+	}
+	return where
+}
+
+func (s *sources) position(src *source, node *yaml.Node) string {
+	return fmt.Sprintf("%s:%d:%d", s.show(src.path), node.Line, node.Column)
+}
+
+// find follows path down from node as far as it goes. It returns the value where it
+// ends, or for the last step into a mapping the key, and how many steps were made.
+func find(node *yaml.Node, path []string) (end *yaml.Node, depth int) {
+	end = node
+	for _, step := range path {
+		key, value := child(node, step)
+		if value == nil {
+			return end, depth
+		}
+		depth++
+		end, node = key, value
+	}
+	return end, depth
+}
+
+// child is the entry of that name of a mapping, or of that index of a sequence.
+func child(node *yaml.Node, step string) (key, value *yaml.Node) {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	switch node.Kind {
+	case yaml.SequenceNode:
+		if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < len(node.Content) {
+			return node.Content[i], node.Content[i]
+		}
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if node.Content[i].Value == step {
+				return node.Content[i], node.Content[i+1]
+			}
+		}
+		return merged(node, step)
+	default:
+	}
+	return nil, nil
+}
+
+// merged looks a key up in what << brings in.
+func merged(node *yaml.Node, step string) (key, value *yaml.Node) {
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if node.Content[i].Tag != "!!merge" {
+			continue
+		}
+		from := node.Content[i+1]
+		if from.Kind == yaml.AliasNode {
+			from = from.Alias
+		}
+		if from.Kind == yaml.MappingNode {
+			return child(from, step)
+		}
+		for _, one := range from.Content {
+			if key, value = child(one, step); value != nil {
+				return key, value
+			}
+		}
+	}
+	return nil, nil
+}
