@@ -9,11 +9,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func mustID(t *testing.T, s string) ID {
-	t.Helper()
+func mustID(tb testing.TB, s string) ID {
+	tb.Helper()
 	id, err := ParseID(s)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return id
 }
@@ -59,8 +59,8 @@ func TestMessagesHaveNoGaps(t *testing.T) {
 	for _, m := range messages {
 		typ := reflect.TypeOf(m)
 		var sum uintptr
-		for i := range typ.NumField() {
-			sum += typ.Field(i).Type.Size()
+		for field := range typ.Fields() {
+			sum += field.Type.Size()
 		}
 		if sum != typ.Size() || sum%8 != 0 && sum != 0 || sum+prefixSize > maxMessage {
 			t.Errorf("%s: the fields have %d bytes, the whole %d", typ, sum, typ.Size())

@@ -1,0 +1,1 @@
+// This file is empty on purpose: it lets detach.go declare functions without a body.
