@@ -1,0 +1,12 @@
+// Package harness lets a test run the real binary, and see what it leaves behind.
+//
+// A test has roots of its own, and so an engine of its own: New makes both and takes them away again. The engine's
+// registry is a real one on loopback with the images of tests/images, standing in for Docker Hub. A test that
+// lacks root or a program is skipped; with REQUIRE_ROOT=1, as in CI, it fails.
+//
+// Leaks are found by looking at the machine before and after: mounts, links, network namespaces, control groups,
+// nftables, processes, files. So tests that look for leaks run one at a time.
+//
+// Reading order: need.go (what a test needs), binary.go, tiffin.go (a tiffin of one's own), registry.go, snapshot.go and
+// the files named after what they look at, until.go.
+package harness

@@ -1,0 +1,58 @@
+package harness
+
+import (
+	"errors"
+	"testing"
+
+	"tiffin/tests/images"
+)
+
+// Images are the images of tests/images, made when they are not there.
+func Images(tb testing.TB) *images.Cache {
+	tb.Helper()
+	RequireTool(tb, "docker-registry", "mmdebstrap")
+	cache, err := images.Open(tb.Context(), func(line string) { tb.Log("tests/images:", line) })
+	if errors.Is(err, images.ErrNeedsRoot) {
+		lacks(tb, "root, to make the images")
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return cache
+}
+
+// Registry is a registry with all the test images, on loopback, until the test ends.
+func Registry(tb testing.TB) *images.Registry {
+	tb.Helper()
+	return serve(tb, Images(tb).RegistryDir(), images.RegistryOptions{ReadOnly: true})
+}
+
+// EmptyRegistry is a registry that takes images, on loopback, until the test ends.
+func EmptyRegistry(tb testing.TB) *images.Registry {
+	tb.Helper()
+	RequireTool(tb, "docker-registry")
+	return serve(tb, tb.TempDir(), images.RegistryOptions{})
+}
+
+func serve(tb testing.TB, dir string, o images.RegistryOptions) *images.Registry {
+	tb.Helper()
+	r, err := images.StartRegistry(tb.Context(), dir, o, tb.Output())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			tb.Errorf("stop the registry: %v", err)
+		}
+	})
+	return r
+}
+
+// Mirror tells the engine to take Docker Hub's images from a registry.
+func (e *Tiffin) Mirror(tb testing.TB, r *images.Registry) {
+	tb.Helper()
+	e.Configure(tb, map[string]any{
+		"registry-mirrors":    map[string][]string{"docker.io": {"http://" + r.Addr}},
+		"insecure-registries": []string{r.Addr},
+	})
+}
