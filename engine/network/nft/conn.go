@@ -69,6 +69,27 @@ func (c *Conn) Apply(b *Batch) error {
 	return c.outcome(b.messages)
 }
 
+// Has says whether there is a table of that family and name. To ask is much cheaper
+// than to try: a refused batch that had begun to make things waits for all of the
+// kernel's readers (some 10 ms).
+func (c *Conn) Has(t *Table) (bool, error) {
+	var w wire
+	w.header(header{kind: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETTABLE, flags: unix.NLM_F_ACK, number: 1, family: t.Family})
+	w.str(unix.NFTA_TABLE_NAME, t.Name)
+	binary.NativeEndian.PutUint32(w.b, uint32(len(w.b)))
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := unix.Sendto(c.fd, w.b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return false, fmt.Errorf("ask nftables for a table: %w", err)
+	}
+	err := c.outcome(1)
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // outcome reads what the kernel has to say of a batch. It has been carried out, or
 // refused, before sendto returned; each refused message is answered, and the first
 // answer is the reason. An answer to number 0 is about the batch itself.

@@ -139,7 +139,13 @@ func TestATableIsReplacedAndRemovedInOneBatch(t *testing.T) {
 		b.RemoveTable(sample())
 		b.AddTable(sample(), Shared)
 	})
+	if there, err := c.Has(sample()); !there || err != nil {
+		t.Errorf("got %v, %v; want it to be there", there, err)
+	}
 	apply(t, c, func(b *Batch) { b.RemoveTable(sample()) })
+	if there, err := c.Has(sample()); there || err != nil {
+		t.Errorf("got %v, %v; want it to be gone", there, err)
+	}
 	if got := list(t); got != "" {
 		t.Errorf("left: %s", got)
 	}

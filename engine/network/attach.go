@@ -1,0 +1,286 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"tiffin/engine"
+)
+
+// AttachRequest asks for a container to be put on a network.
+type AttachRequest struct {
+	// ContainerID is whose endpoint it is; names answer while it is answering.
+	ContainerID string
+	Network     engine.Network
+	Spec        engine.EndpointSpec
+	// Names are all the names that the container has on this network: its own, its
+	// service's, aliases, and the short ID.
+	Names []string
+	// Keep is the endpoint that the replica had before: it gets the same addresses
+	// when they are still free.
+	Keep engine.Endpoint
+}
+
+// attached is an endpoint in a sandbox.
+type attached struct {
+	engine.Endpoint
+	network   *network
+	container string
+}
+
+// Attach puts a sandbox on a network: addresses, a pair of links, routes and names.
+// A sandbox that is on the network already gets what is missing.
+//
+// Errors: ErrInvalid for an address outside of the subnet, ErrConflict for one that
+// is in use, ErrUnavailable when none is left.
+func (m *Manager) Attach(ctx context.Context, s *Sandbox, r AttachRequest) (engine.Endpoint, error) {
+	n, err := m.lookup(r.Network.ID)
+	if err != nil {
+		return engine.Endpoint{}, err
+	}
+	s.change.Lock()
+	defer s.change.Unlock()
+	ep, err := m.attach(ctx, s, n, r)
+	if err != nil {
+		return ep, fmt.Errorf("attach to network %s: %w", n.Spec.Name, err)
+	}
+	return ep, nil
+}
+
+func (m *Manager) attach(ctx context.Context, s *Sandbox, n *network, r AttachRequest) (_ engine.Endpoint, err error) {
+	if s.gone {
+		return engine.Endpoint{}, engine.Problem(engine.ErrConflict, errors.New("the sandbox is gone"))
+	}
+	if !n.bridge {
+		return engine.Endpoint{}, engine.Problem(engine.ErrInvalid,
+			fmt.Errorf("containers cannot be attached to a network of driver %s", n.Spec.Driver))
+	}
+	if i := s.on(n.ID); i >= 0 {
+		s.links[i].container, s.links[i].Names = r.ContainerID, r.Names
+		return s.links[i].Endpoint, nil
+	}
+	a := &attached{network: n, container: r.ContainerID}
+	a.Endpoint = engine.Endpoint{
+		ID: engine.NewID(), NetworkID: n.ID, Network: n.Spec.Name, Names: r.Names, Spec: r.Spec,
+		Interface: r.Spec.Interface,
+	}
+	a.HostLink = "tv-" + a.ID[:8]
+	if a.Interface == "" {
+		a.Interface = s.freeInterface()
+	}
+	var back undo
+	defer func() { err = back.unless(err) }()
+	back.add(func() error { m.release(a); return nil })
+	if err := m.address(a, r); err != nil {
+		return a.Endpoint, err
+	}
+	if err := m.connect(s, a); err != nil {
+		return a.Endpoint, err
+	}
+	back.add(func() error { return m.removeLinks(a.HostLink) })
+	if err := s.configure(a); err != nil {
+		return a.Endpoint, err
+	}
+	s.links = append(s.links, a)
+	return a.Endpoint, ctx.Err()
+}
+
+// Detach takes a sandbox off a network. It may be off already.
+func (m *Manager) Detach(_ context.Context, s *Sandbox, ep engine.Endpoint) error {
+	s.change.Lock()
+	defer s.change.Unlock()
+	i := s.on(ep.NetworkID)
+	if i < 0 {
+		return nil
+	}
+	a := s.links[i]
+	s.links = slices.Delete(s.links, i, i+1)
+	err := m.removeLinks(a.HostLink)
+	m.release(a)
+	if err == nil {
+		err = s.route()
+	}
+	if err != nil {
+		return fmt.Errorf("detach from network %s: %w", ep.Network, err)
+	}
+	return nil
+}
+
+// on returns the place of the endpoint on that network, or -1.
+func (s *Sandbox) on(networkID string) int {
+	return slices.IndexFunc(s.links, func(a *attached) bool { return a.NetworkID == networkID })
+}
+
+// freeInterface is the first name of the form ethN that is not in use.
+func (s *Sandbox) freeInterface() string {
+	for i := 0; ; i++ {
+		name := "eth" + strconv.Itoa(i)
+		if !slices.ContainsFunc(s.links, func(a *attached) bool { return a.Interface == name }) {
+			return name
+		}
+	}
+}
+
+// address gives the endpoint its addresses.
+func (m *Manager) address(a *attached, r AttachRequest) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, pool := range a.network.pools {
+		want, keep := r.Spec.IPv4, r.Keep.IPv4
+		got, gateway := &a.IPv4, &a.Gateway4
+		if pool.pool.Subnet.Addr().Is6() {
+			want, keep = r.Spec.IPv6, r.Keep.IPv6
+			got, gateway = &a.IPv6, &a.Gateway6
+		}
+		var err error
+		if *got, err = pool.pick(want, keep.Addr()); err != nil {
+			return err
+		}
+		if !a.network.Spec.Internal {
+			*gateway = pool.pool.Gateway
+		}
+	}
+	if r.Spec.IPv4.IsValid() && !a.IPv4.IsValid() || r.Spec.IPv6.IsValid() && !a.IPv6.IsValid() {
+		return engine.Problem(engine.ErrInvalid, errors.New("a static address of a family that the network does not have"))
+	}
+	mac := r.Spec.MacAddress
+	if mac == "" {
+		mac = net.HardwareAddr(macOf(a.first())).String()
+	}
+	a.MacAddress = strings.ToLower(mac)
+	return nil
+}
+
+// first is the address that names the endpoint's MAC address.
+func (a *attached) first() netip.Addr {
+	if a.IPv4.IsValid() {
+		return a.IPv4.Addr()
+	}
+	return a.IPv6.Addr()
+}
+
+// release gives the addresses of an endpoint back.
+func (m *Manager) release(a *attached) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, pool := range a.network.pools {
+		for _, p := range []netip.Prefix{a.IPv4, a.IPv6} {
+			if p.IsValid() && pool.pool.Subnet.Contains(p.Addr()) {
+				pool.free(p.Addr())
+			}
+		}
+	}
+}
+
+// connect makes the pair of links: one end a port of the bridge, the other in the
+// sandbox under its final name, in one round trip.
+func (m *Manager) connect(s *Sandbox, a *attached) error {
+	mac, err := net.ParseMAC(a.MacAddress)
+	if err != nil || len(mac) != 6 {
+		return engine.Problem(engine.ErrInvalid, fmt.Errorf("mac_address %q: six bytes in hexadecimal are expected", a.MacAddress))
+	}
+	bridge, err := m.rtnl.index(a.network.Bridge)
+	if err != nil {
+		return err
+	}
+	o, err := parseOptions(a.network.Spec.DriverOpts)
+	if err != nil {
+		return err
+	}
+	inside := link{name: a.Interface, mac: mac, mtu: o.mtu} // veth(4) cannot be up before it has its peer
+	peer := nl.NewRtAttr(vethInfoPeer, inside.header().Serialize())
+	for _, attr := range inside.attributes() {
+		peer.AddChild(attr)
+	}
+	peer.AddRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(s.ns.Fd())))
+	data := nl.NewRtAttr(unix.IFLA_INFO_DATA, nil)
+	data.AddChild(peer)
+	return m.rtnl.do(newLink("create veth "+a.HostLink,
+		link{name: a.HostLink, group: m.group(), mtu: o.mtu, up: true},
+		nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(bridge))), linkInfo("veth", data)))
+}
+
+// vethInfoPeer is VETH_INFO_PEER of linux/veth.h.
+const vethInfoPeer = 1
+
+// configure gives the end in the sandbox its addresses, and the sandbox its routes.
+func (s *Sandbox) configure(a *attached) error {
+	what := "configure " + a.Interface
+	index, err := s.rtnl.index(a.Interface)
+	if err != nil {
+		return err
+	}
+	if a.IPv6.IsValid() {
+		err := within(s.ns, func() error {
+			return writeSysctl("net/ipv6/conf/"+a.Interface+"/disable_ipv6", "0")
+		})
+		if err != nil {
+			return err
+		}
+	}
+	var requests []request
+	for _, p := range []netip.Prefix{a.IPv4, a.IPv6} {
+		if p.IsValid() {
+			requests = append(requests, addAddress(what, index, p))
+		}
+	}
+	routes, err := s.defaultRoutes(append(slices.Clone(s.links), a))
+	if err != nil {
+		return err
+	}
+	requests = append([]request{setLinkUp(what, a.Interface)}, requests...)
+	return s.rtnl.do(append(requests, routes...)...)
+}
+
+// route sets the default routes anew.
+func (s *Sandbox) route() error {
+	routes, err := s.defaultRoutes(s.links)
+	if err != nil || len(routes) == 0 {
+		return err
+	}
+	return s.rtnl.do(routes...)
+}
+
+// defaultRoutes are the requests for the default route of each family.
+func (s *Sandbox) defaultRoutes(links []*attached) ([]request, error) {
+	var requests []request
+	for _, gateway := range []func(*attached) netip.Addr{
+		func(a *attached) netip.Addr { return a.Gateway4 },
+		func(a *attached) netip.Addr { return a.Gateway6 },
+	} {
+		owner := gatewayOwner(links, gateway)
+		if owner == nil {
+			continue
+		}
+		index, err := s.rtnl.index(owner.Interface)
+		if err != nil {
+			return nil, err
+		}
+		requests = append(requests, defaultRoute("default route by "+owner.Interface, index, gateway(owner)))
+	}
+	return requests, nil
+}
+
+// gatewayOwner chooses the endpoint whose network has the default route: the highest
+// priority, then the first by name, as Docker does.
+func gatewayOwner(links []*attached, gateway func(*attached) netip.Addr) *attached {
+	var owner *attached
+	for _, a := range links {
+		switch {
+		case !gateway(a).IsValid():
+		case owner == nil, a.Spec.GwPriority > owner.Spec.GwPriority,
+			a.Spec.GwPriority == owner.Spec.GwPriority && a.Network < owner.Network:
+			owner = a
+		}
+	}
+	return owner
+}

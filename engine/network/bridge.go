@@ -1,0 +1,101 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"tiffin/engine"
+)
+
+// ensureBridge makes the bridge of a network, or completes the one that is there.
+func (m *Manager) ensureBridge(n engine.Network) error {
+	o, err := parseOptions(n.Spec.DriverOpts)
+	if err != nil {
+		return err
+	}
+	what := "create bridge " + n.Bridge
+	l := link{name: n.Bridge, group: m.group(), mtu: o.mtu, mac: macOf(n.Pools[0].Gateway)}
+	err = m.rtnl.do(newLink(what, l, linkInfo("bridge", nil)))
+	if errors.Is(err, unix.EEXIST) {
+		err = m.adoptable(n.Bridge)
+	}
+	if err != nil {
+		return err
+	}
+	index, err := m.rtnl.index(n.Bridge)
+	if err != nil {
+		return err
+	}
+	if err := m.quietIPv6(n); err != nil {
+		return err
+	}
+	requests := []request{
+		// For those who look at the host's links: whose this is.
+		setLinkUp(what, n.Bridge, nl.NewRtAttr(unix.IFLA_IFALIAS, nl.NonZeroTerminated("tiffin network "+n.Spec.Name))),
+	}
+	for _, p := range n.Pools {
+		requests = append(requests, addAddress(what, index, netip.PrefixFrom(p.Gateway, p.Subnet.Bits())))
+	}
+	return m.rtnl.do(requests...)
+}
+
+// adoptable says whether the link that has the name already is a bridge of ours, left by a crash.
+func (m *Manager) adoptable(name string) error {
+	there, err := m.look.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("bridge %s: %w", name, err)
+	}
+	if there.Type() != "bridge" || there.Attrs().Group != m.group() {
+		return engine.Problem(engine.ErrConflict, fmt.Errorf("there is an interface %s already, which is not tiffin's", name))
+	}
+	return nil
+}
+
+// quietIPv6 keeps the host from listening to what containers say in IPv6: a router
+// advertisement of theirs would change the host's routes.
+func (m *Manager) quietIPv6(n engine.Network) error {
+	name, value := "disable_ipv6", "1"
+	if n.Spec.EnableIPv6 {
+		name, value = "accept_ra", "0"
+	}
+	return m.inHost(func() error {
+		err := writeSysctl("net/ipv6/conf/"+n.Bridge+"/"+name, value)
+		if errors.Is(err, os.ErrNotExist) { // a kernel without IPv6
+			return nil
+		}
+		return err
+	})
+}
+
+// macOf makes a MAC address of an IP address, as Docker does: who has the address
+// has the MAC, so that nobody's ARP table is ever wrong. Of IPv6 the last four bytes count.
+func macOf(a netip.Addr) []byte {
+	b := a.AsSlice()
+	return append([]byte{0x02, 0x42}, b[len(b)-4:]...)
+}
+
+// taken are the prefixes that a subnet of ours must not overlap: what the host has a
+// route to or an address in, and its name servers.
+func (m *Manager) taken() ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	routes, err := m.look.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	if err != nil {
+		return nil, fmt.Errorf("list the host's routes: %w", err)
+	}
+	for _, r := range routes {
+		if r.Dst == nil {
+			continue
+		}
+		ones, _ := r.Dst.Mask.Size()
+		if a, ok := netip.AddrFromSlice(r.Dst.IP.To4()); ok && ones > 0 {
+			all = append(all, netip.PrefixFrom(a, ones))
+		}
+	}
+	return append(all, m.nameServers()...), nil
+}

@@ -1,0 +1,17 @@
+// Package network makes networks: bridges, addresses, names and published ports.
+//
+// A network is a bridge on the host. A container's network namespace is a Sandbox,
+// pinned as a file in the run root; it belongs to a replica of a service, and so
+// stays over restarts of the process in it. An Endpoint is a sandbox on a network:
+// a pair of links, one end a port of the bridge. All rules of the firewall are in one
+// nftables table of ours, and whatever comes and goes is an element of its sets.
+// Everything is done over netlink, with as few round trips as possible; whatever is
+// made in the kernel has a name or a group that says whose it is.
+//
+// Reading order: network.go (the Manager), create.go bridge.go pool.go (networks),
+// sandbox.go netns.go (namespaces), attach.go ipam.go links.go (endpoints), rules.go
+// firewall.go forwarding.go (the firewall), resolver.go (names), rtnl.go (netlink).
+//
+// Not here: answering name queries (package dns), nftables messages (network/nft),
+// and what a container is.
+package network

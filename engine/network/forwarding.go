@@ -1,0 +1,200 @@
+package network
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"tiffin/engine"
+)
+
+// forwarding makes the host a router while there are networks that need one. A host
+// that was none before must not stay one, and must not route for others meanwhile.
+type forwarding struct {
+	mu   sync.Mutex
+	need map[string]bool // networks, by ID
+}
+
+// forwardingNote is the file in the run root that says what was changed. It is
+// written before the change; a reboot forgets both.
+const forwardingNote = "forwarding.json"
+
+// hostChange is what was changed on the host.
+type hostChange struct {
+	Sysctls []sysctlChange
+	// Closed are the interfaces that were there at the first change: nothing was
+	// forwarded between them before. One that comes later, say of another engine, is
+	// somebody's who knows that the host forwards.
+	Closed []string
+}
+
+type sysctlChange struct{ Name, Was, Now string }
+
+// startForwarding lets the host forward the packets of a network.
+func (m *Manager) startForwarding(n engine.Network) error {
+	if n.Spec.Internal {
+		return nil
+	}
+	m.forwarding.mu.Lock()
+	defer m.forwarding.mu.Unlock()
+	if err := m.inHost(func() error { return m.forward(n.Spec) }); err != nil {
+		return fmt.Errorf("let the host forward packets: %w", err)
+	}
+	m.forwarding.need[n.ID] = true
+	return nil
+}
+
+func (m *Manager) forward(spec engine.NetworkSpec) error {
+	change, err := m.readNote()
+	if err != nil {
+		return err
+	}
+	wanted := []sysctlChange{{Name: "net/ipv4/ip_forward", Now: "1"}}
+	if spec.EnableIPv6 {
+		wanted = append(wanted, ipv6Forwarding()...)
+	}
+	var news []sysctlChange
+	for _, c := range wanted {
+		if c.Was, err = readSysctl(c.Name); err != nil {
+			return err
+		}
+		if c.Was != c.Now {
+			news = append(news, c)
+		}
+	}
+	if len(news) > 0 {
+		if change.Closed == nil {
+			if change.Closed, err = m.foreignLinks(); err != nil {
+				return err
+			}
+		}
+		change.Sysctls = append(change.Sysctls, news...)
+		if err := m.writeNote(change); err != nil {
+			return err
+		}
+	}
+	if err := m.fw.add(closedEntries(change.Closed)...); err != nil {
+		return err
+	}
+	for _, c := range news {
+		if err := writeSysctl(c.Name, c.Now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ipv6Forwarding is what it takes to forward IPv6. A router does not listen to router
+// advertisements; an interface that lives by them must be told to (accept_ra = 2).
+func ipv6Forwarding() []sysctlChange {
+	var changes []sysctlChange
+	confs, _ := filepath.Glob("/proc/sys/net/ipv6/conf/*/accept_ra") // the pattern is good
+	for _, path := range confs {
+		name := strings.TrimPrefix(path, "/proc/sys/")
+		if now, err := readSysctl(name); err == nil && now == "1" {
+			changes = append(changes, sysctlChange{Name: name, Now: "2"})
+		}
+	}
+	return append(changes, sysctlChange{Name: "net/ipv6/conf/all/forwarding", Now: "1"})
+}
+
+// stopForwarding tells that a network needs no forwarding any more. With the last
+// one everything is put back, but for what somebody else has changed since.
+func (m *Manager) stopForwarding(id string) error {
+	m.forwarding.mu.Lock()
+	defer m.forwarding.mu.Unlock()
+	if delete(m.forwarding.need, id); len(m.forwarding.need) > 0 {
+		return nil
+	}
+	change, err := m.readNote()
+	if err != nil {
+		return err
+	}
+	err = m.inHost(func() error {
+		var errs []error
+		for _, c := range slices.Backward(change.Sysctls) {
+			errs = append(errs, putBack(c))
+		}
+		return errors.Join(errs...)
+	})
+	if err := errors.Join(err, m.fw.remove(closedEntries(change.Closed)...)); err != nil {
+		return fmt.Errorf("put back what was changed on the host: %w", err)
+	}
+	if err := os.Remove(m.notePath()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func putBack(c sysctlChange) error {
+	now, err := readSysctl(c.Name)
+	if errors.Is(err, os.ErrNotExist) { // its interface is gone
+		return nil
+	}
+	if err == nil && now == c.Now {
+		err = writeSysctl(c.Name, c.Was)
+	}
+	return err
+}
+
+// foreignLinks are the host's interfaces that are not ours.
+func (m *Manager) foreignLinks() ([]string, error) {
+	links, err := m.look.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("list the host's interfaces: %w", err)
+	}
+	var names []string
+	for _, l := range links {
+		if a := l.Attrs(); a.Group != m.group() && a.Name != "lo" {
+			names = append(names, a.Name)
+		}
+	}
+	return names, nil
+}
+
+func closedEntries(links []string) []entry {
+	entries := make([]entry, 0, len(links))
+	for _, name := range links {
+		entries = append(entries, named(setClosed, name))
+	}
+	return entries
+}
+
+func (m *Manager) notePath() string { return filepath.Join(m.cfg.RunRoot, forwardingNote) }
+
+func (m *Manager) readNote() (hostChange, error) {
+	var change hostChange
+	b, err := os.ReadFile(m.notePath())
+	if errors.Is(err, os.ErrNotExist) {
+		return change, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &change)
+	}
+	if err != nil {
+		return change, fmt.Errorf("read the note of it: %w", err)
+	}
+	return change, nil
+}
+
+func (m *Manager) writeNote(change hostChange) error {
+	b, err := json.Marshal(change)
+	if err != nil {
+		return err
+	}
+	temporary := m.notePath() + ".tmp"
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("note it: %w", err)
+	}
+	_, err = f.Write(b)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("note it: %w", err)
+	}
+	return os.Rename(temporary, m.notePath())
+}

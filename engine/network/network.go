@@ -1,0 +1,145 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+
+	"tiffin/engine"
+	"tiffin/engine/network/nft"
+)
+
+// Config is what a Manager needs to know.
+type Config struct {
+	// RunRoot is a directory that is empty after a reboot. Namespaces are pinned in
+	// RunRoot/netns.
+	RunRoot string
+	// Key tells engines on one host apart: it is part of the name of the nftables
+	// table and of the group of the links. "" is the default engine.
+	Key string
+}
+
+// Manager makes networks, puts containers on them, and publishes their ports. It
+// works in the network namespace that Open was called in.
+type Manager struct {
+	cfg    Config
+	host   *os.File // the namespace
+	native bool     // it is also that of every goroutine
+	rtnl   *rtnl
+	look   *netlink.Handle // for reading what is there
+	nft    *nft.Conn
+	fw     *firewall
+
+	forwarding forwarding
+
+	// mu guards the index; no lock is held while the kernel works.
+	mu        sync.Mutex
+	networks  map[string]*network // by ID
+	sandboxes map[string]*Sandbox // by key
+}
+
+// Open prepares a Manager in the network namespace of the calling thread. It changes
+// nothing: call Restore with what the records say.
+func Open(ctx context.Context, cfg Config) (*Manager, error) {
+	if err := os.MkdirAll(filepath.Join(cfg.RunRoot, "netns"), 0o700); err != nil {
+		return nil, fmt.Errorf("prepare the network: %w", err)
+	}
+	m := &Manager{cfg: cfg, networks: map[string]*network{}, sandboxes: map[string]*Sandbox{}}
+	m.forwarding.need = map[string]bool{}
+	if err := m.open(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare the network: %w", err), m.Close())
+	}
+	return m, nil
+}
+
+func (m *Manager) open(context.Context) error {
+	var err error
+	if m.host, err = currentNamespace(); err != nil {
+		return err
+	}
+	own, err := os.Open("/proc/self/ns/net")
+	if err != nil {
+		return err
+	}
+	m.native = sameNamespace(m.host, own)
+	if err := own.Close(); err != nil {
+		return err
+	}
+	if m.rtnl, err = dialRtnl(); err != nil {
+		return err
+	}
+	if m.nft, err = nft.Dial(); err != nil {
+		return err
+	}
+	m.fw = newFirewall(m.nft, m.tableName())
+	m.look, err = netlink.NewHandleAt(netns.NsHandle(m.host.Fd()))
+	return err
+}
+
+// Close lets go of everything and changes nothing: networks, namespaces and
+// published ports go on working.
+func (m *Manager) Close() error {
+	var errs []error
+	m.mu.Lock()
+	for _, s := range m.sandboxes {
+		errs = append(errs, s.close())
+	}
+	m.mu.Unlock()
+	if m.look != nil {
+		m.look.Close()
+	}
+	if m.nft != nil {
+		errs = append(errs, m.nft.Close())
+	}
+	if m.rtnl != nil {
+		errs = append(errs, m.rtnl.Close())
+	}
+	if m.host != nil {
+		errs = append(errs, m.host.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// inHost runs f in the Manager's network namespace.
+func (m *Manager) inHost(f func() error) error {
+	if m.native {
+		return f()
+	}
+	return within(m.host, f)
+}
+
+func (m *Manager) tableName() string {
+	if m.cfg.Key == "" {
+		return "tiffin"
+	}
+	return "tiffin-" + m.cfg.Key
+}
+
+// group is the number that all links of this engine carry: it says whose they are.
+func (m *Manager) group() uint32 {
+	return hash32("tiffin "+m.cfg.Key) | 1
+}
+
+// network is a network in the Manager's index.
+type network struct {
+	engine.Network
+	bridge bool
+	pools  []*addresses // one a family
+}
+
+// lookup finds a network that Create or Restore made.
+func (m *Manager) lookup(id string) (*network, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, ok := m.networks[id]
+	if !ok {
+		return nil, engine.Problem(engine.ErrNotFound, fmt.Errorf("network %s not found", engine.ShortID(id)))
+	}
+	return n, nil
+}

@@ -1,0 +1,6 @@
+package network
+
+import "net/netip"
+
+// nameServers are the host's, as prefixes.
+func (m *Manager) nameServers() []netip.Prefix { return nil }

@@ -1,0 +1,134 @@
+package network
+
+import (
+	"net/netip"
+
+	"tiffin/engine/network/nft"
+)
+
+// The sets and maps of our table. All that comes and goes is an element of one of
+// these; the rules never change.
+const (
+	setBridges     = "bridges"     // our bridges
+	setInternal    = "internal"    // those of internal networks
+	setMasqueraded = "masqueraded" // those whose containers reach the outside as the host
+	setSame        = "same"        // each bridge with itself
+	setClosed      = "closed"      // interfaces between which the host was no router before us
+	setLoopback    = "loopback"    // ports published on an address of 127.0.0.0/8
+	mapPorts4      = "ports4"      // host address and port → container
+	mapPorts6      = "ports6"
+	mapAnyPorts4   = "anyports4" // port on every host address → container
+	mapAnyPorts6   = "anyports6"
+)
+
+// loopback4 is never a destination that another host, or a container, may name.
+var loopback4 = netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8)
+
+// table renders the whole table, elements included.
+//
+//	outside ──prerouting: DNAT──▶ forward ──▶ bridge ──▶ container
+//	host ─────output: DNAT────────────────────▶ bridge ──▶ container
+//	container ──▶ bridge ──▶ forward ──postrouting: masquerade──▶ outside
+//
+// The loopback addresses are left out of all DNAT: see docs/decisions/0007-ports.md.
+func table(name string, elements map[string][]nft.Element) *nft.Table {
+	t := &nft.Table{Family: nft.Inet, Name: name, Sets: sets(), Chains: chains()}
+	for i := range t.Sets {
+		t.Sets[i].Elements = elements[t.Sets[i].Name]
+	}
+	return t
+}
+
+func sets() []nft.Set {
+	ifname := []nft.Type{nft.TypeIfname}
+	port := []nft.Type{nft.TypeProto, nft.TypePort}
+	target4 := []nft.Type{nft.TypeIPv4, nft.TypePort}
+	target6 := []nft.Type{nft.TypeIPv6, nft.TypePort}
+	return []nft.Set{
+		{Name: setBridges, Key: ifname},
+		{Name: setInternal, Key: ifname},
+		{Name: setMasqueraded, Key: ifname},
+		{Name: setSame, Key: []nft.Type{nft.TypeIfname, nft.TypeIfname}},
+		{Name: setClosed, Key: ifname},
+		{Name: setLoopback, Key: port},
+		{Name: mapPorts4, Key: []nft.Type{nft.TypeIPv4, nft.TypeProto, nft.TypePort}, Data: target4},
+		{Name: mapPorts6, Key: []nft.Type{nft.TypeIPv6, nft.TypeProto, nft.TypePort}, Data: target6},
+		{Name: mapAnyPorts4, Key: port, Data: target4},
+		{Name: mapAnyPorts6, Key: port, Data: target6},
+	}
+}
+
+func chains() []nft.Chain {
+	in, out := []nft.Field{nft.InputName}, []nft.Field{nft.OutputName}
+	both := []nft.Field{nft.InputName, nft.OutputName}
+	port := []nft.Field{nft.L4Proto, nft.DestPort}
+	return []nft.Chain{
+		{
+			Name: "guard", Hook: &nft.Hook{Type: "filter", At: nft.Prerouting, Priority: -300},
+			Rules: []nft.Rule{
+				// The kernel drops these itself, unless somebody has set route_localnet.
+				{
+					nft.Not{Field: nft.InputName, Value: nft.Ifname("lo")},
+					nft.Within{Field: nft.Dest4, Prefix: loopback4},
+					nft.In{Fields: port, Set: setLoopback},
+					nft.Drop,
+				},
+			},
+		},
+		{
+			Name: "forward", Hook: &nft.Hook{Type: "filter", At: nft.Forward},
+			Rules: []nft.Rule{
+				{nft.Any{Field: nft.CtState, Flags: []nft.Flag{nft.Established, nft.Related}}, nft.Accept},
+				// Frames within a bridge come here where br_netfilter is loaded.
+				{nft.In{Fields: both, Set: setSame}, nft.Accept},
+				{nft.In{Fields: in, Set: setInternal}, nft.Drop},
+				{nft.In{Fields: out, Set: setInternal}, nft.Drop},
+				// A published port; everything else that has a container's address is
+				// from another network, or from a neighbour with a route of its own.
+				{nft.In{Fields: out, Set: setBridges}, nft.Any{Field: nft.CtStatus, Flags: []nft.Flag{nft.DNATed}}, nft.Accept},
+				{nft.In{Fields: out, Set: setBridges}, nft.Drop},
+				{nft.In{Fields: in, Set: setClosed}, nft.In{Fields: out, Set: setClosed}, nft.Drop},
+			},
+		},
+		{
+			Name: "prerouting", Hook: &nft.Hook{Type: "nat", At: nft.Prerouting, Priority: -100},
+			Rules: published(port),
+		},
+		{
+			Name: "output", Hook: &nft.Hook{Type: "nat", At: nft.Output, Priority: -100},
+			Rules: published(port),
+		},
+		{
+			Name: "postrouting", Hook: &nft.Hook{Type: "nat", At: nft.Postrouting, Priority: 100},
+			Rules: []nft.Rule{
+				{nft.In{Fields: in, Set: setMasqueraded}, nft.NotIn{Fields: out, Set: setBridges}, nft.Masquerade{}},
+				// To a port that a container of the same bridge publishes: without
+				// this, that container would answer directly, from the wrong address.
+				{
+					nft.In{Fields: both, Set: setSame},
+					nft.Any{Field: nft.CtStatus, Flags: []nft.Flag{nft.DNATed}},
+					nft.Masquerade{},
+				},
+			},
+		},
+	}
+}
+
+func published(port []nft.Field) []nft.Rule {
+	notLoopback4 := nft.Outside{Field: nft.Dest4, Prefix: loopback4}
+	notLoopback6 := nft.Not{Field: nft.Dest6, Value: nft.Addr(netip.IPv6Loopback())}
+	return []nft.Rule{
+		{
+			notLoopback4,
+			nft.ToHost{},
+			nft.DNAT{Family: nft.IPv4, Fields: append([]nft.Field{nft.Dest4}, port...), Map: mapPorts4},
+		},
+		{notLoopback4, nft.ToHost{}, nft.DNAT{Family: nft.IPv4, Fields: port, Map: mapAnyPorts4}},
+		{
+			notLoopback6,
+			nft.ToHost{},
+			nft.DNAT{Family: nft.IPv6, Fields: append([]nft.Field{nft.Dest6}, port...), Map: mapPorts6},
+		},
+		{notLoopback6, nft.ToHost{}, nft.DNAT{Family: nft.IPv6, Fields: port, Map: mapAnyPorts6}},
+	}
+}
