@@ -47,8 +47,8 @@ func requireRoot(tb testing.TB) {
 	tb.Skip("needs root")
 }
 
-// binary is the real program, built once.
-var binary = sync.OnceValues(func() (string, error) {
+// builtKeeper is the real program, built once.
+var builtKeeper = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "tiffin-keeper-test")
 	if err != nil {
 		return "", err
@@ -64,7 +64,7 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := binary(); err == nil {
+	if path, err := builtKeeper(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(path))
 	}
 	os.Exit(code)
@@ -83,7 +83,7 @@ type engine struct {
 func startKeeper(tb testing.TB) *engine {
 	tb.Helper()
 	requireBusybox(tb)
-	path, err := binary()
+	path, err := builtKeeper()
 	if err != nil {
 		tb.Fatal(err)
 	}
