@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -15,10 +16,15 @@ import (
 
 // Kill sends SIGKILL to every process in the control group and below, also to those that are being forked.
 func (c *Cgroup) Kill(ctx context.Context) error {
-	if dir := c.dirs[""]; dir != "" {
-		return c.wrap(writeFile(filepath.Join(dir, "cgroup.kill"), "1"))
+	dir := c.dirs[""]
+	if dir == "" {
+		return c.wrap(c.killV1(ctx))
 	}
-	return c.wrap(c.killV1(ctx))
+	err := writeFile(filepath.Join(dir, "cgroup.kill"), "1")
+	if errors.Is(err, fs.ErrNotExist) { // so it is removed, and was empty
+		return nil
+	}
+	return c.wrap(err)
 }
 
 // killV1 freezes first, or a fork bomb would stay ahead of the signals.
@@ -72,10 +78,15 @@ func (c *Cgroup) Frozen() (bool, error) {
 // waitEmpty waits until the last process has been reaped. Pure v1 has no event for it; there the removal
 // itself tries again for a second.
 func (c *Cgroup) waitEmpty(ctx context.Context) error {
-	if dir := c.dirs[""]; dir != "" {
-		return waitEvent(ctx, dir, "populated 0")
+	dir := c.dirs[""]
+	if dir == "" {
+		return ctx.Err()
 	}
-	return ctx.Err()
+	err := waitEvent(ctx, dir, "populated 0")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // waitEvent waits until cgroup.events in dir has the line. The kernel wakes pollers of the file at each change.

@@ -63,11 +63,12 @@ func (c *compiler) file(label, name string, out program.Reg) {
 	c.Place(done)
 }
 
-// attach puts a detached tree on a mount point that is open, and closes the latter.
-func (c *compiler) attach(label string, tree, at program.Reg) {
-	c.Call(label, unix.SYS_MOVE_MOUNT, tree, c.Str(""), at, c.Str(""),
+// attach puts a detached tree on a mount point that is open, and closes the latter. It returns the step that does.
+func (c *compiler) attach(label string, tree, at program.Reg) *program.Step {
+	step := c.Call(label, unix.SYS_MOVE_MOUNT, tree, c.Str(""), at, c.Str(""),
 		program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH))
 	c.close(at)
+	return step
 }
 
 // mounts adds the mounts of the spec, in its order.
@@ -82,12 +83,7 @@ func (c *compiler) mounts(o *opened, in inputRegs) {
 		label := "mount " + m.dest
 		switch {
 		case m.fstype == "bind":
-			if m.dir {
-				c.directory(label, m.dest, at)
-			} else {
-				c.file(label, m.dest, at)
-			}
-			c.attach(label, in.mounts[mountKey(i)], at)
+			c.bind(label, m, in.mounts[mountKey(i)], at)
 		case m.dest == "/dev" && m.fstype == "tmpfs":
 			c.makeDev(m, o.Spec.Linux.Devices, at)
 		case isCgroupMount(m):
@@ -105,6 +101,21 @@ func (c *compiler) mounts(o *opened, in inputRegs) {
 			c.close(tree)
 		}
 	}
+}
+
+func (c *compiler) bind(label string, m mount, tree, at program.Reg) {
+	if m.dir {
+		c.directory(label, m.dest, at)
+		c.attach(label, tree, at)
+		return
+	}
+	wrong, done := c.Target(), c.Target()
+	c.file(label, m.dest, at)
+	c.attach(label, tree, at).Tolerate(unix.EINVAL).Else(wrong) // what the kernel says of a file on a directory
+	c.Jump(done)
+	c.Place(wrong)
+	c.Fail(label, unix.EISDIR)
+	c.Place(done)
 }
 
 // exactDirectory opens, or makes, a directory in the root that is to be just that, not a symlink to another one: an
