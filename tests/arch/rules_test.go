@@ -101,13 +101,11 @@ func tooLong(f file, budget int) []string {
 func packageDoc(files []file) string {
 	var comment string
 	for _, f := range files {
-		if f.ast.Doc == nil {
-			continue
-		}
-		if comment != "" {
+		text := f.ast.Doc.Text() // directives such as nolint are no text
+		if text != "" && comment != "" {
 			return "two package comments"
 		}
-		comment = f.ast.Doc.Text()
+		comment += text
 	}
 	if comment == "" {
 		return "no package comment: what is this room?"
@@ -213,6 +211,9 @@ func TestPackageDoc(t *testing.T) {
 		},
 		"two": {
 			"a/a.go", []string{"// Package a is.\npackage a", "// Package a was.\npackage a"}, "two package comments",
+		},
+		"a directive is no comment": {
+			"a/a.go", []string{"// Package a is.\npackage a", "//nolint:gosec // why\npackage a"}, "",
 		},
 		"another beginning": {
 			"a/a.go",
