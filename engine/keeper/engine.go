@@ -219,10 +219,11 @@ func (k *keeper) tellReady() syscall.Errno {
 	pid, _, _ := syscall.RawSyscall(unix.SYS_GETPID, 0, 0, 0)
 	self, e := pidfdOpen(int32(pid))
 	files := [...]file{self}
+	m := Ready{Pid: int32(pid), FilesSoft: k.files.Cur, FilesHard: k.files.Max}
 	if e != 0 {
-		return k.send(put(&k.wire.out, &Ready{Pid: int32(pid)}), nil)
+		return k.send(put(&k.wire.out, &m), nil)
 	}
-	e = k.send(put(&k.wire.out, &Ready{Pid: int32(pid)}), files[:])
+	e = k.send(put(&k.wire.out, &m), files[:])
 	self.close()
 	return e
 }

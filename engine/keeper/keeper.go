@@ -23,7 +23,8 @@ type keeper struct {
 	epoll    file
 	signals  file // for SIGCHLD
 	listener file
-	spare    file // given up to accept an engine when there are no more descriptors
+	files    unix.Rlimit // descriptors that were allowed before we raised it
+	spare    file        // given up to accept an engine when there are no more descriptors
 
 	engine     file
 	generation uint32 // of engine

@@ -125,8 +125,10 @@ type Close struct{}
 
 // Ready begins the answer to a [Hello]. The descriptor is the keeper's pidfd.
 type Ready struct {
-	Pid int32
-	_   [4]uint8
+	Pid       int32
+	_         [4]uint8
+	FilesSoft uint64 // RLIMIT_NOFILE as the keeper was started with, before it
+	FilesHard uint64 // raised it for itself: what its containers have by default
 }
 
 // State tells about one process. Pidfd, Console and Hold are how many descriptors of
