@@ -16,7 +16,7 @@ func (k *keeper) engineToken() token { return token{what: onEngine, generation: 
 // accept takes in an engine in place of the one there was.
 func (k *keeper) accept() {
 	fd, e := k.acceptOne()
-	if e == unix.EMFILE {
+	if e == unix.EMFILE || e == unix.ENFILE {
 		k.spare.close()
 		fd, e = k.acceptOne()
 	}
@@ -134,7 +134,7 @@ func (k *keeper) greet() {
 	}
 }
 
-// drop forgets a process that has ended.
+// drop forgets a process that has ended, or gives up one that has not begun.
 func (k *keeper) drop(id *ID) {
 	i, ok := k.find(id)
 	if !ok {
@@ -143,9 +143,13 @@ func (k *keeper) drop(id *ID) {
 		}
 		return
 	}
-	if k.slots[i].phase == Ended {
+	switch k.slots[i].phase {
+	case Starting:
+		k.cancel(i)
+	case Ended:
 		k.records.remove(id)
 		k.release(i)
+	default: // the engine has the pidfd, and hears of the end
 	}
 }
 
@@ -219,11 +223,10 @@ func (k *keeper) tellReady() syscall.Errno {
 	pid, _, _ := syscall.RawSyscall(unix.SYS_GETPID, 0, 0, 0)
 	self, e := pidfdOpen(int32(pid))
 	files := [...]file{self}
-	m := Ready{Pid: int32(pid), FilesSoft: k.files.Cur, FilesHard: k.files.Max}
 	if e != 0 {
-		return k.send(put(&k.wire.out, &m), nil)
+		return k.send(put(&k.wire.out, &Ready{Pid: int32(pid)}), nil)
 	}
-	e = k.send(put(&k.wire.out, &m), files[:])
+	e = k.send(put(&k.wire.out, &Ready{Pid: int32(pid)}), files[:])
 	self.close()
 	return e
 }

@@ -23,8 +23,7 @@ type keeper struct {
 	epoll    file
 	signals  file // for SIGCHLD
 	listener file
-	files    unix.Rlimit // descriptors that were allowed before we raised it
-	spare    file        // given up to accept an engine when there are no more descriptors
+	spare    file // given up to accept an engine when there are no more descriptors
 
 	engine     file
 	generation uint32 // of engine

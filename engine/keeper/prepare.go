@@ -78,15 +78,14 @@ func unignore() syscall.Errno {
 	return 0
 }
 
-// raiseFiles allows as many descriptors as we may have. The limit from before is what
-// containers are to get; their programs set it.
+// raiseFiles allows as many descriptors as we may have. The containers get their own
+// limit from their programs.
 func raiseFiles() syscall.Errno {
 	var limit unix.Rlimit
 	_, _, e := syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, 0, uintptr(unsafe.Pointer(&limit)), 0, 0)
 	if e != 0 {
 		return e
 	}
-	theKeeper.files = limit
 	limit.Cur = limit.Max
 	_, _, e = syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&limit)), 0, 0, 0)
 	return e

@@ -117,7 +117,9 @@ type Run struct {
 }
 
 // Drop says that the engine has recorded the exit of the process: the keeper
-// forgets it, its exit record and all that it holds for it.
+// forgets it, its exit record and all that it holds for it. A process that is still
+// Starting is killed instead, and [Failed] with ECANCELED says when it is gone; of one
+// that is Running, nothing is dropped.
 type Drop struct{ ID ID }
 
 // Close asks the keeper to end as soon as it has no process.
@@ -125,10 +127,8 @@ type Close struct{}
 
 // Ready begins the answer to a [Hello]. The descriptor is the keeper's pidfd.
 type Ready struct {
-	Pid       int32
-	_         [4]uint8
-	FilesSoft uint64 // RLIMIT_NOFILE as the keeper was started with, before it
-	FilesHard uint64 // raised it for itself: what its containers have by default
+	Pid int32
+	_   [4]uint8
 }
 
 // State tells about one process. Pidfd, Console and Hold are how many descriptors of
@@ -164,8 +164,8 @@ type Started struct {
 // Failed says that a step of the program could not be done, or with [NoStep] that
 // the process could not be made: EEXIST the ID is taken, ENOSPC there are too many
 // processes, EINVAL the message or the program is wrong, EMFILE the keeper has no more
-// descriptors, ECHILD the process was killed on its way, else as clone3 says. The
-// process is gone.
+// descriptors, ECHILD the process was killed on its way, ECANCELED by [Drop], else as
+// clone3 says. The process is gone.
 type Failed struct {
 	ID    ID
 	Step  uint32
