@@ -124,10 +124,24 @@ func (k *keeper) adopt(i int, pid int32) {
 	f, e := pidfdOpen(pid)
 	if e != 0 {
 		k.fail(s, NoStep, e)
-		_, _, _ = syscall.RawSyscall(unix.SYS_KILL, uintptr(pid), uintptr(unix.SIGKILL), 0)
-		return
+	} else {
+		s.pidfd = f
 	}
-	s.pidfd = f
+	if s.failing {
+		kill(pid)
+	}
+}
+
+// cancel gives up a process that has not begun. A middle is left to do its work: who
+// kills it between its fork and its report leaves a process that nobody knows of.
+func (k *keeper) cancel(i int) {
+	s := &k.slots[i]
+	if !s.failing {
+		k.fail(s, NoStep, unix.ECANCELED)
+	}
+	if pid := k.pids.main[i]; pid != 0 {
+		kill(pid)
+	}
 }
 
 func (k *keeper) fail(s *slot, step uint32, e syscall.Errno) {

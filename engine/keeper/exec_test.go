@@ -154,6 +154,35 @@ func TestAnExecThatEndsBeforeItIsReportedKeepsItsStatus(t *testing.T) {
 	}
 }
 
+func TestAProcessThatHasNotBegunCanBeGivenUp(t *testing.T) {
+	requireRoot(t)
+	e := startKeeper(t)
+	container := e.container()
+	defer e.kill(container)
+	stuck := func(b *program.Builder) {
+		pipe := b.Scratch(8)
+		end := b.Register("pipe")
+		b.Call("make a pipe", unix.SYS_PIPE2, pipe, program.Imm(unix.O_CLOEXEC))
+		b.Load32(end, pipe)
+		b.Call("wait for ever", unix.SYS_READ, end, b.Scratch(8), program.Imm(1))
+	}
+	first := e.newJob()
+	var b program.Builder
+	stuck(&b)
+	first.program = e.build(&b)
+	for name, j := range map[string]*job{"a container": first, "an exec": e.exec(container, pause, stuck)} {
+		e.run(j)
+		e.drop(j.ID)
+		failed, _ := expect[Failed](e)
+		if failed.ID != j.ID || syscall.Errno(failed.Errno) != unix.ECANCELED || failed.Step != NoStep {
+			t.Errorf("%s: got %+v", name, failed)
+		}
+	}
+	if left := e.sync(); len(left) != 1 || children(t, e.keeper) != 1 {
+		t.Errorf("there are %d children and %+v", children(t, e.keeper), left)
+	}
+}
+
 func TestAProcessIsBornInItsCgroup(t *testing.T) {
 	requireRoot(t)
 	var root string

@@ -91,6 +91,11 @@ func pidfdOpen(pid int32) (file, syscall.Errno) {
 	return file(fd), e
 }
 
+// kill ends a child that has not been waited for, so that the pid is still its own.
+func kill(pid int32) {
+	_, _, _ = syscall.RawSyscall(unix.SYS_KILL, uintptr(pid), uintptr(unix.SIGKILL), 0)
+}
+
 // dead is a child that has ended: what waitid(2) tells of it.
 type dead struct {
 	pid    int32
