@@ -38,7 +38,7 @@ type Result struct {
 //
 // Errors: ErrRefused for a layer that is over a limit or not well-formed, ErrNoSpace when it would use the reserve.
 func Apply(ctx context.Context, src Source, dst Target, limits Limits) (Result, error) {
-	space, err := openSpace(filepath.Join(dst.Base, dst.Dir), limits.Reserve)
+	space, err := limits.Reserve.Watch(filepath.Join(dst.Base, dst.Dir))
 	if err != nil {
 		return Result{}, err
 	}

@@ -37,7 +37,7 @@ func DefaultLimits() Limits {
 type guard struct {
 	limits     Limits
 	compressed int64
-	space      *space
+	space      *Space
 
 	entries int
 	content int64 // sum of the entries' sizes: a hole costs no bytes in the stream
@@ -62,7 +62,7 @@ func (g *guard) checkExpanded(n int64) error {
 	if n > g.limits.RatioFrom && n/g.limits.Ratio > g.compressed {
 		return fmt.Errorf("%w: %d bytes expand to more than %d times as many", ErrRefused, g.compressed, g.limits.Ratio)
 	}
-	return g.space.use(n)
+	return g.space.Use(n)
 }
 
 // entry decides about one entry before it is unpacked, and takes from its header what must not reach the disk.

@@ -35,7 +35,7 @@ func (r Reserve) kept(total int64) int64 {
 //
 // Errors: ErrNoSpace.
 func (r Reserve) Check(dir string, need int64) error {
-	s, err := openSpace(dir, r)
+	s, err := r.Watch(dir)
 	if err != nil {
 		return err
 	}
@@ -45,25 +45,29 @@ func (r Reserve) Check(dir string, need int64) error {
 // checkEvery is how many bytes are written between two looks at the disk.
 const checkEvery = 64 << 20
 
-// space watches the disk while a layer is written.
-type space struct {
+// Space watches a disk while something is written to it.
+type Space struct {
 	dir     *os.File // a descriptor: the thread that writes sees no host paths
 	reserve Reserve
 	next    int64
 }
 
-func openSpace(dir string, r Reserve) (*space, error) {
+// Watch begins to watch the disk of dir.
+func (r Reserve) Watch(dir string) (*Space, error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("free space: %w", err)
 	}
-	return &space{dir: f, reserve: r}, nil
+	return &Space{dir: f, reserve: r}, nil
 }
 
-func (s *space) Close() error { return s.dir.Close() }
+// Close ends the watch.
+func (s *Space) Close() error { return s.dir.Close() }
 
-// use is told how much has been written or is about to be.
-func (s *space) use(total int64) error {
+// Use is told how many bytes have been written, or are about to be, since Watch.
+//
+// Errors: ErrNoSpace.
+func (s *Space) Use(total int64) error {
 	if total < s.next {
 		return nil
 	}
@@ -72,7 +76,7 @@ func (s *space) use(total int64) error {
 	return s.check(ahead)
 }
 
-func (s *space) check(need int64) error {
+func (s *Space) check(need int64) error {
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(int(s.dir.Fd()), &fs); err != nil {
 		return fmt.Errorf("free space of %s: %w", s.dir.Name(), err)

@@ -1,0 +1,238 @@
+package image
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/core/images"
+	"github.com/containerd/containerd/v2/core/images/archive"
+	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"tiffin/engine"
+	"tiffin/engine/image/layer"
+)
+
+// Load takes in the images of an archive as docker save and others write it: an OCI layout or docker's own, plain
+// or compressed. It returns the names that they have, or the ID of one without a name.
+//
+// Errors: engine.ErrInvalid for what is no such archive.
+func (s *Store) Load(ctx context.Context, r io.Reader, report engine.Report) ([]string, error) {
+	if report == nil {
+		report = func(engine.Progress) {}
+	}
+	plain, err := layer.Decompress(r)
+	if err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	defer func() { _ = plain.Close() }()
+	lease, ctx, err := s.lease(within(ctx))
+	if err != nil {
+		return nil, err
+	}
+	names, err := s.load(ctx, plain, report)
+	// What was not part of an image goes again.
+	kept := context.WithoutCancel(ctx)
+	if err = errors.Join(err, s.drop(kept, lease), s.GC(kept)); err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	return names, nil
+}
+
+func (s *Store) load(ctx context.Context, r io.Reader, report engine.Report) ([]string, error) {
+	in, err := s.intake(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = in.Close() }()
+	top, err := archive.ImportIndex(ctx, &loading{s.content, rand.Text()}, in)
+	if errors.Is(err, layer.ErrNoSpace) {
+		return nil, engine.Problem(engine.ErrUnavailable, err)
+	}
+	if err != nil {
+		return nil, engine.Problem(engine.ErrInvalid, err)
+	}
+	b, err := s.localDocument(ctx, top)
+	if err != nil {
+		return nil, err
+	}
+	idx, err := parseIndex(b, top.MediaType)
+	if err != nil {
+		return nil, err
+	}
+	named := map[string][]string{}
+	var order []ocispec.Descriptor
+	for _, d := range idx.Manifests {
+		if !images.IsIndexType(d.MediaType) && (!images.IsManifestType(d.MediaType) || (d.Platform != nil && !isVariant(d))) {
+			continue
+		}
+		key := d.Digest.String()
+		if _, ok := named[key]; !ok {
+			order = append(order, bare(d))
+		}
+		named[key] = append(named[key], nameIn(d)...)
+	}
+	var loaded []string
+	for _, target := range order {
+		names, err := s.adopt(ctx, target, named[target.Digest.String()], report)
+		if err != nil {
+			return nil, err
+		}
+		loaded = append(loaded, names...)
+	}
+	if len(loaded) == 0 {
+		return nil, engine.Problem(engine.ErrInvalid, errors.New("there is no image in the archive"))
+	}
+	return loaded, nil
+}
+
+// nameIn is the name that an archive gives an image. In OCI layouts of others, the annotation is often but a tag,
+// which says nothing without a repository.
+func nameIn(d ocispec.Descriptor) []string {
+	name := d.Annotations[images.AnnotationImageName]
+	if name == "" {
+		name = d.Annotations[ocispec.AnnotationRefName]
+		if named, err := reference.ParseNormalizedNamed(name); err != nil || reference.IsNameOnly(named) {
+			return nil
+		}
+	}
+	named, err := parseTag(name)
+	if err != nil {
+		return nil
+	}
+	return []string{named.String()}
+}
+
+// adopt makes an image of what lies in the content store.
+func (s *Store) adopt(ctx context.Context, target ocispec.Descriptor, names []string, report engine.Report) ([]string, error) {
+	b, err := s.localBundle(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	shown := make([]string, 0, len(names))
+	for _, n := range names {
+		shown = append(shown, familiar(n))
+	}
+	if len(names) == 0 {
+		shown = []string{b.variant.image.ID}
+	}
+	lines := make([]*layerLine, len(b.parts.Layers))
+	for i, d := range b.parts.Layers {
+		lines[i] = newLayerLine(report, "Image "+shown[0], d.Digest, d.Size)
+		if err := s.unpackLayer(ctx, b, i, lines[i]); err != nil {
+			return nil, err
+		}
+		lines[i].say(textDone)
+	}
+	none, ctx, err := s.lease(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return shown, s.publish(ctx, none, b, names...)
+}
+
+// localBundle reads the documents of an image from the content store, for the host's platform if there is a choice.
+func (s *Store) localBundle(ctx context.Context, target ocispec.Descriptor) (*bundle, error) {
+	b := &bundle{target: target, manifest: target}
+	var err error
+	if images.IsIndexType(target.MediaType) {
+		if b.index, err = s.localDocument(ctx, target); err != nil {
+			return nil, err
+		}
+		idx, err := parseIndex(b.index, target.MediaType)
+		if err != nil {
+			return nil, err
+		}
+		idx.Manifests = slices.DeleteFunc(idx.Manifests, func(d ocispec.Descriptor) bool { return !s.isComplete(ctx, d) })
+		if b.manifest, err = choose(idx, platforms.Default(), target.Digest.String(), platforms.DefaultString()); err != nil {
+			return nil, err
+		}
+	}
+	if b.manifestB, err = s.localDocument(ctx, b.manifest); err != nil {
+		return nil, err
+	}
+	if err := b.readManifest(); err != nil {
+		return nil, err
+	}
+	if b.configB, err = s.localDocument(ctx, b.parts.Config); err != nil {
+		return nil, err
+	}
+	return b, b.readConfig()
+}
+
+// isComplete tells whether a manifest is here with all that it lists.
+func (s *Store) isComplete(ctx context.Context, d ocispec.Descriptor) bool {
+	b, err := s.localDocument(ctx, d)
+	if err != nil {
+		return false
+	}
+	m, err := parseManifest(b, d.MediaType)
+	if err != nil {
+		return false
+	}
+	for _, part := range append([]ocispec.Descriptor{m.Config}, m.Layers...) {
+		if _, err := s.content.Info(ctx, part.Digest); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Store) localDocument(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
+	if err := checkDocument(d); err != nil {
+		return nil, engine.Problem(engine.ErrInvalid, err)
+	}
+	return content.ReadBlob(ctx, s.content, bare(d))
+}
+
+// loading is a content store in which each archive's files are written under references of their own: another
+// archive has files of the same names.
+type loading struct {
+	content.Store
+	prefix string
+}
+
+func (l *loading) Writer(ctx context.Context, opts ...content.WriterOpt) (content.Writer, error) {
+	var o content.WriterOpts
+	for _, opt := range opts {
+		if err := opt(&o); err != nil {
+			return nil, err
+		}
+	}
+	return l.Store.Writer(ctx, append(opts, content.WithRef(l.prefix+" "+o.Ref))...)
+}
+
+// intake is what comes from a caller: it ends with ctx, and before it fills the disk.
+type intake struct {
+	ctx   context.Context //nolint:containedctx // a reader has no other way to know
+	r     io.Reader
+	space *layer.Space
+	n     int64
+}
+
+func (s *Store) intake(ctx context.Context, r io.Reader) (*intake, error) {
+	space, err := s.limits.Reserve.Watch(s.root)
+	return &intake{ctx: ctx, r: r, space: space}, err
+}
+
+func (i *intake) Close() error { return i.space.Close() }
+
+func (i *intake) Read(p []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	if err := i.space.Use(i.n); err != nil {
+		return 0, err
+	}
+	n, err := i.r.Read(p)
+	i.n += int64(n)
+	return n, err
+}
