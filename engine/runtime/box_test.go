@@ -281,3 +281,7 @@ func (b *bench) in(t *testing.T) *bench {
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+func contextThatIsOver() (context.Context, context.CancelFunc) {
+	return context.WithDeadline(context.Background(), time.Unix(1, 0))
+}

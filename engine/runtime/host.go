@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,8 +19,9 @@ type Host struct {
 	LastCap      int           // number of the last capability that the kernel knows
 	OOMScoreAdj  int           // of this process; to go below it takes CAP_SYS_RESOURCE
 	HardLimits   map[string]uint64
-	TimeNS       bool // whether the kernel has time namespaces
-	Kcore        bool // whether there is a /proc/kcore to link /dev/core to
+	Files        unix.Rlimit // RLIMIT_NOFILE as this process was started with, before Go raised it; zero: unknown
+	TimeNS       bool        // whether the kernel has time namespaces
+	Kcore        bool        // whether there is a /proc/kcore to link /dev/core to
 }
 
 // ReadHost looks the host over.
@@ -32,7 +35,7 @@ func ReadHost() (*Host, error) {
 		return nil, fmt.Errorf("read what this host can do: %w", err)
 	}
 	return &Host{
-		Cgroups: cgroups, Capabilities: capabilities, LastCap: lastCap, OOMScoreAdj: oom, HardLimits: limits,
+		Files: originalFiles(), Cgroups: cgroups, Capabilities: capabilities, LastCap: lastCap, OOMScoreAdj: oom, HardLimits: limits,
 		TimeNS: exists("/proc/self/ns/time_for_children"), Kcore: exists("/proc/kcore"),
 	}, nil
 }
@@ -56,6 +59,24 @@ func ownHardLimits() (map[string]uint64, error) {
 		limits[name] = l.Max
 	}
 	return limits, nil
+}
+
+// originalFiles finds out the limit of descriptors that this process was started with. Go raises it while it initialises and
+// tells nobody what it was, but gives it back to every child: so one is looked at, before it has executed anything.
+func originalFiles() unix.Rlimit {
+	var limit unix.Rlimit
+	cmd := exec.Command("/proc/self/exe") //nolint:noctx // it ends here
+	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
+	if err := cmd.Start(); err != nil { // where tracing is forbidden
+		return limit
+	}
+	err := unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_NOFILE, nil, &limit)
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if err != nil {
+		return unix.Rlimit{}
+	}
+	return limit
 }
 
 func readNumber(path string) (int, error) {

@@ -290,7 +290,8 @@ func (k *Keeper) fail(err error) {
 	}
 }
 
-// run asks for a process and waits for the answer. When ctx ends first, the process is killed as soon as it has begun.
+// run asks for a process and waits for the answer. When ctx ends first, the process is killed, whether it has begun or
+// not; nobody waits for that.
 func (k *Keeper) run(ctx context.Context, m keeper.Run, files []*os.File) answer {
 	id := m.ID.String()
 	s := &starting{answer: make(chan answer, 1)}
@@ -315,12 +316,14 @@ func (k *Keeper) run(ctx context.Context, m keeper.Run, files []*os.File) answer
 	case a := <-s.answer:
 		return a
 	case <-ctx.Done():
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		s.abandoned = true
-		if len(s.answer) > 0 { // it came at the same moment
-			return <-s.answer
-		}
-		return answer{err: ctx.Err()}
 	}
+	k.mu.Lock()
+	s.abandoned = true
+	answered := len(s.answer) > 0
+	k.mu.Unlock()
+	if answered { // at the same moment
+		return <-s.answer
+	}
+	_ = k.send(keeper.Marshal(keeper.Drop{ID: m.ID}), nil)
+	return answer{err: ctx.Err()}
 }

@@ -26,7 +26,7 @@ type rlimit struct {
 }
 
 // rlimits checks the limits of a spec. One that is higher than this process may grant is lowered to what it may, with
-// a warning.
+// a warning. RLIMIT_NOFILE is among them in any case, because neither engine nor keeper have kept theirs as it was.
 func (h *Host) rlimits(in []specs.POSIXRlimit) ([]rlimit, []string, error) {
 	numbers := rlimitNumbers()
 	var out []rlimit
@@ -51,6 +51,9 @@ func (h *Host) rlimits(in []specs.POSIXRlimit) ([]rlimit, []string, error) {
 			))
 		}
 		out = append(out, r)
+	}
+	if !seen["RLIMIT_NOFILE"] && h.Files.Max != 0 {
+		out = append(out, rlimit{"RLIMIT_NOFILE", unix.RLIMIT_NOFILE, h.Files.Cur, h.Files.Max})
 	}
 	return out, warnings, nil
 }

@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -79,6 +80,9 @@ Seccomp:	2
 			},
 			want: "512\n600\n",
 		},
+		"descriptors are limited as for the engine's starter": {
+			script: "ulimit -Sn", want: starterFiles(t),
+		},
 		"oom_score_adj": {
 			script: "cat /proc/self/oom_score_adj",
 			change: func(s *specs.Spec) { s.Process.OOMScoreAdj = new(300) },
@@ -120,6 +124,16 @@ Seccomp:	2
 			}
 		})
 	}
+}
+
+// starterFiles is the soft limit of descriptors that this process was started with, which Go gives back to a child.
+func starterFiles(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("/bin/sh", "-c", "ulimit -Sn").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
 }
 
 // privileged is what a privileged container has, see security.md 2.6.
