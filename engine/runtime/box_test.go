@@ -67,11 +67,15 @@ func newBench(tb testing.TB) *bench {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(b.close)
+	tb.Cleanup(b.stop)
 	return b
 }
 
-func (b *bench) close() {
+// stop kills what still runs and waits for the keeper to end.
+func (b *bench) stop() {
+	if b.keeper == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	for _, p := range b.keeper.Processes() {
@@ -84,6 +88,7 @@ func (b *bench) close() {
 	if err := b.keeper.Shutdown(ctx); err != nil {
 		b.Error(err)
 	}
+	b.keeper = nil
 }
 
 // busyboxRoot is a directory with busybox under all of its names.
@@ -99,14 +104,14 @@ func busyboxRoot(tb testing.TB) string {
 	if err != nil {
 		tb.Skipf("needs busybox-static: %v", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "bin/busybox"), code, 0o755); err != nil { //nolint:forbidigo // a test's own file
+	if err := os.WriteFile(filepath.Join(dir, "bin/busybox"), code, 0o755); err != nil {
 		tb.Fatal(err)
 	}
 	list, err := exec.Command("/bin/busybox", "--list").Output()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	for _, name := range strings.Fields(string(list)) {
+	for name := range strings.FieldsSeq(string(list)) {
 		if name != "busybox" {
 			if err := os.Symlink("busybox", filepath.Join(dir, "bin", name)); err != nil {
 				tb.Fatal(err)

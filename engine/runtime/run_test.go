@@ -187,7 +187,7 @@ func TestRunNamespacesAreNotTheHosts(t *testing.T) {
 func TestRunCommandThatCannotBeExecuted(t *testing.T) {
 	b := newBench(t)
 	writeTestFile(t, filepath.Join(b.lower, "etc/plain"), "no program")
-	if err := os.Chmod(filepath.Join(b.lower, "etc/plain"), 0o755); err != nil { //nolint:gosec // meant to be executable
+	if err := os.Chmod(filepath.Join(b.lower, "etc/plain"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	writeTestFile(t, filepath.Join(b.lower, "etc/secret"), "#!/bin/sh\n")
@@ -320,7 +320,7 @@ func TestRunFreeze(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(50 * time.Millisecond) //nolint:forbidigo // what would have happened meanwhile is the question
+	time.Sleep(50 * time.Millisecond)
 	s2, err := x.Cgroup.Stats()
 	if err != nil {
 		t.Fatal(err)
