@@ -1,0 +1,5 @@
+package volume
+
+import "runtime"
+
+func lockThread() { runtime.LockOSThread() }
