@@ -47,13 +47,12 @@ func requireRoot(tb testing.TB) {
 	tb.Skip("needs root")
 }
 
+// buildDir is removed after the last test.
+var buildDir string
+
 // builtKeeper is the real program, built once.
 var builtKeeper = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "tiffin-keeper-test")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "tiffin-keeper")
+	path := filepath.Join(buildDir, "tiffin-keeper")
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "tiffin/cmd/tiffin-keeper")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -63,10 +62,13 @@ var builtKeeper = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := builtKeeper(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
+	dir, err := os.MkdirTemp("", "tiffin-keeper-test")
+	if err != nil {
+		panic(err)
 	}
+	buildDir = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
 

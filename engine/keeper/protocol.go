@@ -91,7 +91,9 @@ const TTY RunFlags = 1 << 0
 // NoStep is the step of a [Failed] whose child was not even started.
 const NoStep = ^uint32(0)
 
-// Hello asks for a [Ready], a [State] for each process and a [StateEnd].
+// Hello asks for a [Ready], a [State] for each process and a [StateEnd]. That is all there
+// is: what an earlier engine has asked for and was not read before it was replaced is
+// never done.
 type Hello struct{}
 
 // Run starts a process. Its descriptors come in this order: the encoded program (a
