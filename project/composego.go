@@ -4,17 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 
+	"github.com/compose-spec/compose-go/v2/interpolation"
 	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/template"
+	"github.com/compose-spec/compose-go/v2/tree"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/sirupsen/logrus"
+
+	"tiffin/engine"
 )
 
 // load merges and resolves the files into p.model.
 func (p *Project) load(ctx context.Context, o Options) error {
-	return p.bounded(ctx, func() error {
+	err := p.bounded(ctx, func() error {
 		details, options := p.request(ctx, o)
 		attributes, err := loader.LoadModelWithContext(ctx, details, options...)
 		if err != nil {
@@ -29,14 +37,23 @@ func (p *Project) load(ctx context.Context, o Options) error {
 		if p.model, err = p.choose(model, o); err != nil {
 			return err
 		}
-		p.model, err = p.model.WithServicesEnvironmentResolved(true)
-		return err
+		return nil
 	})
+	if err != nil {
+		return explain(err)
+	}
+	if err := p.consistent(); err != nil {
+		return err
+	}
+	return p.resolveFiles()
 }
 
 // request is what compose-go is asked for.
 func (p *Project) request(_ context.Context, _ Options) (types.ConfigDetails, []func(*loader.Options)) {
 	details := types.ConfigDetails{WorkingDir: p.site.dir, Environment: p.site.env}
+	unset := func(name string) {
+		p.warn("The " + quote(name) + " variable is not set. Defaulting to a blank string.")
+	}
 	for _, src := range p.texts.all[:p.texts.main] {
 		details.ConfigFiles = append(details.ConfigFiles, types.ConfigFile{Filename: src.path, Content: src.content})
 	}
@@ -45,9 +62,43 @@ func (p *Project) request(_ context.Context, _ Options) (types.ConfigDetails, []
 		func(lo *loader.Options) {
 			lo.SetProjectName(p.site.name, true)
 			lo.SkipResolveEnvironment = true
+			lo.SkipResolveLabels = true
 			lo.SkipConsistencyCheck = true
+			lo.SkipValidation = true
+			lo.Interpolate.TypeCastMapping = casts()
+			lo.Interpolate.Substitute = func(text string, lookup template.Mapping) (string, error) {
+				return expansion{lookup, unset}.expand(text)
+			}
 		},
 	}
+}
+
+// casts turn text into numbers where compose-go's decoder does not.
+func casts() map[tree.Path]interpolation.Cast {
+	whole := func(text string) (any, error) { return strconv.Atoi(text) }
+	out := map[tree.Path]interpolation.Cast{}
+	for _, path := range []string{
+		"ulimits.*", "ulimits.*.soft", "ulimits.*.hard", "healthcheck.retries", "ports.[].target",
+		"deploy.restart_policy.max_attempts", "deploy.update_config.parallelism", "deploy.rollback_config.parallelism",
+		"deploy.placement.max_replicas_per_node", "blkio_config.weight",
+	} {
+		out[tree.Path("services.*."+path)] = whole
+	}
+	out["services.*.umask"] = func(text string) (any, error) { return strconv.ParseUint(text, 0, 32) }
+	return out
+}
+
+// explain turns what is left of compose-go's errors, after our own checks, into ours.
+func explain(err error) error {
+	text := err.Error()
+	if rest, ok := strings.CutPrefix(text, "cannot extend service "); ok {
+		if name, err := strconv.QuotedPrefix(rest); err == nil {
+			name, _ = strconv.Unquote(name)
+			_, reason, _ := strings.Cut(rest, ": ")
+			return at([]string{"services", name, "extends"}, "service %q extends what is not there: %s", name, reason)
+		}
+	}
+	return err
 }
 
 // choose enables the named services with their profiles, and sets what the command
@@ -62,7 +113,7 @@ func (p *Project) choose(model *types.Project, o Options) (*types.Project, error
 	}
 	for _, name := range names {
 		if _, ok := model.AllServices()[name]; !ok {
-			return nil, notFound("no such service: %s", name)
+			return nil, noService(name, model.AllServices())
 		}
 	}
 	model, err := model.WithServicesEnabled(names...)
@@ -82,6 +133,14 @@ func (p *Project) choose(model *types.Project, o Options) (*types.Project, error
 		}
 	}
 	return model, nil
+}
+
+func noService(name string, all types.Services) error {
+	err := notFound("no such service: %s", name)
+	if near := nearest(name, slices.Collect(maps.Keys(all))); near != "" {
+		return engine.Hint(err, "Did you mean "+quote(near)+"?")
+	}
+	return err
 }
 
 // theLogger guards compose-go's warnings: it gives them to the logger of the process.

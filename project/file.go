@@ -100,27 +100,28 @@ func (p *Project) content(kind engine.FileKind, name string, f types.FileObjectC
 		}
 		return []byte(value), nil
 	case f.File != "":
-		return readContent(append(where, "file"), kind, name, f.File)
+		return p.readContent(append(where, "file"), kind, name, f.File)
 	default:
 		return []byte(f.Content), nil
 	}
 }
 
-func readContent(where []string, kind engine.FileKind, name, file string) ([]byte, error) {
+func (p *Project) readContent(where []string, kind engine.FileKind, name, file string) ([]byte, error) {
+	shown := p.texts.show(file)
 	st, err := os.Stat(file)
 	switch {
 	case err != nil:
-		return nil, at(where, "%s %q: %s: %s", kind, name, file, plain(err))
+		return nil, at(where, "%s %q: %s: %s", kind, name, shown, plain(err))
 	case st.IsDir():
-		return nil, at(where, "%s %q: %s is a directory", kind, name, file).
+		return nil, at(where, "%s %q: %s is a directory", kind, name, shown).
 			hint("A directory goes under volumes: \"- %s:/target:ro\".", file)
 	case st.Size() > maxSecretSize:
-		return nil, at(where, "%s %q: %s is larger than %d MiB", kind, name, file, maxSecretSize>>20).
+		return nil, at(where, "%s %q: %s is larger than %d MiB", kind, name, shown, maxSecretSize>>20).
 			hint("Mount it instead: \"- %s:/target:ro\" under volumes.", file)
 	}
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return nil, at(where, "%s %q: %s: %s", kind, name, file, plain(err))
+		return nil, at(where, "%s %q: %s: %s", kind, name, shown, plain(err))
 	}
 	return content, nil
 }

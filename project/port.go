@@ -3,7 +3,6 @@ package project
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -76,28 +75,12 @@ func exposed(path []string, text string) ([]string, error) {
 
 // portRange parses 80 or 8000-8010; the end is 0 for a single port.
 func portRange(path []string, text string) (from, to uint16, err error) {
-	a, b, isRange := strings.Cut(text, "-")
-	start, err := strconv.ParseUint(a, 10, 16)
+	first, last, err := parsePorts(text)
 	if err != nil {
-		return 0, 0, notPort(path, text)
+		return 0, 0, badValue(path, err)
 	}
-	if !isRange {
-		return uint16(start), 0, nil
+	if first == last {
+		last = 0
 	}
-	end, err := strconv.ParseUint(b, 10, 16)
-	if err != nil || end < start {
-		return 0, 0, notPort(path, text)
-	}
-	if end-start >= maxPorts {
-		return 0, 0, at(path, "%s: %s are more than %d ports", dotted(path), text, maxPorts)
-	}
-	if end == start {
-		return uint16(start), 0, nil
-	}
-	return uint16(start), uint16(end), nil
-}
-
-func notPort(path []string, text string) error {
-	return at(path, "%s: %q is not a port", dotted(path), text).
-		hint("Write [address:][host:]container[/protocol], ports or ranges between 1 and 65535.")
+	return uint16(first), uint16(last), nil
 }

@@ -37,6 +37,16 @@ func (f *fault) unsupported() *fault {
 	return f
 }
 
+// badValue gives a path to what a check found.
+func badValue(path []string, err error) *fault {
+	f := at(path, "%s: %s", dotted(path), err)
+	var w *wrong
+	if errors.As(err, &w) {
+		f.tip = w.tip
+	}
+	return f
+}
+
 func invalid(format string, args ...any) error {
 	return engine.Problem(engine.ErrInvalid, fmt.Errorf(format, args...))
 }

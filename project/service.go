@@ -235,11 +235,11 @@ func span(d *types.Duration) engine.Duration {
 
 // duration parses what Compose calls a duration: Go's, with days and weeks.
 func duration(path []string, text string) (engine.Duration, error) {
-	d, err := str2duration.ParseDuration(text)
-	if err != nil {
-		return 0, at(path, "%s: %q is not a duration", dotted(path), text).hint("Write it as 10s, 1m30s or 500ms.")
+	if err := checkDuration(text); err != nil {
+		return 0, badValue(path, err)
 	}
-	return engine.Duration(d), nil
+	d, err := str2duration.ParseDuration(text)
+	return engine.Duration(d), err
 }
 
 // in is the path of an attribute of a service.

@@ -84,7 +84,7 @@ func locate(o Options, warn func(string)) (*site, error) {
 }
 
 func (s *site) abs(path string) string {
-	if path == "-" || filepath.IsAbs(path) {
+	if path == "-" || filepath.IsAbs(path) || isRemote(path) {
 		return path
 	}
 	return filepath.Join(s.cwd, path)

@@ -85,7 +85,9 @@ func (s *sources) open(path string, stdin io.Reader) (*source, error) {
 	}
 }
 
-// syntaxError moves the place that the YAML parser found to the front.
+// syntaxError moves the place that the YAML parser found to the front. It may name two:
+// where something began, and where that went wrong; for an end that is missing the
+// first is the better one.
 func (s *sources) syntaxError(path string, err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	line, column := 1, 1
@@ -94,24 +96,43 @@ func (s *sources) syntaxError(path string, err error) error {
 		if !ok {
 			break
 		}
-		if n, err := strconv.Atoi(leadingDigits(after)); err == nil {
-			line, column = n, 1
-		}
-		rest = after[len(leadingDigits(after)):]
-		if c, ok := strings.CutPrefix(rest, ", column "); ok {
-			if n, err := strconv.Atoi(leadingDigits(c)); err == nil {
-				column = n
-			}
+		line, column = places(after)
+		if rest = after; strings.HasSuffix(text, "unexpected end of stream") {
+			break
 		}
 	}
 	if i := strings.LastIndex(text, ": "); i >= 0 {
 		text = text[i+2:]
 	}
 	out := invalid("%s:%d:%d: this is not YAML: %s", s.show(path), line, column, text)
-	if strings.Contains(text, "cannot start any token") {
-		return engine.Hint(out, "Indent with spaces, not tabs, and put quotes around text that begins with @ or `.")
+	for part, hint := range map[string]string{
+		"cannot start any token":         "Indent with spaces, not tabs, and put quotes around text that begins with @ or `.",
+		"did not find expected key":      "Is the line indented like those above it?",
+		"unexpected end of stream":       "A quote or bracket does not close.",
+		"mapping values are not allowed": "Put quotes around text with a colon in it.",
+		"could not find expected ':'":    "A key ends with a colon and a space.",
+		"unknown anchor":                 "An anchor (&name) stands before the aliases (*name) that use it.",
+	} {
+		if strings.Contains(text, part) {
+			return engine.Hint(out, hint)
+		}
 	}
 	return out
+}
+
+// places reads "4, column 2"; the column may be missing.
+func places(text string) (line, column int) {
+	line, column = 1, 1
+	digits := leadingDigits(text)
+	if n, err := strconv.Atoi(digits); err == nil {
+		line = n
+	}
+	if rest, ok := strings.CutPrefix(text[len(digits):], ", column "); ok {
+		if n, err := strconv.Atoi(leadingDigits(rest)); err == nil {
+			column = n
+		}
+	}
+	return line, column
 }
 
 func leadingDigits(s string) string {
@@ -170,14 +191,31 @@ func (s *sources) show(path string) string {
 	return path
 }
 
+// docs are the documents of the files that the project was told of.
+func (s *sources) docs() []*yaml.Node {
+	var out []*yaml.Node
+	for _, src := range s.all[:s.main] {
+		out = append(out, src.docs...)
+	}
+	return out
+}
+
 // projectName is the last name that the files give, interpolated.
-func (s *sources) projectName(_ map[string]string) (string, error) {
+func (s *sources) projectName(env map[string]string) (string, error) {
+	expand := scope{env: env}.expansion()
 	name := ""
-	for _, src := range s.all {
+	for _, src := range s.all[:s.main] {
 		for _, doc := range src.docs {
-			if _, value := child(doc, "name"); value != nil && value.Kind == yaml.ScalarNode {
-				name = value.Value
+			_, value := child(doc, "name")
+			if value == nil || value.Kind != yaml.ScalarNode || value.Value == "" {
+				continue
 			}
+			expanded, err := expand.expand(value.Value)
+			if err != nil {
+				c := &checker{texts: s, src: src}
+				return "", c.badVariable(value, []string{"name"}, err)
+			}
+			name = expanded
 		}
 	}
 	return name, nil
@@ -239,7 +277,7 @@ func child(node *yaml.Node, step string) (key, value *yaml.Node) {
 	}
 	switch node.Kind {
 	case yaml.SequenceNode:
-		if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < len(node.Content) {
+		if i := item(node, step); i >= 0 {
 			return node.Content[i], node.Content[i]
 		}
 	case yaml.MappingNode:
@@ -252,6 +290,18 @@ func child(node *yaml.Node, step string) (key, value *yaml.Node) {
 	default:
 	}
 	return nil, nil
+}
+
+// item finds the item of a list with that index or, as for depends_on and networks in
+// their short form, that text.
+func item(list *yaml.Node, step string) int {
+	if i, err := strconv.Atoi(step); err == nil {
+		if i < 0 || i >= len(list.Content) {
+			return -1
+		}
+		return i
+	}
+	return slices.IndexFunc(list.Content, func(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Value == step })
 }
 
 // merged looks a key up in what << brings in.

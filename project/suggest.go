@@ -12,7 +12,7 @@ func meant(word string, known []string) string {
 	if near := nearest(word, known); near != "" {
 		return fmt.Sprintf("Did you mean %q?", near)
 	}
-	if len(known) <= 20 {
+	if len(known) > 0 && len(known) <= 20 {
 		return "There are: " + strings.Join(known, ", ") + "."
 	}
 	return ""

@@ -1,0 +1,367 @@
+package project
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"tiffin/engine"
+)
+
+// checker looks at one file before compose-go does, while the places are known. It
+// finds what the schema forbids, values that cannot be parsed and variables that are
+// missing. What a file lacks is not its business: another may have it.
+type checker struct {
+	texts  *sources
+	src    *source
+	expand expansion
+}
+
+// check looks at all documents of the file.
+func (c *checker) check() error {
+	for _, doc := range c.src.docs {
+		if err := measure(c, doc); err != nil {
+			return err
+		}
+		if err := c.value(doc, document(), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) value(node *yaml.Node, s *shape, path []string) error {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	if node.Tag == "!reset" {
+		return nil
+	}
+	k, text, err := c.resolve(node, path)
+	if err != nil {
+		return err
+	}
+	if !accepts(s.kinds, k, text) {
+		return c.mismatch(node, s, k, path)
+	}
+	switch k {
+	case kindMap:
+		return c.mapping(node, s, path)
+	case kindList:
+		return c.list(node, s, path)
+	default:
+		return c.scalar(node, s, text, path)
+	}
+}
+
+// resolve is the kind of a node and, for a scalar, its text with variables replaced.
+func (c *checker) resolve(node *yaml.Node, path []string) (kind, string, error) {
+	switch node.Kind {
+	case yaml.MappingNode:
+		return kindMap, "", nil
+	case yaml.SequenceNode:
+		return kindList, "", nil
+	default:
+	}
+	switch tag(node) {
+	case "!!null":
+		return kindNull, "", nil
+	case "!!bool":
+		return kindBool, node.Value, nil
+	case "!!int":
+		return kindInt, decimal(node), nil
+	case "!!float":
+		return kindFloat, node.Value, nil
+	}
+	text, err := c.expand.expand(node.Value)
+	if err != nil {
+		return kindText, "", c.badVariable(node, path, err)
+	}
+	return kindText, text, nil
+}
+
+// tag is the short tag of a scalar; !override and tags of others say nothing about its kind.
+func tag(node *yaml.Node) string {
+	if strings.HasPrefix(node.Tag, "!") && !strings.HasPrefix(node.Tag, "!!") {
+		plain := *node
+		plain.Tag = ""
+		node = &plain
+	}
+	return node.ShortTag()
+}
+
+// decimal is an integer as compose-go sees it: 0x10 is 16.
+func decimal(node *yaml.Node) string {
+	var n int64
+	if node.Decode(&n) != nil {
+		return node.Value
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func (c *checker) badVariable(node *yaml.Node, path []string, err error) error {
+	var template *templateError
+	if errors.As(err, &template) {
+		return engine.Hint(
+			c.wrong(node, "invalid interpolation format for %s: %q", dotted(path), template.template),
+			"Write $$ for a dollar sign that is meant to stay.")
+	}
+	var required *requiredError
+	if errors.As(err, &required) {
+		return engine.Hint(c.wrong(node, "%s: %s", dotted(path), err), "Export "+required.name+", or write it into .env.")
+	}
+	return c.wrong(node, "%s: %s", dotted(path), err)
+}
+
+// accepts says whether a value of kind k will do. Text will do for a number or a truth
+// value that it spells, since variables give text.
+func accepts(want, k kind, text string) bool {
+	if want&k != 0 {
+		return true
+	}
+	if k != kindText {
+		return false
+	}
+	_, notInt := strconv.ParseInt(text, 0, 64)
+	_, notFloat := strconv.ParseFloat(text, 64)
+	return want&kindBool != 0 && isBool(text) ||
+		want&kindInt != 0 && notInt == nil ||
+		want&kindFloat != 0 && notFloat == nil
+}
+
+func isBool(text string) bool {
+	return slices.Contains([]string{"true", "false", "y", "yes", "on", "n", "no", "off"}, strings.ToLower(text))
+}
+
+func (c *checker) mapping(node *yaml.Node, s *shape, path []string) error {
+	if s.choices != nil {
+		return c.choose(node, s, kindMap, path)
+	}
+	if s.keys == nil && s.free == nil {
+		return nil // anything goes
+	}
+	lines := map[string]int{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		if line, ok := lines[key.Value]; ok {
+			return c.wrong(key, "%s is already set in line %d", dotted(append(path, key.Value)), line)
+		}
+		lines[key.Value] = key.Line
+		if err := c.entry(key, value, s, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) entry(key, value *yaml.Node, s *shape, path []string) error {
+	name := key.Value
+	path = append(slices.Clip(path), name)
+	switch {
+	case key.Tag == "!!merge":
+		return c.mergeKey(value, s, path[:len(path)-1])
+	case key.Kind != yaml.ScalarNode || key.ShortTag() != "!!str":
+		return engine.Hint(c.wrong(key, "%s: the key is not text", dotted(path)), "Put quotes around it.")
+	}
+	if sub, ok := s.keys[name]; ok {
+		return c.value(value, sub, path)
+	}
+	if strings.HasPrefix(name, "x-") && (s.free == nil || !s.named) {
+		return nil
+	}
+	if s.free == nil {
+		return c.unknown(key, s, path)
+	}
+	if s.named && !isName(name) {
+		return engine.Hint(
+			c.wrong(key, "%s: %q is no name", dotted(path[:len(path)-1]), name),
+			"A name has letters, digits, dots, underscores and hyphens.")
+	}
+	return c.value(value, s.free, path)
+}
+
+// mergeKey checks what << brings in, one mapping or a list of them.
+func (c *checker) mergeKey(value *yaml.Node, s *shape, path []string) error {
+	if value.Kind == yaml.AliasNode {
+		value = value.Alias
+	}
+	switch value.Kind {
+	case yaml.MappingNode:
+		return c.mapping(value, s, path)
+	case yaml.SequenceNode:
+		for _, one := range value.Content {
+			if err := c.mergeKey(one, s, path); err != nil {
+				return err
+			}
+		}
+		return nil
+	default:
+		return c.wrong(value, "%s: << takes a mapping or a list of mappings", dotted(path))
+	}
+}
+
+func isName(s string) bool {
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
+}
+
+func (c *checker) unknown(key *yaml.Node, s *shape, path []string) error {
+	name := key.Value
+	if len(path) == 1 {
+		err := c.wrong(key, "there is no attribute %q at the top of a Compose file", name)
+		service := document().keys["services"].free
+		if _, ok := service.keys[name]; ok {
+			return engine.Hint(err, "It belongs to a service: indent it below the service's name.")
+		}
+		if near := nearest(name, s.known()); near != "" {
+			return engine.Hint(err, "Did you mean "+quote(near)+"?")
+		}
+		return engine.Hint(err, "Services go below \"services:\"; what is meant for other programs begins with x-.")
+	}
+	err := c.wrong(key, "%s: there is no attribute %q", dotted(path[:len(path)-1]), name)
+	if hint := meant(name, s.known()); hint != "" {
+		return engine.Hint(err, hint)
+	}
+	return err
+}
+
+func (c *checker) list(node *yaml.Node, s *shape, path []string) error {
+	if s.choices != nil {
+		return c.choose(node, s, kindList, path)
+	}
+	if s.items == nil {
+		return nil
+	}
+	for i, item := range node.Content {
+		if err := c.value(item, s.items, append(slices.Clip(path), itoa(i))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// choose checks a value against the alternatives for its kind. One is enough.
+func (c *checker) choose(node *yaml.Node, s *shape, k kind, path []string) error {
+	var firstErr error
+	for _, alternative := range s.choices {
+		if alternative.kinds&k == 0 {
+			continue
+		}
+		err := c.value(node, alternative, path)
+		if err == nil {
+			return nil
+		}
+		if firstErr == nil {
+			firstErr = err
+		}
+	}
+	return firstErr
+}
+
+func (c *checker) scalar(node *yaml.Node, s *shape, text string, path []string) error {
+	for _, alternative := range s.choices {
+		// Of scalars only the words that are allowed and the bounds can differ.
+		if len(alternative.enum) > 0 && alternative.kinds == kindText && s.kinds&kindText != 0 {
+			return c.scalar(node, alternative, text, path)
+		}
+		if alternative.min != nil && !within(alternative, text) {
+			return c.outside(node, alternative, path)
+		}
+	}
+	switch {
+	case len(s.enum) > 0 && !slices.Contains(s.enum, text):
+		return engine.Hint(c.wrong(node, "%s: there is no %q", dotted(path), text), meant(text, s.enum))
+	case !within(s, text):
+		return c.outside(node, s, path)
+	case s.kinds == kindBool|kindText && s.check == nil && !isBool(text):
+		return c.wrong(node, "%s must be true or false, not %q", dotted(path), text)
+	case s.check == nil || tag(node) == "!!null":
+		return nil
+	}
+	err := s.check(text)
+	if err == nil {
+		return nil
+	}
+	out := c.wrong(node, "%s: %s", dotted(path), err)
+	var w *wrong
+	if errors.As(err, &w) && w.tip != "" {
+		return engine.Hint(out, w.tip)
+	}
+	return out
+}
+
+func within(s *shape, text string) bool {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return true
+	}
+	return (s.min == nil || n >= *s.min) && (s.max == nil || n <= *s.max)
+}
+
+func (c *checker) outside(node *yaml.Node, s *shape, path []string) error {
+	switch {
+	case s.max == nil:
+		return c.wrong(node, "%s is at least %v", dotted(path), *s.min)
+	case s.min == nil:
+		return c.wrong(node, "%s is at most %v", dotted(path), *s.max)
+	default:
+		return c.wrong(node, "%s is between %v and %v", dotted(path), *s.min, *s.max)
+	}
+}
+
+// mismatch says what a value should be and is not.
+func (c *checker) mismatch(node *yaml.Node, s *shape, k kind, path []string) error {
+	name := dotted(path)
+	if name == "" {
+		name = "a Compose file"
+	}
+	err := c.wrong(node, "%s must be %s, not %s", name, s.kinds, k)
+	var hint string
+	switch {
+	case k == kindNull:
+		hint = "Remove the key, or give it a value."
+	case k == kindText && s.kinds&kindList != 0:
+		hint = fmt.Sprintf("Write it as a list: [%q].", node.Value)
+	case k == kindMap && s.kinds&kindList != 0:
+		hint = "Begin each entry with \"- \"."
+	case k == kindList && s.kinds&kindMap != 0:
+		hint = "Write the entries as \"key: value\", without \"- \"."
+	case k&(kindInt|kindFloat|kindBool) != 0 && s.kinds&kindText != 0:
+		hint = fmt.Sprintf("Put quotes around it: %q.", node.Value)
+	default:
+		return err
+	}
+	return engine.Hint(err, hint)
+}
+
+// String names a set of kinds.
+func (k kind) String() string {
+	var out []string
+	for _, w := range []struct {
+		kind kind
+		word string
+	}{
+		{kindMap, "a mapping"},
+		{kindList, "a list"},
+		{kindText, "text"},
+		{kindInt | kindFloat, "a number"},
+		{kindBool, "true or false"},
+		{kindNull, "empty"},
+	} {
+		if k&w.kind != 0 {
+			out = append(out, w.word)
+		}
+	}
+	if len(out) < 2 {
+		return strings.Join(out, "")
+	}
+	return strings.Join(out[:len(out)-1], ", ") + " or " + out[len(out)-1]
+}
+
+// wrong is an error with the place of a node.
+func (c *checker) wrong(node *yaml.Node, format string, args ...any) error {
+	return invalid("%s: %s", c.texts.position(c.src, node), fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,85 @@
+package project
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/compose-spec/compose-go/v2/dotenv"
+)
+
+// resolveFiles puts what env_file and label_file hold in the services' environment and
+// labels. environment and labels win over files.
+func (p *Project) resolveFiles() error {
+	rawFormat()
+	for _, name := range p.model.ServiceNames() {
+		s := p.model.Services[name]
+		for i, f := range s.EnvFiles {
+			if bool(f.Required) && !isFile(f.Path) {
+				return at(in(&s, "env_file", itoa(i)), "service %q: env file %s: there is no such file", name, p.texts.show(f.Path)).
+					hint("Create it, or say that it may be absent: \"required: false\" beside its path.")
+			}
+			if f.Format != "" && f.Format != "raw" && f.Format != dotenv.DotEnv {
+				return at(in(&s, "env_file", itoa(i), "format"), "service %q: there is no env_file format %q", name, f.Format).
+					hint("Leave the format out, or say raw.")
+			}
+		}
+		for i, f := range s.LabelFiles {
+			if !isFile(f) {
+				return at(in(&s, "label_file", itoa(i)), "service %q: label file %s: there is no such file", name, p.texts.show(f))
+			}
+		}
+	}
+	model, err := p.model.WithServicesEnvironmentResolved(true)
+	if err != nil {
+		return invalid("%s", strings.TrimPrefix(err.Error(), "failed to "))
+	}
+	p.model, err = model.WithServicesLabelsResolved(true)
+	if err != nil {
+		return invalid("%s", strings.TrimPrefix(err.Error(), "failed to "))
+	}
+	return p.variableNames()
+}
+
+// variableNames refuses environments that no process can have.
+func (p *Project) variableNames() error {
+	for _, name := range p.model.ServiceNames() {
+		s := p.model.Services[name]
+		for _, k := range slices.Sorted(maps.Keys(s.Environment)) {
+			if k == "" || strings.ContainsAny(k, "=\x00") {
+				return at(in(&s, "environment"), "service %q: %q is no name of a variable", name, k)
+			}
+		}
+	}
+	return nil
+}
+
+// rawFormat teaches compose-go the env_file format "raw", once: KEY=value lines taken
+// as they are, as docker run --env-file reads them.
+var rawFormat = sync.OnceFunc(func() { dotenv.RegisterFormat("raw", readRaw) })
+
+func readRaw(r io.Reader, name string, vars map[string]string, lookup func(string) (string, bool)) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxFileSize)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimLeft(strings.TrimPrefix(lines.Text(), "\uFEFF"), " \t")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		key, value, ok := strings.Cut(line, "=")
+		if key == "" || strings.ContainsAny(key, " \t") {
+			return fmt.Errorf("%s:%d: %q is no name of a variable", name, n, key)
+		}
+		if !ok {
+			if value, ok = lookup(key); !ok {
+				continue
+			}
+		}
+		vars[key] = value
+	}
+	return lines.Err()
+}

@@ -1,0 +1,286 @@
+package project
+
+import (
+	"context"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/dotenv"
+	"go.yaml.in/yaml/v4"
+
+	"tiffin/engine"
+)
+
+// scope is how a file is read: where its relative paths begin, and its variables.
+type scope struct {
+	dir string
+	env map[string]string
+	// chain are the files that led here by include, the first one first.
+	chain []string
+}
+
+// reader follows include and extends from the files of a project, before compose-go
+// opens the same files again: each is checked once.
+type reader struct {
+	texts *sources
+	seen  map[string]bool
+	// bases says which service extends which, in the order found.
+	bases   map[ref]base
+	derived []ref
+}
+
+// ref is a service in a file.
+type ref struct{ file, service string }
+
+// base is what a service extends, and where it says so.
+type base struct {
+	ref   ref
+	place string
+}
+
+// read reads and checks the files of a project, and those that they lead to.
+func read(ctx context.Context, where *site, stdin io.Reader) (*sources, error) {
+	texts, err := readMain(ctx, where, stdin)
+	if err != nil {
+		return nil, err
+	}
+	r := reader{texts: texts, seen: map[string]bool{}, bases: map[ref]base{}}
+	for _, src := range texts.all[:texts.main] {
+		in := scope{dir: where.dir, env: where.env, chain: []string{src.path}}
+		r.seen[src.path] = true
+		if err := r.follow(ctx, src, in); err != nil {
+			return nil, err
+		}
+	}
+	if len(texts.docs()) == 0 {
+		return nil, engine.Hint(invalid("%s: the file is empty", texts.show(where.files[0])), "Write \"services:\" into it.")
+	}
+	return texts, r.circularExtends()
+}
+
+// circularExtends finds a service that extends itself, by others.
+func (r *reader) circularExtends() error {
+	done := map[ref]bool{}
+	for _, start := range r.derived {
+		var chain []ref
+		for at, more := start, true; more && !done[at]; {
+			if i := slices.Index(chain, at); i >= 0 {
+				var names []string
+				for _, one := range append(chain[i:], at) {
+					names = append(names, one.service)
+				}
+				return engine.Hint(
+					invalid("%s: services extend each other: %s", r.bases[at].place, strings.Join(names, " → ")),
+					"Remove one of the extends.")
+			}
+			chain = append(chain, at)
+			var next base
+			next, more = r.bases[at]
+			at = next.ref
+		}
+		for _, at := range chain {
+			done[at] = true
+		}
+	}
+	return nil
+}
+
+// follow checks a file and what it leads to.
+func (r *reader) follow(ctx context.Context, src *source, in scope) error {
+	c := &checker{texts: r.texts, src: src, expand: in.expansion()}
+	if err := c.check(); err != nil {
+		return err
+	}
+	for _, doc := range src.docs {
+		if err := r.includes(ctx, c, doc, in); err != nil {
+			return err
+		}
+		if err := r.extended(ctx, c, doc, in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s scope) expansion() expansion {
+	return expansion{lookup: func(name string) (string, bool) {
+		v, ok := s.env[name]
+		return v, ok
+	}}
+}
+
+func (s scope) abs(path string) string {
+	if filepath.IsAbs(path) || isRemote(path) {
+		return path
+	}
+	return filepath.Join(s.dir, path)
+}
+
+// includes follows the entries of include.
+func (r *reader) includes(ctx context.Context, c *checker, doc *yaml.Node, in scope) error {
+	_, list := child(doc, "include")
+	if list == nil {
+		return nil
+	}
+	for _, entry := range list.Content {
+		paths, dir, envFiles := entry, "", []*yaml.Node(nil)
+		if entry.Kind == yaml.MappingNode {
+			_, paths = child(entry, "path")
+			if _, d := child(entry, "project_directory"); d != nil {
+				dir = c.text(d)
+			}
+			if _, e := child(entry, "env_file"); e != nil {
+				envFiles = each(e)
+			}
+		}
+		if paths == nil {
+			continue
+		}
+		inner, err := in.include(c, each(paths), dir, envFiles)
+		if err != nil {
+			return err
+		}
+		for _, p := range each(paths) {
+			if err := r.include(ctx, c, p, in.abs(c.text(p)), inner); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// include is the scope of an included project: its own directory and variables.
+func (s scope) include(c *checker, paths []*yaml.Node, dir string, envFiles []*yaml.Node) (scope, error) {
+	out := scope{chain: s.chain}
+	switch {
+	case dir != "":
+		out.dir = s.abs(dir)
+	case len(paths) > 0:
+		out.dir = filepath.Dir(s.abs(c.text(paths[0])))
+	}
+	var files []string
+	for _, e := range envFiles {
+		file := s.abs(c.text(e))
+		if file == os.DevNull {
+			continue
+		}
+		if !isFile(file) {
+			return out, c.wrong(e, "include: env file %s: there is no such file", c.texts.show(file))
+		}
+		files = append(files, file)
+	}
+	if file := filepath.Join(out.dir, ".env"); envFiles == nil && isFile(file) {
+		files = []string{file}
+	}
+	vars, err := dotenv.GetEnvFromFile(s.env, files)
+	if err != nil {
+		return out, invalid("%s", strings.TrimPrefix(err.Error(), "failed to "))
+	}
+	out.env = maps.Clone(vars)
+	maps.Copy(out.env, s.env)
+	return out, nil
+}
+
+func (r *reader) include(ctx context.Context, c *checker, at *yaml.Node, path string, in scope) error {
+	for i, former := range in.chain {
+		if former != path {
+			continue
+		}
+		var names []string
+		for _, f := range append(in.chain[i:], path) {
+			names = append(names, r.texts.show(f))
+		}
+		return engine.Hint(
+			c.wrong(at, "files include each other: %s", strings.Join(names, " → ")), "Remove one of the includes.")
+	}
+	in.chain = append(in.chain[:len(in.chain):len(in.chain)], path)
+	return r.enter(ctx, c, at, path, in)
+}
+
+// extended notes what each service extends, and follows extends.file.
+func (r *reader) extended(ctx context.Context, c *checker, doc *yaml.Node, in scope) error {
+	_, services := child(doc, "services")
+	if services == nil || services.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 1; i < len(services.Content); i += 2 {
+		key, extends := child(services.Content[i], "extends")
+		if extends == nil {
+			continue
+		}
+		from := ref{c.src.path, services.Content[i-1].Value}
+		to := ref{file: c.src.path, service: c.text(extends)}
+		if _, name := child(extends, "service"); name != nil {
+			to.service = c.text(name)
+		}
+		_, file := child(extends, "file")
+		if file != nil {
+			to.file = in.abs(c.text(file))
+		}
+		r.bases[from] = base{to, r.texts.position(c.src, key)}
+		r.derived = append(r.derived, from)
+		if file == nil {
+			continue
+		}
+		inner := scope{dir: filepath.Dir(to.file), env: in.env, chain: in.chain}
+		if err := r.enter(ctx, c, file, to.file, inner); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enter opens a file that at leads to, and follows it, unless that was done before.
+func (r *reader) enter(ctx context.Context, c *checker, at *yaml.Node, path string, in scope) error {
+	if r.seen[path] {
+		return nil
+	}
+	r.seen[path] = true
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(r.texts.all) >= maxSources {
+		return c.wrong(at, "the project has more than %d files", maxSources)
+	}
+	if isRemote(path) {
+		return engine.Hint(engine.Problem(engine.ErrUnsupported,
+			c.wrong(at, "%s: remote Compose files are not carried out yet", path)),
+			"Fetch it first, and name the local copy.")
+	}
+	if !isFile(path) {
+		return c.wrong(at, "%s: there is no such file", r.texts.show(path))
+	}
+	src, err := r.texts.open(path, nil)
+	if err != nil {
+		return err
+	}
+	r.texts.all = append(r.texts.all, src)
+	return r.follow(ctx, src, in)
+}
+
+// each are the scalars of a value that is one or a list of them.
+func each(node *yaml.Node) []*yaml.Node {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	if node.Kind == yaml.SequenceNode {
+		return node.Content
+	}
+	return []*yaml.Node{node}
+}
+
+// text is a scalar with variables replaced; check has found that it can be done.
+func (c *checker) text(node *yaml.Node) string {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	out, err := c.expand.expand(node.Value)
+	if err != nil {
+		return node.Value
+	}
+	return out
+}

@@ -1,0 +1,243 @@
+package project
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/format"
+	"github.com/docker/go-units"
+	"github.com/mattn/go-shellwords"
+	"github.com/xhit/go-str2duration/v2"
+)
+
+// wrong is what is not right with a value, and how it is to be written.
+type wrong struct{ text, tip string }
+
+func (w *wrong) Error() string { return w.text }
+
+// checks says for attributes what their text has to be. The schema knows the kinds of
+// values only, and compose-go finds out after the places are lost.
+func checks() map[string]func(string) error {
+	out := map[string]func(string) error{
+		"ports.[]":                           checkPort,
+		"ports.[].published":                 checkPublished,
+		"ports.[].target":                    checkTarget,
+		"ports.[].host_ip":                   checkAddress,
+		"expose.[]":                          checkPublished,
+		"volumes.[]":                         checkVolume,
+		"command":                            checkCommand,
+		"entrypoint":                         checkCommand,
+		"environment.[]":                     checkVariable,
+		"devices.[]":                         checkDevice,
+		"healthcheck.retries":                checkWhole,
+		"deploy.replicas":                    checkWhole,
+		"scale":                              checkWhole,
+		"umask":                              checkMask,
+		"configs.[].mode":                    checkMode,
+		"secrets.[].mode":                    checkMode,
+		"blkio_config.weight":                checkWhole,
+		"ulimits.*":                          checkInteger,
+		"ulimits.*.soft":                     checkInteger,
+		"ulimits.*.hard":                     checkInteger,
+		"deploy.resources.limits.pids":       checkInteger,
+		"deploy.restart_policy.max_attempts": checkWhole,
+	}
+	for _, name := range strings.Fields(`stop_grace_period pull_refresh_after
+		healthcheck.interval healthcheck.timeout healthcheck.start_period healthcheck.start_interval
+		deploy.restart_policy.delay deploy.restart_policy.window
+		deploy.update_config.delay deploy.update_config.monitor
+		deploy.rollback_config.delay deploy.rollback_config.monitor`) {
+		out[name] = checkDuration
+	}
+	for _, name := range strings.Fields(`mem_limit mem_reservation memswap_limit mem_swappiness shm_size build.shm_size
+		deploy.resources.limits.memory deploy.resources.reservations.memory volumes.[].tmpfs.size
+		blkio_config.device_read_bps.[].rate blkio_config.device_write_bps.[].rate
+		blkio_config.device_read_iops.[].rate blkio_config.device_write_iops.[].rate`) {
+		out[name] = checkBytes
+	}
+	for _, name := range strings.Fields(`cpu_count cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares
+		oom_score_adj pids_limit`) {
+		out[name] = checkInteger
+	}
+	for _, name := range []string{"cpus", "cpu_percent", "deploy.resources.limits.cpus", "deploy.resources.reservations.cpus"} {
+		out[name] = checkNumber
+	}
+	all := map[string]func(string) error{}
+	for name, check := range out {
+		for _, parent := range []string{"services.*.", "services.*.pre_start.[].", "jobs.*."} {
+			all[parent+name] = check
+		}
+	}
+	return all
+}
+
+func checkDuration(text string) error {
+	if _, err := str2duration.ParseDuration(text); err != nil {
+		return &wrong{quote(text) + " is not a duration", "Write it as 10s, 1m30s or 500ms."}
+	}
+	return nil
+}
+
+func checkBytes(text string) error {
+	if _, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return nil
+	}
+	if _, err := units.RAMInBytes(text); err != nil {
+		return &wrong{quote(text) + " is not a size", "Write it as 64m, 1.5g or a number of bytes."}
+	}
+	return nil
+}
+
+func checkInteger(text string) error {
+	if _, err := strconv.ParseInt(text, 10, 64); err != nil {
+		return &wrong{quote(text) + " is not a whole number", ""}
+	}
+	return nil
+}
+
+func checkWhole(text string) error {
+	if n, err := strconv.ParseInt(text, 10, 32); err != nil || n < 0 {
+		return &wrong{quote(text) + " is not a whole number from 0 up", ""}
+	}
+	return nil
+}
+
+func checkNumber(text string) error {
+	if f, err := strconv.ParseFloat(text, 32); err != nil || f != f || f < 0 {
+		return &wrong{quote(text) + " is not a number from 0 up", "Write it as 2 or 0.5."}
+	}
+	return nil
+}
+
+func checkMask(text string) error {
+	if n, err := strconv.ParseUint(text, 0, 32); err != nil || n > 0o777 {
+		return &wrong{quote(text) + " is no umask", "Write it in octal: \"0022\"."}
+	}
+	return nil
+}
+
+func checkMode(text string) error {
+	if _, err := strconv.ParseUint(text, 8, 12); err != nil {
+		return &wrong{quote(text) + " are no permission bits", "Write the mode in octal: 0440."}
+	}
+	return nil
+}
+
+func checkCommand(text string) error {
+	if _, err := shellwords.Parse(text); err != nil {
+		return &wrong{"the command line has a quote or bracket that does not close", "Write it as a list: [\"sh\", \"-c\", \"…\"]."}
+	}
+	return nil
+}
+
+func checkVariable(text string) error {
+	name, _, _ := strings.Cut(text, "=")
+	switch {
+	case name == "":
+		return &wrong{quote(text) + " has no variable name", "Write NAME=value."}
+	case strings.TrimRight(name, " \t") != name:
+		return &wrong{"environment variable " + quote(name) + " is declared with a trailing space", "Write NAME=value, without spaces around =."}
+	}
+	return nil
+}
+
+func checkVolume(text string) error {
+	if _, err := format.ParseVolume(text); err != nil {
+		if inner := errors.Unwrap(err); inner != nil {
+			err = inner
+		}
+		return &wrong{fmt.Sprintf("%q is not a mount: %s", text, err), "Write [source:]target[:options], such as data:/var/lib/data:ro."}
+	}
+	return nil
+}
+
+func checkDevice(text string) error {
+	if strings.Count(text, ":") > 2 {
+		return &wrong{quote(text) + " is not a device", "Write host[:container[:permissions]], such as /dev/fuse:/dev/fuse:rwm."}
+	}
+	return nil
+}
+
+func checkAddress(text string) error {
+	if _, err := netip.ParseAddr(strings.Trim(text, "[]")); err != nil {
+		return &wrong{quote(text) + " is not an IP address", ""}
+	}
+	return nil
+}
+
+func checkTarget(text string) error {
+	if n, err := strconv.ParseUint(text, 10, 16); err != nil || n == 0 {
+		return &wrong{quote(text) + " is not a port", "A port is a number between 1 and 65535."}
+	}
+	return nil
+}
+
+// checkPublished accepts 80, 8000-8010 and, for expose, a protocol after it.
+func checkPublished(text string) error {
+	numbers, _, _ := strings.Cut(text, "/")
+	_, _, err := parsePorts(numbers)
+	return err
+}
+
+// checkPort parses the short form: [address:][host:]container[/protocol].
+func checkPort(text string) error {
+	rest, protocol, hasProtocol := strings.Cut(text, "/")
+	switch strings.ToLower(protocol) {
+	case "tcp", "udp", "sctp":
+	default:
+		if hasProtocol {
+			return &wrong{fmt.Sprintf("%q: there is no protocol %q", text, protocol), "Say tcp, udp or sctp."}
+		}
+	}
+	host, container := "", rest
+	if i := strings.LastIndex(rest, ":"); i >= 0 {
+		host, container = rest[:i], rest[i+1:]
+	}
+	from, to, err := parsePorts(container)
+	switch {
+	case err != nil:
+		return err
+	case from == 0:
+		return checkTarget(container)
+	case host != "" && checkAddress(host) == nil && !strings.HasSuffix(host, ":"):
+		return &wrong{quote(text) + " has no host port after the address", "Write " + host + "::" + container + " for any port."}
+	}
+	if i := strings.LastIndex(host, ":"); i >= 0 {
+		if err := checkAddress(host[:i]); err != nil {
+			return err
+		}
+		host = host[i+1:]
+	}
+	if host == "" {
+		return nil
+	}
+	hostFrom, hostTo, err := parsePorts(host)
+	if err != nil {
+		return err
+	}
+	if from != to && hostTo-hostFrom != to-from {
+		return &wrong{fmt.Sprintf("%q: the two ranges are not of the same length", text), ""}
+	}
+	return nil
+}
+
+// parsePorts parses 80 or 8000-8010.
+func parsePorts(text string) (from, to int, err error) {
+	a, b, isRange := strings.Cut(text, "-")
+	if !isRange {
+		b = a
+	}
+	first, err1 := strconv.ParseUint(a, 10, 16)
+	last, err2 := strconv.ParseUint(b, 10, 16)
+	if err1 != nil || err2 != nil || last < first {
+		return 0, 0, &wrong{quote(text) + " is not a port",
+			"Write [address:][host:]container[/protocol], with ports or ranges between 1 and 65535."}
+	}
+	if last-first >= maxPorts {
+		return 0, 0, &wrong{fmt.Sprintf("%s are more than %d ports", text, maxPorts), "Publish fewer, or use network_mode: host."}
+	}
+	return int(first), int(last), nil
+}
