@@ -14,6 +14,9 @@ import (
 //
 // Errors: engine.ErrInvalid for more than one replica of one name.
 func (u *up) decide(svc *engine.Service, lost map[string]string) error {
+	if svc.Name == u.oneOff {
+		return nil
+	}
 	if svc.ContainerName != "" && svc.Scale > 1 {
 		return engine.Hint(
 			engine.Problem(engine.ErrInvalid, fmt.Errorf("service %q cannot have %d replicas: its container_name %q is for one", svc.Name, svc.Scale, svc.ContainerName)),

@@ -19,6 +19,8 @@ type up struct {
 	stack *engine.Stack
 	obs   *Observed
 	sel   selection
+	// oneOff is the service of tiffin run: what it needs is made, its replicas are left alone.
+	oneOff string
 
 	// replicas are those of the selected services as they shall be, by service.
 	replicas map[string][]*replica
@@ -48,7 +50,17 @@ type replica struct {
 //
 // Errors: engine.ErrNotFound for a target or an external object that is not there,
 // engine.ErrInvalid for dependencies that cannot be met.
-func Up(req *engine.UpRequest, obs *Observed) (*Plan, error) {
+func Up(req *engine.UpRequest, obs *Observed) (*Plan, error) { return makeReal(req, obs, "") }
+
+// Run plans what a one-off container of a service needs: what the service depends on,
+// its image, networks and volumes.
+func Run(req *engine.UpRequest, service string, obs *Observed) (*Plan, error) {
+	one := *req
+	one.Services, one.IgnoreOrphans = []string{service}, true
+	return makeReal(&one, obs, service)
+}
+
+func makeReal(req *engine.UpRequest, obs *Observed, oneOff string) (*Plan, error) {
 	deps := with
 	if req.NoDeps {
 		deps = without
@@ -58,7 +70,7 @@ func Up(req *engine.UpRequest, obs *Observed) (*Plan, error) {
 		return nil, err
 	}
 	u := &up{
-		req: req, stack: &req.Stack, obs: obs, sel: sel,
+		req: req, stack: &req.Stack, obs: obs, sel: sel, oneOff: oneOff,
 		replicas: map[string][]*replica{}, disturbed: map[string]string{},
 		pulls: map[string]*node{}, networks: map[string]*node{}, volumes: map[string]*node{}, awaits: map[string]*node{},
 	}
@@ -187,6 +199,21 @@ func (u *up) addStarts() {
 			u.addStart(r)
 		}
 	}
+	if svc, ok := u.stack.Service(u.oneOff); ok && !u.req.NoDeps {
+		for _, d := range svc.DependsOn {
+			u.awaitAll(d)
+		}
+	}
+}
+
+// awaitAll waits for a condition of all replicas of a dependency.
+func (u *up) awaitAll(d engine.Dependency) {
+	if d.Condition == engine.ConditionStarted || d.Condition == "" {
+		return
+	}
+	for _, on := range u.replicas[d.Service] {
+		u.await(on, d.Condition)
+	}
 }
 
 func (u *up) addStart(r *replica) {
@@ -248,7 +275,7 @@ func (u *up) await(r *replica, c engine.Condition) *node {
 		return nil
 	}
 	s := Step{Kind: Await, Name: r.name, Service: r.svc.Name, Number: r.number, Condition: c}
-	if r.start == nil && r.old != nil {
+	if r.create == nil && r.old != nil {
 		s.Container = r.old.ID
 	}
 	n := u.add(s, r.start)

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tiffin/engine"
+)
+
+// act asks the engine for an action on the services.
+func (c *cli) act(ctx context.Context, req *engine.ActRequest) error {
+	t, err := c.findTarget(ctx, req.Services)
+	if err != nil {
+		return err
+	}
+	if err := t.known(req.Services...); err != nil {
+		return err
+	}
+	req.Project, req.Stack = t.name, t.stack
+	client, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if c.opts.dryRun {
+		return c.printPlan(client.PlanAct(ctx, req))
+	}
+	p := c.newProgress(string(req.Action))
+	defer p.finish()
+	return client.Act(ctx, req, p.report)
+}
+
+func newStart(c *cli) *cobra.Command {
+	req := engine.ActRequest{Action: engine.ActStart}
+	var waitTimeout int
+	cmd := &cobra.Command{
+		Use:   "start [OPTIONS] [SERVICE...]",
+		Short: "Start services",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req.Services, req.WaitTimeout = args, seconds(waitTimeout)
+			return c.act(cmd.Context(), &req)
+		},
+	}
+	cmd.Flags().BoolVar(&req.Wait, "wait", false, "Wait for services to be running|healthy")
+	cmd.Flags().IntVar(&waitTimeout, "wait-timeout", 0, "Maximum time in seconds to wait")
+	return cmd
+}
+
+func newStop(c *cli) *cobra.Command {
+	req := engine.ActRequest{Action: engine.ActStop}
+	var timeout int
+	cmd := &cobra.Command{
+		Use:   "stop [OPTIONS] [SERVICE...]",
+		Short: "Stop services",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req.Services, req.Timeout = args, changedTimeout(cmd, timeout)
+			return c.act(cmd.Context(), &req)
+		},
+	}
+	cmd.Flags().IntVarP(&timeout, "timeout", "t", 0, "Specify a shutdown timeout in seconds")
+	return cmd
+}
+
+// changedTimeout is nil when the flag was not given: each service has its own.
+func changedTimeout(cmd *cobra.Command, timeout int) *engine.Duration {
+	if !cmd.Flags().Changed("timeout") {
+		return nil
+	}
+	return new(seconds(timeout))
+}
+
+func newRestart(c *cli) *cobra.Command {
+	req := engine.ActRequest{Action: engine.ActRestart}
+	var timeout int
+	cmd := &cobra.Command{
+		Use:   "restart [OPTIONS] [SERVICE...]",
+		Short: "Restart service containers",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req.Services, req.Timeout = args, changedTimeout(cmd, timeout)
+			return c.act(cmd.Context(), &req)
+		},
+	}
+	cmd.Flags().BoolVar(&req.NoDeps, "no-deps", false, "Don't restart dependent services")
+	cmd.Flags().IntVarP(&timeout, "timeout", "t", 0, "Specify a shutdown timeout in seconds")
+	return cmd
+}
+
+func newKill(c *cli) *cobra.Command {
+	req := engine.ActRequest{Action: engine.ActKill}
+	cmd := &cobra.Command{
+		Use:   "kill [OPTIONS] [SERVICE...]",
+		Short: "Force stop service containers",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req.Services = args
+			return c.act(cmd.Context(), &req)
+		},
+	}
+	cmd.Flags().StringVarP(&req.Signal, "signal", "s", "SIGKILL", "SIGNAL to send to the container")
+	cmd.Flags().BoolVar(&req.RemoveOrphans, "remove-orphans", false, "Kill containers for services not defined in the Compose file, too")
+	return cmd
+}
+
+func newPause(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "pause [SERVICE...]",
+		Short: "Pause services",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.act(cmd.Context(), &engine.ActRequest{Action: engine.ActPause, Services: args})
+		},
+	}
+}
+
+func newUnpause(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "unpause [SERVICE...]",
+		Short: "Unpause services",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.act(cmd.Context(), &engine.ActRequest{Action: engine.ActUnpause, Services: args})
+		},
+	}
+}
+
+func newRm(c *cli) *cobra.Command {
+	req := engine.ActRequest{Action: engine.ActRemove}
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "rm [OPTIONS] [SERVICE...]",
+		Short: "Remove stopped service containers",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req.Services = args
+			if !force {
+				sure, err := c.confirmRemoval(cmd.Context(), &req)
+				if err != nil || !sure {
+					return err
+				}
+			}
+			return c.act(cmd.Context(), &req)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&force, "force", "f", false, "Don't ask to confirm removal")
+	f.BoolVarP(&req.Stop, "stop", "s", false, "Stop the containers, if required, before removing")
+	f.BoolVarP(&req.Volumes, "volumes", "v", false, "Remove any anonymous volumes attached to containers")
+	f.BoolP("all", "a", false, "")
+	f.Lookup("all").Hidden = true
+	return cmd
+}
+
+// confirmRemoval shows what would go and asks.
+func (c *cli) confirmRemoval(ctx context.Context, req *engine.ActRequest) (bool, error) {
+	t, err := c.findTarget(ctx, req.Services)
+	if err != nil {
+		return false, err
+	}
+	client, err := c.connect(ctx)
+	if err != nil {
+		return false, err
+	}
+	list, err := client.List(ctx, &engine.ListRequest{Project: t.name, Services: req.Services, All: true, OneOffs: true})
+	if err != nil {
+		return false, err
+	}
+	var names []string
+	for i := range list {
+		if req.Stop || !list[i].State.Status.Alive() {
+			names = append(names, list[i].Name)
+		}
+	}
+	if len(names) == 0 {
+		fmt.Fprintln(c.err, "No stopped containers")
+		return false, nil
+	}
+	fmt.Fprintf(c.err, "? Going to remove %s (y/N) ", strings.Join(names, ", "))
+	answer, _ := bufio.NewReader(c.in).ReadString('\n') //nolint:errcheck // no answer is no
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes", nil
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"tiffin/engine"
+)
+
+type downOptions struct {
+	removeOrphans, volumes bool
+	images                 string
+	timeout                int
+}
+
+func newDown(c *cli) *cobra.Command {
+	var o downOptions
+	cmd := &cobra.Command{
+		Use:   "down [OPTIONS] [SERVICE...]",
+		Short: "Stop and remove containers, networks",
+		RunE:  func(cmd *cobra.Command, args []string) error { return c.down(cmd, &o, args) },
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.removeOrphans, "remove-orphans", false, "Remove containers for services not defined in the Compose file")
+	f.BoolVarP(&o.volumes, "volumes", "v", false, `Remove named volumes declared in the "volumes" section of the Compose file and anonymous volumes attached to containers`)
+	f.StringVar(&o.images, "rmi", "", `Remove images used by services. "local" remove only images that don't have a custom tag ("local"|"all")`)
+	f.IntVarP(&o.timeout, "timeout", "t", 0, "Specify a shutdown timeout in seconds")
+	return cmd
+}
+
+func (c *cli) down(cmd *cobra.Command, o *downOptions, services []string) error {
+	ctx := cmd.Context()
+	images := engine.ImageRemove(o.images)
+	switch images {
+	case engine.RemoveNoImages, engine.RemoveLocalImages, engine.RemoveAllImages:
+	default:
+		return engine.Problem(engine.ErrInvalid, fmt.Errorf("invalid value for --rmi: %q; local and all are known", o.images))
+	}
+	t, err := c.findTarget(ctx, services)
+	if err != nil {
+		return err
+	}
+	if err := t.known(services...); err != nil {
+		return err
+	}
+	req := &engine.DownRequest{
+		Project: t.name, Stack: t.stack, Services: services, Volumes: o.volumes, Images: images,
+		RemoveOrphans: o.removeOrphans || isTrue(c.getenv("COMPOSE_REMOVE_ORPHANS")),
+	}
+	if cmd.Flags().Changed("timeout") {
+		req.Timeout = new(seconds(o.timeout))
+	}
+	client, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if c.opts.dryRun {
+		return c.printPlan(client.PlanDown(ctx, req))
+	}
+	p := c.newProgress("down")
+	defer p.finish()
+	return client.Down(ctx, req, p.report)
+}

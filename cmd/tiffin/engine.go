@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tiffin/engine"
+	"tiffin/engine/api"
+	"tiffin/engine/daemon"
+)
+
+// embedded holds the keeper's program, which `make build` puts there before.
+//
+//go:embed all:embedded
+var embedded embed.FS
+
+// engineReady is what the engine tells who started it once it listens.
+const engineReady = "ok"
+
+// stopGrace is how long calls under way may take when the engine stops.
+const stopGrace = 5 * time.Second
+
+func newEngine(c *cli) *cobra.Command {
+	var readyFD int
+	var debug bool
+	cmd := &cobra.Command{
+		Use:   "engine",
+		Short: "Run the engine in the foreground; stop it, or see how it is",
+		Long: `The first command that needs the engine starts it in the background. Run in the
+foreground it logs to standard error. Containers run on when it stops.
+
+TIFFIN_DATA_ROOT (/var/lib/tiffin) and TIFFIN_RUN_ROOT (/run/tiffin) move its roots;
+its socket is TIFFIN_RUN_ROOT/tiffin.sock.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.runEngine(cmd.Context(), readyFD, debug) },
+	}
+	cmd.Flags().IntVar(&readyFD, "ready-fd", 0, "")
+	cmd.Flags().BoolVar(&debug, "debug", false, "Log more")
+	cmd.Flags().Lookup("ready-fd").Hidden = true
+	cmd.AddCommand(newEngineStop(c), newEngineStatus(c))
+	return cmd
+}
+
+// runEngine serves until it is told to stop. ready, if not 0, is where it says that it
+// listens, or why it does not.
+func (c *cli) runEngine(ctx context.Context, ready int, debug bool) error { //nolint:revive // it is the flag's value
+	tell := func(string) {}
+	if ready > 0 {
+		f := os.NewFile(uintptr(ready), "ready")
+		tell = func(text string) {
+			fmt.Fprint(f, text)
+			f.Close() //nolint:errcheck // the other end reads what was written
+		}
+	}
+	err := c.serve(ctx, debug, func() { tell(engineReady) })
+	if err != nil && !errors.Is(err, errInterrupted) {
+		tell(err.Error())
+		return err
+	}
+	return nil
+}
+
+func (c *cli) serve(ctx context.Context, debug bool, listening func()) error { //nolint:revive // it is the flag's value
+	if os.Geteuid() != 0 {
+		return engine.Problem(engine.ErrDenied, errors.New("the engine must be root"))
+	}
+	level := slog.LevelInfo
+	if debug {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level}))
+	keeper, err := embedded.ReadFile("embedded/tiffin-keeper")
+	if err != nil {
+		return engine.Hint(errors.New("this binary was built without its keeper"), "build it with `make build`")
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	r := c.roots()
+	d, err := daemon.Open(ctx, daemon.Config{DataRoot: r.data, RunRoot: r.run, Version: version, Keeper: keeper, Log: log, Stop: stop})
+	if err != nil {
+		return err
+	}
+	l, err := api.Listen(r.socket())
+	if err != nil {
+		return errors.Join(err, d.Close())
+	}
+	log.Info("engine ready", "version", version, "pid", os.Getpid(), "socket", r.socket())
+	listening()
+	err = api.NewServer(d, log).Serve(ctx, l, stopGrace)
+	os.Remove(r.socket()) //nolint:errcheck // the next engine replaces it
+	log.Info("engine stopped")
+	return errors.Join(err, d.Close())
+}
+
+func newEngineStop(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "stop",
+		Short: "Stop the engine; containers run on",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client := c.connectIfRunning()
+			if client == nil {
+				fmt.Fprintln(c.err, "No engine is running.")
+				return nil
+			}
+			if err := client.Shutdown(cmd.Context()); err != nil {
+				return err
+			}
+			return c.awaitStopped(cmd.Context())
+		},
+	}
+}
+
+// awaitStopped returns once the engine has given its lock back.
+func (c *cli) awaitStopped(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	freed := make(chan error, 1)
+	go func() {
+		lock, err := lockFile(c.roots().run + "/engine.lock")
+		if err == nil {
+			err = lock.Close()
+		}
+		freed <- err
+	}()
+	select {
+	case err := <-freed:
+		return err
+	case <-ctx.Done():
+		return engine.Problem(engine.ErrUnavailable, errors.New("the engine has not ended yet"))
+	}
+}
+
+func newEngineStatus(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Say whether an engine runs, and what it has",
+		Long:  "Exit status: 0 when an engine runs, 1 when none does.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client := c.connectIfRunning()
+			if client == nil {
+				fmt.Fprintln(c.out, "No engine is running.")
+				return quietExit{exitError}
+			}
+			info, err := client.Info(cmd.Context())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.out, "pid: %d\nversion: %s\nup: %s\nsocket: %s\ndata: %s\nprojects: %d\ncontainers: %d (%d running)\n",
+				info.Pid, info.Version, time.Since(info.StartedAt).Round(time.Second), c.roots().socket(), info.DataRoot,
+				info.Projects, info.Containers, info.Running)
+			return err
+		},
+	}
+}

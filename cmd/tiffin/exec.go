@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tiffin/engine"
+)
+
+type execOptions struct {
+	detach, privileged, noTTY, interactive, tty bool
+	env                                         []string
+	user, workdir, detachKeys                   string
+	index                                       int
+}
+
+func newExec(c *cli) *cobra.Command {
+	var o execOptions
+	cmd := &cobra.Command{
+		Use:   "exec [OPTIONS] SERVICE COMMAND [ARGS...]",
+		Short: "Execute a command in a running container",
+		Args:  cobra.MinimumNArgs(2),
+		RunE:  func(cmd *cobra.Command, args []string) error { return c.exec(cmd, &o, args) },
+	}
+	f := cmd.Flags()
+	f.SetInterspersed(false)
+	f.BoolVarP(&o.detach, "detach", "d", false, "Detached mode: run command in the background")
+	f.StringArrayVarP(&o.env, "env", "e", nil, "Set environment variables")
+	f.IntVar(&o.index, "index", 0, "Index of the container if service has multiple replicas")
+	f.BoolVar(&o.privileged, "privileged", false, "Give extended privileges to the process")
+	f.StringVarP(&o.user, "user", "u", "", "Run the command as this user")
+	f.BoolVarP(&o.noTTY, "no-tty", "T", false, "Disable pseudo-TTY allocation (default: allocate one when input and output are terminals)")
+	f.StringVarP(&o.workdir, "workdir", "w", "", "Path to workdir directory for this command")
+	f.BoolVarP(&o.interactive, "interactive", "i", true, "Keep STDIN open even if not attached")
+	f.BoolVarP(&o.tty, "tty", "t", true, "Allocate a pseudo-TTY")
+	f.StringVar(&o.detachKeys, "detach-keys", "", "Keys that leave the process (default ctrl-p,ctrl-q)")
+	for _, hidden := range []string{"interactive", "tty"} {
+		f.Lookup(hidden).Hidden = true
+	}
+	return cmd
+}
+
+func (c *cli) exec(cmd *cobra.Command, o *execOptions, args []string) error {
+	ctx := cmd.Context()
+	t, err := c.findTarget(ctx, args[:1])
+	if err != nil {
+		return err
+	}
+	client, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	ct, err := t.container(ctx, client, args[0], o.index)
+	if err != nil {
+		return err
+	}
+	_, inTerminal := terminal(c.in)
+	_, outTerminal := terminal(c.out)
+	req := engine.ExecRequest{
+		Cmd: args[1:], Env: c.withValues(o.env), WorkingDir: o.workdir, User: o.user, Privileged: o.privileged, Detach: o.detach,
+		TTY:       !o.noTTY && o.tty && inTerminal && outTerminal && !o.detach,
+		OpenStdin: o.interactive && !o.detach, DetachKeys: o.detachKeys,
+	}
+	code, err := c.streamed(req.TTY, req.OpenStdin, func(s engine.Streams) (int, error) {
+		req.ConsoleSize = terminalSize(c.out)
+		return client.Exec(ctx, ct.ID, &req, s)
+	})
+	if err != nil {
+		return err
+	}
+	return exitWith(code)
+}
+
+// withValues gives variables without a value the caller's; those that the caller does
+// not have are left out.
+func (c *cli) withValues(vars []string) []string {
+	var out []string
+	for _, v := range vars {
+		if strings.Contains(v, "=") {
+			out = append(out, v)
+		} else if value := c.getenv(v); value != "" {
+			out = append(out, v+"="+value)
+		}
+	}
+	return out
+}
+
+// streamed connects the terminal, or the pipes, of the caller with a process.
+func (c *cli) streamed(tty, stdin bool, attach func(engine.Streams) (int, error)) (int, error) { //nolint:revive // both are properties of the process
+	s := engine.Streams{Stdout: c.out, Stderr: c.err}
+	if stdin {
+		s.Stdin = io.Reader(c.in)
+	}
+	if tty {
+		restore, err := rawTerminal(c.in)
+		if err != nil {
+			return 0, fmt.Errorf("prepare terminal: %w", err)
+		}
+		defer restore()
+		sizes, stop := watchSize(c.out)
+		defer stop()
+		s.Resize = sizes
+	}
+	return attach(s)
+}

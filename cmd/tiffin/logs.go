@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tiffin/engine"
+)
+
+type logsOptions struct {
+	follow, noColour, noPrefix, timestamps bool
+	since, until, tail                     string
+	index                                  int
+}
+
+func newLogs(c *cli) *cobra.Command {
+	var o logsOptions
+	cmd := &cobra.Command{
+		Use:   "logs [OPTIONS] [SERVICE...]",
+		Short: "View output from containers",
+		RunE:  func(cmd *cobra.Command, args []string) error { return c.logs(cmd, &o, args) },
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&o.follow, "follow", "f", false, "Follow log output")
+	f.IntVar(&o.index, "index", 0, "Index of the container if service has multiple replicas")
+	f.BoolVar(&o.noColour, "no-color", false, "Produce monochrome output")
+	f.BoolVar(&o.noPrefix, "no-log-prefix", false, "Don't print prefix in logs")
+	f.StringVar(&o.since, "since", "", "Show logs since timestamp (e.g. 2013-01-02T13:23:37Z) or relative (e.g. 42m for 42 minutes)")
+	f.StringVar(&o.until, "until", "", "Show logs before a timestamp (e.g. 2013-01-02T13:23:37Z) or relative (e.g. 42m for 42 minutes)")
+	f.StringVarP(&o.tail, "tail", "n", "all", "Number of lines to show from the end of the logs for each container")
+	f.BoolVarP(&o.timestamps, "timestamps", "t", false, "Show timestamps")
+	return cmd
+}
+
+func (c *cli) logs(cmd *cobra.Command, o *logsOptions, services []string) error {
+	ctx := cmd.Context()
+	t, err := c.findTarget(ctx, services)
+	if err != nil {
+		return err
+	}
+	if err := t.known(services...); err != nil {
+		return err
+	}
+	req := &engine.LogRequest{Project: t.name, Services: services, Index: o.index, Follow: o.follow, Tail: -1, Stdout: true, Stderr: true}
+	now := time.Now()
+	if req.Since, err = parseTime("since", o.since, now); err != nil {
+		return err
+	}
+	if req.Until, err = parseTime("until", o.until, now); err != nil {
+		return err
+	}
+	if o.tail != "all" {
+		if req.Tail, err = strconv.Atoi(o.tail); err != nil || req.Tail < 0 {
+			return engine.Problem(engine.ErrInvalid, fmt.Errorf("invalid --tail %q: give a number or all", o.tail))
+		}
+	}
+	if len(services) == 0 && t.stack != nil {
+		req.Services = attachable(t.stack)
+	}
+	client, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	printer := newLogPrinter(c.out, c.err, logOptions{project: t.name, noPrefix: o.noPrefix, colour: c.colourLogs(o.noColour), timestamps: o.timestamps})
+	list, err := client.List(ctx, &engine.ListRequest{Project: t.name, Services: req.Services, All: true})
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		printer.announce(list[i].Name)
+	}
+	return client.Logs(ctx, req, printer.entry)
+}
+
+// attachable are the services of a Stack that do not say attach: false.
+func attachable(stack *engine.Stack) []string {
+	out := append([]string{}, stack.Disabled...)
+	for i := range stack.Services {
+		if !stack.Services[i].NoAttach {
+			out = append(out, stack.Services[i].Name)
+		}
+	}
+	return out
+}
+
+// colourLogs says whether the names of containers are coloured.
+func (c *cli) colourLogs(never bool) bool { //nolint:revive // it is the flag's value
+	_, isTerminal := terminal(c.out)
+	return !never && c.colour() && (isTerminal || c.opts.ansi == "always")
+}
+
+// parseTime reads a time as docker does: RFC 3339, a Unix time, or how long ago.
+func parseTime(flag, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(text); err == nil {
+		return now.Add(-d), nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	if s, err := strconv.ParseFloat(text, 64); err == nil {
+		return time.Unix(0, int64(s*float64(time.Second))), nil
+	}
+	return time.Time{}, engine.Problem(engine.ErrInvalid, fmt.Errorf("invalid --%s %q: give a time such as 2013-01-02T13:23:37Z or 42m", flag, text))
+}

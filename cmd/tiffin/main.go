@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+)
+
+// version is set by the Makefile.
+var version = "dev"
+
+func main() {
+	os.Exit(run(os.Args))
+}
+
+// errInterrupted is why a command ends on SIGINT or SIGTERM.
+var errInterrupted = errors.New("interrupted")
+
+func run(args []string) int {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	c := newCLI(os.Stdin, os.Stdout, os.Stderr, os.Environ())
+	c.interrupts = make(chan os.Signal, 4)
+	signal.Notify(c.interrupts, unix.SIGINT, unix.SIGTERM)
+	stop := c.watchInterrupts(cancel)
+	defer stop()
+	root := newRoot(c)
+	root.SetArgs(arguments(args))
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if cause := context.Cause(ctx); cause != nil && (errors.Is(err, context.Canceled) || errors.Is(err, cause)) {
+		err = cause
+	}
+	return c.fail(err)
+}
+
+// arguments are those after the program's name. As a plugin of the docker command
+// line (`docker compose up`) the first one repeats our name.
+func arguments(args []string) []string {
+	rest := args[1:]
+	if isPlugin(args[0]) && len(rest) > 0 && rest[0] == "compose" {
+		return rest[1:]
+	}
+	return rest
+}
+
+// watchInterrupts ends the command on the first signal, unless the command has taken
+// the signals over; a second one ends the program.
+func (c *cli) watchInterrupts(cancel context.CancelCauseFunc) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-c.interrupts:
+			}
+			c.mu.Lock()
+			handler := c.onInterrupt
+			c.interrupted++
+			n := c.interrupted
+			c.mu.Unlock()
+			switch {
+			case handler != nil:
+				handler(n)
+			case n == 1:
+				cancel(errInterrupted)
+			default:
+				fmt.Fprintln(c.err)
+				os.Exit(exitInterrupted)
+			}
+		}
+	}()
+	return func() { close(done) }
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+
+	"tiffin/engine"
+)
+
+// progressWriter shows what the engine reports.
+type progressWriter interface {
+	report(engine.Progress)
+	// finish shows the last state; nothing is reported after it.
+	finish()
+}
+
+// newProgress chooses how progress is shown: a drawing on a terminal, else a line an
+// event. title is the word behind [+].
+func (c *cli) newProgress(title string) progressWriter {
+	w := c.err
+	if c.getenv("COMPOSE_STATUS_STDOUT") == "1" {
+		w = c.out
+	}
+	fd, isTerminal := terminal(w)
+	switch mode := c.opts.progress; {
+	case mode == "quiet":
+		return quietProgress{}
+	case mode == "json":
+		return &jsonProgress{w: w}
+	case mode == "tty", (mode == "" || mode == "auto") && isTerminal && c.opts.ansi != "never" && c.getenv("TERM") != "dumb":
+		return newDrawing(w, fd, drawingOptions{title: title, colour: c.colour()})
+	default:
+		return &plainProgress{w: w}
+	}
+}
+
+// colour says whether output may be coloured.
+func (c *cli) colour() bool {
+	if c.opts.ansi == "always" {
+		return true
+	}
+	return c.opts.ansi != "never" && c.getenv("NO_COLOR") == "" && c.getenv("TERM") != "dumb"
+}
+
+type quietProgress struct{}
+
+func (quietProgress) report(engine.Progress) {}
+func (quietProgress) finish()                {}
+
+// plainProgress writes a line for each event: ` Container demo-web-1 Started`.
+type plainProgress struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (p *plainProgress) report(e engine.Progress) {
+	// The bytes of a download make no lines.
+	if e.ParentID != "" && e.Status == engine.Working && e.Total > 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case e.ID == "" && e.Status == engine.Warning:
+		fmt.Fprintln(p.w, "warning: "+printable(e.Text))
+	case e.ParentID != "":
+		fmt.Fprintf(p.w, " %s %s\n", printable(e.ID), printable(e.Text))
+	case e.Status == engine.Failed && e.Details != "":
+		fmt.Fprintf(p.w, " %s %s %s\n", printable(e.ID), e.Text, printable(e.Details))
+	default:
+		fmt.Fprintf(p.w, " %s %s\n", printable(e.ID), printable(e.Text))
+	}
+}
+
+func (*plainProgress) finish() {}
+
+// jsonProgress writes a JSON object for each event, with docker compose's keys.
+type jsonProgress struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+type jsonEvent struct {
+	DryRun  bool   `json:"dry-run,omitempty"`
+	ID      string `json:"id,omitempty"`
+	Parent  string `json:"parent_id,omitempty"`
+	Status  string `json:"status,omitempty"`
+	Text    string `json:"text,omitempty"`
+	Details string `json:"details,omitempty"`
+	Current int64  `json:"current,omitempty"`
+	Total   int64  `json:"total,omitempty"`
+	Percent int    `json:"percent,omitempty"`
+}
+
+func (p *jsonProgress) report(e engine.Progress) {
+	text, err := json.Marshal(jsonEvent{
+		ID: e.ID, Parent: e.ParentID, Status: string(e.Status), Text: e.Text, Details: e.Details,
+		Current: e.Current, Total: e.Total, Percent: e.Percent,
+	})
+	if err != nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintln(p.w, string(text))
+}
+
+func (*jsonProgress) finish() {}

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/go-units"
+	"github.com/spf13/cobra"
+
+	"tiffin/engine"
+)
+
+type psOptions struct {
+	all, noTrunc, orphans, quiet, services bool
+	filters, status                        []string
+	format                                 string
+}
+
+func newPs(c *cli) *cobra.Command {
+	var o psOptions
+	cmd := &cobra.Command{
+		Use:   "ps [OPTIONS] [SERVICE...]",
+		Short: "List containers",
+		RunE:  func(cmd *cobra.Command, args []string) error { return c.ps(cmd.Context(), &o, args) },
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&o.all, "all", "a", false, "Show all stopped containers (including those created by the run command)")
+	f.StringArrayVar(&o.filters, "filter", nil, "Filter services by a property (supported filters: status)")
+	f.StringVar(&o.format, "format", "table", "Format output using a custom template: table, json, or a Go template")
+	f.BoolVar(&o.noTrunc, "no-trunc", false, "Don't truncate output")
+	f.BoolVar(&o.orphans, "orphans", true, "Include orphaned services (not declared by project)")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "Only display IDs")
+	f.BoolVar(&o.services, "services", false, "Display services")
+	f.StringArrayVar(&o.status, "status", nil, "Filter services by status. Values: [paused | restarting | removing | running | dead | created | exited]")
+	return cmd
+}
+
+func (c *cli) ps(ctx context.Context, o *psOptions, services []string) error {
+	if err := o.readFilters(); err != nil {
+		return err
+	}
+	t, err := c.findTarget(ctx, services)
+	if err != nil {
+		return err
+	}
+	if err := t.known(services...); err != nil {
+		return err
+	}
+	list, err := c.listContainers(ctx, &engine.ListRequest{
+		Project: t.name, Services: services, All: o.all || len(o.status) > 0, OneOffs: o.all,
+	})
+	if err != nil {
+		return err
+	}
+	list = slices.DeleteFunc(list, func(ct engine.Container) bool {
+		orphan := t.known(ct.Service) != nil
+		return orphan && !o.orphans || len(o.status) > 0 && !slices.Contains(o.status, ct.State.Status.Docker())
+	})
+	return c.printContainers(o, list)
+}
+
+// listContainers asks the engine; when none runs there is nothing to list.
+func (c *cli) listContainers(ctx context.Context, req *engine.ListRequest) ([]engine.Container, error) {
+	client, err := c.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return client.List(ctx, req)
+}
+
+func (o *psOptions) readFilters() error {
+	for _, f := range o.filters {
+		key, value, ok := strings.Cut(f, "=")
+		if !ok || key != "status" {
+			return engine.Problem(engine.ErrInvalid, fmt.Errorf("unknown filter %q: status=VALUE is known", f))
+		}
+		o.status = append(o.status, value)
+	}
+	return nil
+}
+
+func (c *cli) printContainers(o *psOptions, list []engine.Container) error {
+	switch {
+	case o.quiet:
+		for i := range list {
+			fmt.Fprintln(c.out, list[i].ID)
+		}
+		return nil
+	case o.services:
+		var names []string
+		for i := range list {
+			names = append(names, list[i].Service)
+		}
+		slices.Sort(names)
+		for _, n := range slices.Compact(names) {
+			fmt.Fprintln(c.out, n)
+		}
+		return nil
+	}
+	rows := make([]psRow, len(list))
+	now := time.Now()
+	for i := range list {
+		rows[i] = newPsRow(&list[i], now, o.noTrunc)
+	}
+	format := o.format
+	if format == "table" && c.psFormat() != "" {
+		format = c.psFormat()
+	}
+	switch format {
+	case "table", "pretty", "":
+		var table [][]string
+		for i := range rows {
+			r := &rows[i]
+			table = append(table, []string{r.Name, r.Image, r.Command, r.Service, r.RunningFor, r.Status, r.Ports})
+		}
+		return writeTable(c.out, []string{"NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS"}, table)
+	case "json":
+		return writeJSONLines(c.out, rows)
+	default:
+		return writeTemplate(c.out, format, rows)
+	}
+}
+
+// psRow is a container as `ps --format json` shows it, by docker compose's keys.
+type psRow struct {
+	Command      string
+	CreatedAt    string
+	ExitCode     int
+	Health       string
+	ID           string
+	Image        string
+	Labels       string
+	LocalVolumes string
+	Mounts       string
+	Name         string
+	Names        string
+	Networks     string
+	Ports        string
+	Project      string
+	Publishers   []publisher
+	RunningFor   string
+	Service      string
+	Size         string
+	State        string
+	Status       string
+}
+
+type publisher struct {
+	URL           string
+	TargetPort    int
+	PublishedPort int
+	Protocol      string
+}
+
+func newPsRow(c *engine.Container, now time.Time, noTrunc bool) psRow { //nolint:revive // it is the flag's value
+	id, command := engine.ShortID(c.ID), strings.Join(c.Args, " ")
+	if noTrunc {
+		id = c.ID
+	} else if r := []rune(command); len(r) > 20 {
+		command = string(r[:19]) + "…"
+	}
+	row := psRow{
+		Command: strconv.Quote(command), CreatedAt: c.Created.Local().Format("2006-01-02 15:04:05 -0700 MST"),
+		ExitCode: c.State.ExitCode, Health: string(c.State.Health.Status), ID: id, Image: c.Spec.Image,
+		Name: c.Name, Names: c.Name, Project: c.Project, Service: c.Service, Size: "0B",
+		State: c.State.Status.Docker(), Status: statusText(c, now), RunningFor: units.HumanDuration(now.Sub(c.Created)) + " ago",
+		Publishers: publishers(c), Ports: portsText(c),
+	}
+	var labels, networks, mounts []string
+	for k, v := range c.Spec.Labels {
+		labels = append(labels, k+"="+v)
+	}
+	for name := range c.Endpoints {
+		networks = append(networks, name)
+	}
+	local := 0
+	for i := range c.Mounts {
+		m := &c.Mounts[i]
+		if m.Type == engine.MountVolume {
+			local++
+			mounts = append(mounts, m.Name)
+		} else if m.Source != "" {
+			mounts = append(mounts, m.Source)
+		}
+	}
+	slices.Sort(labels)
+	slices.Sort(networks)
+	row.Labels, row.Networks, row.Mounts = strings.Join(labels, ","), strings.Join(networks, ","), strings.Join(mounts, ",")
+	row.LocalVolumes = strconv.Itoa(local)
+	return row
+}
+
+// statusText is docker's: Up 5 minutes (healthy), Exited (1) 3 seconds ago.
+func statusText(c *engine.Container, now time.Time) string {
+	s := &c.State
+	up := "Up " + units.HumanDuration(now.Sub(s.StartedAt))
+	switch s.Status {
+	case engine.StatusCreated, engine.StatusStarting:
+		return "Created"
+	case engine.StatusPaused:
+		return up + " (Paused)"
+	case engine.StatusRestarting:
+		return fmt.Sprintf("Restarting (%d) %s ago", s.ExitCode, units.HumanDuration(now.Sub(s.FinishedAt)))
+	case engine.StatusExited:
+		return fmt.Sprintf("Exited (%d) %s ago", s.ExitCode, units.HumanDuration(now.Sub(s.FinishedAt)))
+	case engine.StatusRemoving:
+		return "Removal In Progress"
+	default:
+	}
+	switch s.Health.Status {
+	case engine.HealthNone:
+		return up
+	case engine.HealthStarting:
+		return up + " (health: starting)"
+	default:
+		return up + " (" + string(s.Health.Status) + ")"
+	}
+}
+
+func publishers(c *engine.Container) []publisher {
+	out := []publisher{}
+	for _, p := range c.Published {
+		out = append(out, publisher{URL: p.HostIP.String(), TargetPort: int(p.ContainerPort), PublishedPort: int(p.HostPort), Protocol: p.Protocol})
+	}
+	for _, e := range exposed(c) {
+		port, proto, _ := strings.Cut(e, "/")
+		n, err := strconv.Atoi(port)
+		if err == nil && !slices.ContainsFunc(out, func(p publisher) bool { return p.TargetPort == n && p.Protocol == proto }) {
+			out = append(out, publisher{TargetPort: n, Protocol: proto})
+		}
+	}
+	return out
+}
+
+// exposed are the ports of the image and of the spec, 80/tcp, without ranges.
+func exposed(c *engine.Container) []string {
+	out := slices.Concat(c.Image.Expose, c.Spec.Expose)
+	for i, e := range out {
+		if !strings.Contains(e, "/") {
+			out[i] = e + "/tcp"
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// portsText is docker's: 0.0.0.0:8080->80/tcp, 443/tcp.
+func portsText(c *engine.Container) string {
+	var out []string
+	for _, p := range publishers(c) {
+		if p.PublishedPort == 0 {
+			out = append(out, fmt.Sprintf("%d/%s", p.TargetPort, p.Protocol))
+			continue
+		}
+		host, err := netip.ParseAddr(p.URL)
+		if err != nil {
+			continue
+		}
+		out = append(out, fmt.Sprintf("%s->%d/%s", netip.AddrPortFrom(host, uint16(p.PublishedPort)), p.TargetPort, p.Protocol))
+	}
+	return strings.Join(out, ", ")
+}
+
+// psFormat is the format that the user set in docker's configuration.
+func (c *cli) psFormat() string {
+	text, err := c.dockerConfig()
+	if err != nil {
+		return ""
+	}
+	var config struct{ PsFormat string }
+	if json.Unmarshal(text, &config) != nil {
+		return ""
+	}
+	return config.PsFormat
+}

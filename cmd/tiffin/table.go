@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"text/template"
+
+	"tiffin/engine"
+)
+
+// writeTable writes rows under headings, columns three spaces apart as docker does.
+func writeTable(w io.Writer, headings []string, rows [][]string) error {
+	tw := tabwriter.NewWriter(w, 10, 1, 3, ' ', 0)
+	fmt.Fprintln(tw, strings.Join(headings, "\t"))
+	for _, row := range rows {
+		for i := range row {
+			row[i] = printable(row[i])
+		}
+		fmt.Fprintln(tw, strings.Join(row, "\t"))
+	}
+	return tw.Flush()
+}
+
+// writeJSONLines writes one object a line.
+func writeJSONLines[T any](w io.Writer, rows []T) error {
+	for _, r := range rows {
+		text, err := json.Marshal(r)
+		if err != nil {
+			return fmt.Errorf("encode row: %w", err)
+		}
+		fmt.Fprintln(w, string(text))
+	}
+	return nil
+}
+
+// writeJSON writes one array.
+func writeJSON(w io.Writer, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	_, err = fmt.Fprintln(w, string(text))
+	return err
+}
+
+// writeTemplate writes each row by a Go template, as docker's --format does; `table `
+// before it asks for headings, which are the names of the fields.
+func writeTemplate[T any](w io.Writer, format string, rows []T) error {
+	format, table := strings.CutPrefix(format, "table ")
+	format = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(format)
+	t, err := template.New("format").Funcs(template.FuncMap{
+		"json":  func(v any) (string, error) { text, err := json.Marshal(v); return string(text), err },
+		"upper": strings.ToUpper, "lower": strings.ToLower, "join": strings.Join, "split": strings.Split,
+		"title": strings.ToUpper, "println": fmt.Sprintln,
+	}).Parse(format)
+	if err != nil {
+		return engine.Hint(engine.Problem(engine.ErrInvalid, fmt.Errorf("template of --format: %w", err)),
+			"give table, json, or a Go template such as '{{.Name}}'")
+	}
+	out := w
+	if table {
+		tw := tabwriter.NewWriter(w, 10, 1, 3, ' ', 0)
+		defer tw.Flush() //nolint:errcheck // the writer below tells
+		out = tw
+		fmt.Fprintln(tw, headingsOf(format))
+	}
+	for i := range rows {
+		if err := t.Execute(out, rows[i]); err != nil {
+			return engine.Problem(engine.ErrInvalid, fmt.Errorf("template of --format: %w", err))
+		}
+		fmt.Fprintln(out)
+	}
+	return nil
+}
+
+// headingsOf turns `{{.Name}}\t{{.Status}}` into `NAME\tSTATUS`.
+func headingsOf(format string) string {
+	var b strings.Builder
+	for {
+		before, rest, ok := strings.Cut(format, "{{")
+		b.WriteString(before)
+		if !ok {
+			return b.String()
+		}
+		inside, after, _ := strings.Cut(rest, "}}")
+		if i := strings.LastIndexByte(inside, '.'); i >= 0 {
+			name, _, _ := strings.Cut(strings.TrimSpace(inside[i+1:]), " ")
+			b.WriteString(strings.ToUpper(name))
+		}
+		format = after
+	}
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+
+	"github.com/moby/term"
+	"golang.org/x/sys/unix"
+)
+
+// rawTerminal passes every key on to the container until restore is called; nothing
+// happens when the input is no terminal.
+func rawTerminal(in *os.File) (restore func(), err error) {
+	fd, ok := terminal(in)
+	if !ok {
+		return func() {}, nil
+	}
+	state, err := term.SetRawTerminal(fd)
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = term.RestoreTerminal(fd, state) }, nil //nolint:errcheck // the terminal went away
+}
+
+// terminalSize is rows and columns of the terminal behind stream, zero without one.
+func terminalSize(stream any) [2]uint {
+	fd, ok := terminal(stream)
+	if !ok {
+		return [2]uint{}
+	}
+	size, err := term.GetWinsize(fd)
+	if err != nil {
+		return [2]uint{}
+	}
+	return [2]uint{uint(size.Height), uint(size.Width)}
+}
+
+// watchSize sends the size of the terminal each time it changes.
+func watchSize(stream any) (sizes <-chan [2]uint, stop func()) {
+	ch := make(chan [2]uint, 1)
+	changes := make(chan os.Signal, 1)
+	signal.Notify(changes, unix.SIGWINCH)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-changes:
+			case <-done:
+				return
+			}
+			select {
+			case ch <- terminalSize(stream):
+			case <-done:
+				return
+			}
+		}
+	}()
+	return ch, func() { signal.Stop(changes); close(done) }
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tiffin/engine"
+)
+
+type versionOptions struct {
+	short  bool
+	format string
+}
+
+func newVersion(c *cli) *cobra.Command {
+	var o versionOptions
+	cmd := &cobra.Command{
+		Use:   "version [OPTIONS]",
+		Short: "Show the tiffin version information",
+		Args:  cobra.NoArgs,
+		RunE:  func(*cobra.Command, []string) error { return c.printVersion(o) },
+	}
+	cmd.Flags().StringVarP(&o.format, "format", "f", "", "Format the output. Values: [pretty | json]")
+	cmd.Flags().BoolVar(&o.short, "short", false, "Shows only tiffin's version number")
+	return cmd
+}
+
+func (c *cli) printVersion(o versionOptions) error {
+	var err error
+	switch {
+	case o.short:
+		_, err = fmt.Fprintln(c.out, strings.TrimPrefix(version, "v"))
+	case o.format == "json":
+		_, err = fmt.Fprintf(c.out, "{\"version\":%q}\n", version)
+	case o.format == "" || o.format == "pretty":
+		_, err = fmt.Fprintln(c.out, "tiffin version "+version)
+	default:
+		err = engine.Problem(engine.ErrInvalid, fmt.Errorf("unsupported --format %q: pretty and json are known", o.format))
+	}
+	return err
+}

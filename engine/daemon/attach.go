@@ -1,0 +1,118 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"tiffin/engine"
+	"tiffin/engine/logs"
+)
+
+// Attach connects a client with the streams of a container's first process. Output
+// comes from the log, so that a slow client never holds the container up. It returns
+// the exit code once the container has ended, and, of one that removes itself, has gone.
+//
+// Errors: engine.ErrDetached; what the start says.
+func (d *Daemon) Attach(ctx context.Context, req *engine.AttachRequest, s engine.Streams) (int, error) {
+	c, err := d.find(req.Container)
+	if err != nil {
+		return 0, err
+	}
+	c.readers.Add(1)
+	code, err := d.attach(ctx, c, req, s)
+	c.readers.Done()
+	if err == nil && c.snapshot().Spec.AutoRemove {
+		select {
+		case <-c.gone:
+		case <-ctx.Done():
+		}
+	}
+	return code, err
+}
+
+func (d *Daemon) attach(ctx context.Context, c *container, req *engine.AttachRequest, s engine.Streams) (int, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	q := logs.Query{Tail: -1, Follow: true, Stdout: true, Stderr: true}
+	if !req.Replay {
+		q.Since = time.Now()
+	}
+	c.setConsoleSize(req.ConsoleSize)
+	if req.Start {
+		if err := c.super.Start(ctx); err != nil {
+			return 0, err
+		}
+	}
+	in := s
+	if !req.Stdin {
+		in.Stdin = nil
+	}
+	keys, err := parseDetachKeys(req.DetachKeys)
+	if err != nil {
+		return 0, err
+	}
+	c.feed(ctx, stop, in, keys)
+	record := c.snapshot()
+	done := make(chan struct{})
+	var end engine.Container
+	go func() {
+		defer close(done)
+		end = c.awaitEnd(ctx)
+	}()
+	err = d.read(ctx, logSource(&record), q, done, func(e engine.LogEntry) error {
+		w := s.Stdout
+		if e.Stream == engine.Stderr {
+			w = s.Stderr
+		}
+		_, err := w.Write(e.Data)
+		return err
+	})
+	if cause := context.Cause(ctx); cause != nil {
+		return 0, cause
+	}
+	<-done
+	return end.State.ExitCode, err
+}
+
+// feed passes input, sizes and signals of a client on to the process, until ctx ends.
+func (c *container) feed(ctx context.Context, detach context.CancelCauseFunc, s engine.Streams, keys []byte) {
+	c.mu.Lock()
+	r := c.run
+	c.mu.Unlock()
+	if r == nil {
+		return
+	}
+	if s.Stdin != nil && r.stdin != nil {
+		in := io.Reader(s.Stdin)
+		if r.tty() {
+			in = &detachReader{in: s.Stdin, keys: keys}
+		}
+		go func() {
+			_, err := io.Copy(r.stdin, in)
+			if errors.Is(err, engine.ErrDetached) {
+				detach(engine.ErrDetached)
+				return
+			}
+			// The end of the input is the end of the process's, when it was opened for one client.
+			if !r.tty() && ctx.Err() == nil {
+				r.closeStdin()
+			}
+		}()
+	}
+	go func() {
+		for {
+			select {
+			case size := <-s.Resize:
+				_ = r.process.Resize(uint16(size[1]), uint16(size[0])) //nolint:errcheck,gosec // it has ended, or has no terminal
+			case name := <-s.Signals:
+				if sig, err := parseSignal(name); err == nil {
+					_ = c.super.Kill(ctx, sig) //nolint:errcheck // it has ended
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+}

@@ -1,0 +1,217 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"tiffin/engine"
+	"tiffin/engine/network"
+	"tiffin/engine/supervisor"
+)
+
+// container is a container in the daemon's index: its record, its supervisor, and
+// what its process holds while it runs.
+type container struct {
+	id    string
+	d     *Daemon
+	super *supervisor.Supervisor
+	// gone is closed when the container has been removed.
+	gone chan struct{}
+
+	mu      sync.Mutex
+	record  engine.Container
+	changed chan struct{} // closed and replaced with each change of the record
+	run     *run          // nil: no process
+	ports   *network.Reservation
+	// console is the size of the terminal that the next start begins with.
+	console [2]uint
+
+	// readers are the clients that read its log: removing it waits for them.
+	readers sync.WaitGroup
+}
+
+func newContainer(d *Daemon, record engine.Container) *container {
+	return &container{id: record.ID, d: d, record: record, gone: make(chan struct{}), changed: make(chan struct{})}
+}
+
+// snapshot is a copy of the record; what it points to never changes.
+func (c *container) snapshot() engine.Container {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.record
+}
+
+func (c *container) name() string { return c.snapshot().Name }
+
+// watch is a snapshot and a channel that is closed when it is out of date.
+func (c *container) watch() (engine.Container, <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.record, c.changed
+}
+
+func (c *container) setConsoleSize(size [2]uint) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.console = size
+}
+
+// update changes the record; what it points to must be replaced, not changed.
+func (c *container) update(change func(*engine.Container)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(&c.record)
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// Changed implements supervisor.Host: it publishes a new state.
+func (c *container) Changed(state engine.State, events ...supervisor.Event) {
+	c.update(func(r *engine.Container) { r.State = state })
+	record := c.snapshot()
+	c.d.answering(&record)
+	if err := c.d.saveState(&record); err != nil {
+		c.d.log.Warn("state not recorded", "container", record.Name, "err", err)
+	}
+	for _, ev := range events {
+		c.d.events.publish(containerEvent(&record, ev.Action, ev.Attributes))
+	}
+	if record.Spec.AutoRemove && state.Status == engine.StatusExited && !state.FinishedAt.IsZero() {
+		c.d.removeLater(c)
+	}
+}
+
+// containerEvent is an event of a container in Docker's shape: labels, name and image
+// are attributes.
+func containerEvent(c *engine.Container, action string, more map[string]string) engine.Event {
+	attributes := make(map[string]string, len(c.Spec.Labels)+len(more)+2)
+	maps.Copy(attributes, c.Spec.Labels)
+	attributes["name"] = c.Name
+	attributes["image"] = c.Spec.Image
+	maps.Copy(attributes, more)
+	return engine.Event{Type: engine.EventContainer, Action: action, ID: c.ID, Attributes: attributes}
+}
+
+// byID finds a container by its full ID.
+func (d *Daemon) byID(id string) (*container, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c, ok := d.containers[id]
+	if !ok {
+		return nil, noSuchContainer(id)
+	}
+	return c, nil
+}
+
+func noSuchContainer(ref string) error {
+	return engine.Problem(engine.ErrNotFound, fmt.Errorf("No such container: %s", ref)) //nolint:staticcheck,revive // clients match on Docker's text
+}
+
+// find finds a container by ID, name, or a prefix of its ID that is its alone.
+func (d *Daemon) find(ref string) (*container, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ref = strings.TrimPrefix(ref, "/")
+	if c, ok := d.containers[ref]; ok {
+		return c, nil
+	}
+	if id, ok := d.names[ref]; ok && d.containers[id] != nil {
+		return d.containers[id], nil
+	}
+	var found *container
+	for id, c := range d.containers {
+		if ref == "" || !strings.HasPrefix(id, ref) {
+			continue
+		}
+		if found != nil {
+			return nil, engine.Problem(engine.ErrInvalid, fmt.Errorf("several containers begin with %q", ref))
+		}
+		found = c
+	}
+	if found == nil {
+		return nil, noSuchContainer(ref)
+	}
+	return found, nil
+}
+
+// all lists the containers that keep accepts, by name.
+func (d *Daemon) all(keep func(*engine.Container) bool) []engine.Container {
+	d.mu.Lock()
+	list := slices.Collect(maps.Values(d.containers))
+	d.mu.Unlock()
+	var out []engine.Container
+	for _, c := range list {
+		if record := c.snapshot(); keep(&record) {
+			out = append(out, record)
+		}
+	}
+	slices.SortFunc(out, func(a, b engine.Container) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// reserveName gives a name to a container that is about to be.
+//
+// Errors: engine.ErrConflict in Docker's words, which clients match on.
+func (d *Daemon) reserveName(name, id string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if holder, taken := d.names[name]; taken && holder != id {
+		return engine.Hint(engine.Problem(engine.ErrConflict, fmt.Errorf(
+			"Conflict. The container name %q is already in use by container %q. You have to remove (or rename) that container to be able to reuse that name.", //nolint:staticcheck,revive // clients match on Docker's text
+			"/"+name, holder)), "remove that container, or give this one another name")
+	}
+	d.names[name] = id
+	return nil
+}
+
+func (d *Daemon) releaseName(name, id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.names[name] == id {
+		delete(d.names, name)
+	}
+}
+
+// rename gives a container the name that its predecessor had.
+func (d *Daemon) rename(c *container, name string) error {
+	old := c.name()
+	if old == name {
+		return nil
+	}
+	if err := d.reserveName(name, c.id); err != nil {
+		return err
+	}
+	c.update(func(r *engine.Container) { r.Name = name })
+	record := c.snapshot()
+	if err := d.saveContainer(&record); err != nil {
+		return err
+	}
+	d.releaseName(old, c.id)
+	d.events.publish(containerEvent(&record, "rename", map[string]string{"oldName": "/" + old}))
+	return nil
+}
+
+// Wait returns the exit code of a container once it has ended; at once when it has.
+func (d *Daemon) Wait(ctx context.Context, ref string) (int, error) {
+	c, err := d.find(ref)
+	if err != nil {
+		return 0, err
+	}
+	for {
+		record, changed := c.watch()
+		if ended(&record) {
+			return record.State.ExitCode, nil
+		}
+		select {
+		case <-changed:
+		case <-c.gone:
+			return c.snapshot().State.ExitCode, nil
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+}

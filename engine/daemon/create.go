@@ -1,0 +1,281 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"tiffin/engine"
+	"tiffin/engine/ocispec"
+	"tiffin/engine/plan"
+)
+
+// createRequest asks for the record of a container; nothing runs yet.
+type createRequest struct {
+	stack   *engine.Stack   // nil: outside of a project
+	service *engine.Service // nil: outside of a project
+	number  int             // 0: a one-off
+	name    string
+	spec    engine.ContainerSpec
+	hash    string
+	slug    string // of a one-off
+	// useAliases gives a one-off the names of its service.
+	useAliases bool
+	// replaces is the container whose name, addresses and anonymous volumes this one takes over.
+	replaces     *engine.Container
+	renewVolumes bool
+}
+
+// create makes a container: resolves its image, mounts and networks, and writes its
+// record. What cannot be is refused here, before anything that runs is touched.
+func (d *Daemon) create(ctx context.Context, req createRequest) (*container, error) {
+	spec := req.spec
+	img, err := d.images.Resolve(ctx, spec.Image, spec.Platform)
+	if err != nil {
+		return nil, missingImage(spec.Image, err)
+	}
+	record := engine.Container{
+		ID: engine.NewID(), Name: req.name, Number: req.number, OneOff: req.number == 0 && req.stack != nil,
+		Created: time.Now(), ImageID: img.ID, Image: img.Config,
+		State: engine.State{Status: engine.StatusCreated},
+	}
+	if req.stack != nil {
+		record.Project, record.Service = req.stack.Name, req.service.Name
+	}
+	if err := d.resolveReferences(&spec, req.stack); err != nil {
+		return nil, fmt.Errorf("create %s: %w", req.name, err)
+	}
+	spec.Healthcheck = mergeHealthcheck(spec.Healthcheck, img.Config.Healthcheck)
+	record.Args, err = ocispec.Args(&spec, &img.Config)
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", req.name, err)
+	}
+	var back undo
+	defer func() { _ = back.run(ctx) }() //nolint:errcheck // the first error tells
+	if err := d.takeName(&record, req, &back); err != nil {
+		return nil, err
+	}
+	record.Mounts, err = d.resolveMounts(ctx, &spec, &img, req, &back)
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", req.name, err)
+	}
+	record.Endpoints = d.resolveEndpoints(&record, &spec, req)
+	spec.Labels = labels(&record, &spec, &img, req)
+	record.Spec = spec
+	if err := d.images.Hold(ctx, record.ID, img.ID); err != nil {
+		return nil, err
+	}
+	back.add(func(ctx context.Context) error { return d.images.Release(ctx, record.ID) })
+	if err := d.saveContainer(&record); err != nil {
+		return nil, err
+	}
+	back.keep()
+	c := newContainer(d, record)
+	d.mu.Lock()
+	d.containers[c.id] = c
+	d.mu.Unlock()
+	d.supervise(c, nil)
+	d.events.publish(containerEvent(&record, "create", nil))
+	return c, nil
+}
+
+func missingImage(ref string, err error) error {
+	if !errors.Is(err, engine.ErrNotFound) {
+		return err
+	}
+	return engine.Hint(engine.Problem(engine.ErrNotFound, fmt.Errorf("No such image: %s", ref)), //nolint:staticcheck,revive // clients match on Docker's text
+		"`tiffin pull` fetches it, `tiffin load` and `tiffin import` read it from a file")
+}
+
+// takeName reserves the name, or a temporary one while the container that this one
+// replaces still has it.
+func (d *Daemon) takeName(record *engine.Container, req createRequest, back *undo) error {
+	if req.replaces != nil {
+		if _, err := d.byID(req.replaces.ID); err == nil {
+			record.Name = engine.ShortID(record.ID) + "_" + req.name
+		}
+	}
+	if err := d.reserveName(record.Name, record.ID); err != nil {
+		return err
+	}
+	name, id := record.Name, record.ID
+	back.add(func(context.Context) error { d.releaseName(name, id); return nil })
+	return nil
+}
+
+// mergeHealthcheck fills what the spec leaves open from the image, and then Docker's defaults.
+func mergeHealthcheck(spec, image *engine.Healthcheck) *engine.Healthcheck {
+	if spec == nil {
+		spec = &engine.Healthcheck{}
+	}
+	if image == nil {
+		image = &engine.Healthcheck{}
+	}
+	h := engine.Healthcheck{
+		Test:          spec.Test,
+		Interval:      firstDuration(spec.Interval, image.Interval, 30*time.Second),
+		Timeout:       firstDuration(spec.Timeout, image.Timeout, 30*time.Second),
+		Retries:       firstOf(spec.Retries, image.Retries, 3),
+		StartPeriod:   firstDuration(spec.StartPeriod, image.StartPeriod, 0),
+		StartInterval: firstDuration(spec.StartInterval, image.StartInterval, 5*time.Second),
+	}
+	if len(h.Test) == 0 {
+		h.Test = image.Test
+	}
+	if len(h.Test) == 0 || h.Test[0] == "NONE" {
+		return nil
+	}
+	return &h
+}
+
+func firstOf[T comparable](values ...T) T {
+	var zero T
+	for _, v := range values {
+		if v != zero {
+			return v
+		}
+	}
+	return zero
+}
+
+func firstDuration(a, b engine.Duration, fallback time.Duration) engine.Duration {
+	return firstOf(a, b, engine.Duration(fallback))
+}
+
+// resolveReferences turns references to services into references to containers.
+func (d *Daemon) resolveReferences(spec *engine.ContainerSpec, stack *engine.Stack) error {
+	for _, mode := range []*string{&spec.NetworkMode, &spec.PidMode, &spec.IpcMode} {
+		service, ok := strings.CutPrefix(*mode, "service:")
+		if !ok {
+			continue
+		}
+		owner, err := d.replicaOf(stack, service)
+		if err != nil {
+			return err
+		}
+		*mode = "container:" + owner.ID
+	}
+	for i, from := range spec.VolumesFrom {
+		if strings.HasPrefix(from, "container:") {
+			continue
+		}
+		service, access, _ := strings.Cut(from, ":")
+		owner, err := d.replicaOf(stack, service)
+		if err != nil {
+			return err
+		}
+		spec.VolumesFrom = slices.Clone(spec.VolumesFrom)
+		spec.VolumesFrom[i] = strings.TrimSuffix("container:"+owner.ID+":"+access, ":")
+	}
+	return nil
+}
+
+// replicaOf is the first replica of a service; the newest where one is being replaced.
+func (d *Daemon) replicaOf(stack *engine.Stack, service string) (*engine.Container, error) {
+	if stack == nil {
+		return nil, engine.Problem(engine.ErrInvalid, fmt.Errorf("service:%s outside of a project", service))
+	}
+	found := d.all(func(c *engine.Container) bool {
+		return c.Project == stack.Name && c.Service == service && !c.OneOff
+	})
+	slices.SortFunc(found, func(a, b engine.Container) int {
+		if a.Number != b.Number {
+			return a.Number - b.Number
+		}
+		return b.Created.Compare(a.Created)
+	})
+	if len(found) == 0 {
+		return nil, engine.Problem(engine.ErrNotFound, fmt.Errorf("service %q has no container to share with", service))
+	}
+	return &found[0], nil
+}
+
+// resolveEndpoints says on which networks the container is, by which names, and with
+// the addresses that the replaced one had.
+func (d *Daemon) resolveEndpoints(record *engine.Container, spec *engine.ContainerSpec, req createRequest) map[string]engine.Endpoint {
+	if len(spec.Endpoints) == 0 || spec.NetworkMode != "" && spec.NetworkMode != "bridge" {
+		return nil
+	}
+	out := make(map[string]engine.Endpoint, len(spec.Endpoints))
+	for _, want := range spec.Endpoints {
+		name := want.Network
+		if req.stack != nil {
+			if n, ok := req.stack.Network(want.Network); ok {
+				name = n.Name
+			}
+		}
+		e := engine.Endpoint{Network: name, Spec: want, Names: endpointNames(record, spec, want, req)}
+		if req.replaces != nil {
+			if former, ok := req.replaces.Endpoints[name]; ok {
+				e.IPv4, e.IPv6, e.NetworkID = former.IPv4, former.IPv6, former.NetworkID
+			}
+		}
+		out[name] = e
+	}
+	return out
+}
+
+// endpointNames are the names that answer with a container on a network: its own, its
+// service's, the aliases, its short ID. A one-off goes without those of its service.
+func endpointNames(record *engine.Container, spec *engine.ContainerSpec, e engine.EndpointSpec, req createRequest) []string {
+	names := []string{req.name}
+	if req.service != nil && (!record.OneOff || req.useAliases) {
+		names = append(names, req.service.Name)
+		names = append(names, e.Aliases...)
+	}
+	if req.stack == nil {
+		names = append(names, e.Aliases...)
+	}
+	if spec.Hostname != "" {
+		names = append(names, spec.Hostname)
+	}
+	names = append(names, engine.ShortID(record.ID))
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// version is what the label com.docker.compose.version says.
+const composeVersion = "5.0.0"
+
+// labels are the image's, the service's, and docker compose's.
+func labels(record *engine.Container, spec *engine.ContainerSpec, img *engine.Image, req createRequest) map[string]string {
+	out := maps.Clone(img.Config.Labels)
+	if out == nil {
+		out = map[string]string{}
+	}
+	maps.Copy(out, spec.Labels)
+	if req.stack == nil {
+		return out
+	}
+	oneOff := "False"
+	if record.OneOff {
+		oneOff = "True"
+		out[engine.LabelSlug] = req.slug
+	}
+	for k, v := range map[string]string{
+		engine.LabelProject:     req.stack.Name,
+		engine.LabelService:     req.service.Name,
+		engine.LabelHash:        req.hash,
+		engine.LabelNumber:      strconv.Itoa(max(req.number, 1)),
+		engine.LabelOneOff:      oneOff,
+		engine.LabelImage:       img.ID,
+		engine.LabelDependsOn:   plan.DependsOnLabel(req.service.DependsOn),
+		engine.LabelWorkingDir:  req.stack.WorkingDir,
+		engine.LabelConfigFiles: strings.Join(req.stack.ConfigFiles, ","),
+		engine.LabelVersion:     composeVersion,
+	} {
+		out[k] = v
+	}
+	if len(req.stack.EnvFiles) > 0 {
+		out[engine.LabelEnvironmentFile] = strings.Join(req.stack.EnvFiles, ",")
+	}
+	if req.replaces != nil {
+		out[engine.LabelReplace] = req.replaces.Name
+	}
+	return out
+}

@@ -1,0 +1,222 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tiffin/engine"
+	"tiffin/engine/image"
+	"tiffin/engine/network"
+	"tiffin/engine/runtime"
+	"tiffin/engine/state"
+	"tiffin/engine/volume"
+)
+
+// Config is what an engine is told at its start.
+type Config struct {
+	// DataRoot survives a reboot, RunRoot does not.
+	DataRoot, RunRoot string
+	Version           string
+	// Keeper is the program that parents containers.
+	Keeper []byte
+	Log    *slog.Logger
+	// Stop ends the engine; Shutdown calls it.
+	Stop func()
+}
+
+// Daemon is the engine. Its methods may be called by many at once.
+type Daemon struct {
+	cfg     Config
+	log     *slog.Logger
+	started time.Time
+	guard   *os.File // the lock on the run root
+
+	records *state.Store // durable
+	states  *state.Store // as long as the machine runs
+	images  *image.Store
+	vols    *volume.Store
+	nets    *network.Manager
+	files   *volume.Files
+	host    *runtime.Host
+	masked  []string // paths of this machine that containers do not see
+	keepers keepers
+	events  events
+
+	// mu guards the index; nothing is done to the host under it.
+	mu         sync.Mutex
+	containers map[string]*container // by ID
+	names      map[string]string     // name → ID
+	projects   map[string]*project
+	networks   map[string]engine.Network // by ID
+	volumes    map[string]engine.Volume  // by name
+	execs      map[string]*execEntry
+
+	// life ends with the engine; work is what must be waited for then.
+	life context.Context //nolint:containedctx // the life of the supervisors is that of the daemon
+	end  context.CancelFunc
+	work sync.WaitGroup
+}
+
+// ErrRunning says that another engine has the roots.
+var ErrRunning = errors.New("another engine runs on these roots")
+
+// Open takes the roots, reads the records, and adopts what runs.
+//
+// Errors: ErrRunning.
+func Open(ctx context.Context, cfg Config) (_ *Daemon, err error) {
+	d := &Daemon{
+		cfg: cfg, log: cfg.Log, started: time.Now(),
+		containers: map[string]*container{}, names: map[string]string{}, projects: map[string]*project{},
+		networks: map[string]engine.Network{}, volumes: map[string]engine.Volume{}, execs: map[string]*execEntry{},
+	}
+	d.life, d.end = context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Close())
+		}
+	}()
+	if err := d.openRoots(); err != nil {
+		return nil, err
+	}
+	if err := d.openRooms(ctx); err != nil {
+		return nil, err
+	}
+	return d, d.recover(ctx)
+}
+
+// openRoots makes the roots, for their owner only, and takes the lock.
+func (d *Daemon) openRoots() error {
+	for _, dir := range []string{d.cfg.DataRoot, d.cfg.RunRoot, d.containerRoot(), d.runContainerRoot(), d.keeperRoot()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make root: %w", err)
+		}
+	}
+	f, err := os.OpenFile(filepath.Join(d.cfg.RunRoot, "engine.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open lock: %w", err)
+	}
+	d.guard = f
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return ErrRunning
+		}
+		return fmt.Errorf("lock run root: %w", err)
+	}
+	return d.checkBoot()
+}
+
+// checkBoot forgets what an earlier boot left in a run root that is no tmpfs: nothing
+// of it runs any more.
+func (d *Daemon) checkBoot() error {
+	now, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return fmt.Errorf("read boot id: %w", err)
+	}
+	path := filepath.Join(d.cfg.RunRoot, "boot-id")
+	before, err := os.ReadFile(path)
+	if err == nil && string(before) == string(now) {
+		return nil
+	}
+	if err := os.RemoveAll(d.statePath()); err != nil {
+		return fmt.Errorf("forget an earlier boot: %w", err)
+	}
+	return state.WriteFile(path, now, 0o600)
+}
+
+func (d *Daemon) containerRoot() string    { return filepath.Join(d.cfg.DataRoot, "containers") }
+func (d *Daemon) runContainerRoot() string { return filepath.Join(d.cfg.RunRoot, "containers") }
+func (d *Daemon) keeperRoot() string       { return filepath.Join(d.cfg.RunRoot, "keepers") }
+func (d *Daemon) statePath() string        { return filepath.Join(d.cfg.RunRoot, "state.db") }
+
+// openRooms opens everything that keeps something on disk or in the kernel.
+func (d *Daemon) openRooms(ctx context.Context) error {
+	var err error
+	if d.records, err = state.Open(filepath.Join(d.cfg.DataRoot, "records.db"), state.Options{}); err != nil {
+		if errors.Is(err, state.ErrLocked) {
+			return ErrRunning
+		}
+		return err
+	}
+	if d.states, err = state.Open(d.statePath(), state.Options{Volatile: true}); err != nil {
+		return err
+	}
+	settings, err := readSettings(filepath.Join(d.cfg.DataRoot, "engine.json"))
+	if err != nil {
+		return err
+	}
+	if d.images, err = image.Open(ctx, image.Config{
+		Root: filepath.Join(d.cfg.DataRoot, "images"), Mirrors: settings.Mirrors, Insecure: settings.Insecure,
+	}); err != nil {
+		return err
+	}
+	if d.vols, err = volume.Open(volume.Config{Root: filepath.Join(d.cfg.DataRoot, "volumes")}); err != nil {
+		return err
+	}
+	if d.files, err = volume.OpenFiles(filepath.Join(d.cfg.RunRoot, "files")); err != nil {
+		return err
+	}
+	if d.host, err = runtime.ReadHost(); err != nil {
+		return err
+	}
+	d.masked = thermalPaths()
+	d.nets, err = network.Open(ctx, network.Config{RunRoot: d.cfg.RunRoot, Key: networkKey(d.cfg.RunRoot)})
+	return err
+}
+
+// Close ends the engine. Containers run on, for the next engine to adopt.
+func (d *Daemon) Close() error {
+	d.end()
+	d.work.Wait()
+	var errs []error
+	d.keepers.close()
+	if d.nets != nil {
+		errs = append(errs, d.nets.Close())
+	}
+	if d.images != nil {
+		errs = append(errs, d.images.Close())
+	}
+	if d.files != nil {
+		errs = append(errs, d.files.Close())
+	}
+	for _, s := range []*state.Store{d.states, d.records} {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	if d.guard != nil {
+		errs = append(errs, d.guard.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Shutdown ends the engine once this call is answered.
+func (d *Daemon) Shutdown(context.Context) error {
+	d.cfg.Stop()
+	return nil
+}
+
+// Info says what the engine is and has.
+func (d *Daemon) Info(context.Context) (engine.Info, error) {
+	info := engine.Info{
+		Version: d.cfg.Version, Pid: os.Getpid(), StartedAt: d.started, DataRoot: d.cfg.DataRoot, RunRoot: d.cfg.RunRoot,
+	}
+	projects := map[string]bool{}
+	for _, c := range d.all(func(*engine.Container) bool { return true }) {
+		info.Containers++
+		if c.State.Status.Alive() {
+			info.Running++
+		}
+		projects[c.Project] = true
+	}
+	delete(projects, "")
+	info.Projects = len(projects)
+	return info, nil
+}

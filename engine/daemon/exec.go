@@ -1,0 +1,299 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tiffin/engine"
+	"tiffin/engine/ocispec"
+	"tiffin/engine/runtime"
+	"tiffin/healthcheck"
+)
+
+// execEntry is a further process in a container, as the API shows it.
+type execEntry struct {
+	mu     sync.Mutex
+	record engine.Exec
+}
+
+// Exec runs a further process in a container. A client that goes away leaves the
+// process running; its output is then thrown away.
+//
+// Errors: engine.ErrConflict when the container does not run; an *engine.ExitError
+// of 126 or 127 for a command that cannot be run.
+func (d *Daemon) Exec(ctx context.Context, ref string, req *engine.ExecRequest, s engine.Streams) (int, error) {
+	c, err := d.find(ref)
+	if err != nil {
+		return 0, err
+	}
+	keys, err := parseDetachKeys(req.DetachKeys)
+	if err != nil {
+		return 0, err
+	}
+	x, err := d.spawnExec(ctx, c, req)
+	if err != nil {
+		return 0, startError(err)
+	}
+	if req.Detach {
+		d.work.Go(func() { _, _ = x.wait(d.life, engine.Streams{Stdout: io.Discard, Stderr: io.Discard}) }) //nolint:errcheck // nobody asks
+		return 0, nil
+	}
+	in := s
+	if !req.OpenStdin {
+		in.Stdin = nil
+	}
+	return x.attach(ctx, in, keys)
+}
+
+// execution is a further process that runs, and our ends of its streams.
+type execution struct {
+	process        *runtime.Process
+	stdin          *os.File
+	stdout, stderr *os.File // nil with a terminal
+}
+
+// spawnExec starts a process in a container.
+func (d *Daemon) spawnExec(ctx context.Context, c *container, req *engine.ExecRequest) (*execution, error) {
+	c.mu.Lock()
+	r, record := c.run, c.record
+	c.mu.Unlock()
+	if r == nil || record.State.Status == engine.StatusPaused {
+		return nil, engine.Problem(engine.ErrConflict, fmt.Errorf("container %s is not running", record.Name))
+	}
+	in, err := d.execInput(&record, r, req)
+	if err != nil {
+		return nil, err
+	}
+	process, err := ocispec.NewProcess(in, *req)
+	if err != nil {
+		return nil, err
+	}
+	filter, err := ocispec.Seccomp(&record, in.Host)
+	if err != nil {
+		return nil, err
+	}
+	if req.Privileged {
+		filter = nil
+	}
+	x := &execution{}
+	theirs, err := x.open(req)
+	if err != nil {
+		return nil, err
+	}
+	k, err := d.keeper(ctx, record.Project)
+	if err == nil {
+		x.process, _, err = d.host.Exec(ctx, k, &runtime.Exec{
+			ID: engine.NewID(), Container: c.id, Pidfd: r.pidfd, Process: process, Seccomp: filter, Cgroup: r.cgroup, Stdio: theirs,
+		})
+	}
+	err = errors.Join(err, closeFiles(theirs.Stdin, theirs.Stdout, theirs.Stderr))
+	if err != nil {
+		return nil, errors.Join(err, closeFiles(x.stdin, x.stdout, x.stderr))
+	}
+	if req.TTY {
+		x.stdin = x.process.Console()
+	}
+	return x, nil
+}
+
+// execInput is what a process in a running container is made from. Its user is looked
+// up in the container's own files, by way of its first process.
+func (d *Daemon) execInput(record *engine.Container, r *run, req *engine.ExecRequest) (ocispec.Input, error) {
+	in := ocispec.Input{Container: record, Host: d.hostInfo()}
+	root, err := os.OpenFile(fmt.Sprintf("/proc/%d/root", r.process.Pid()), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return in, engine.Problem(engine.ErrConflict, fmt.Errorf("container %s is not running: %w", record.Name, err))
+	}
+	defer root.Close() //nolint:errcheck // only looked through
+	// The pid was not given to another process meanwhile if the container's still is there.
+	if err := r.process.Signal(0); err != nil {
+		return in, engine.Problem(engine.ErrConflict, fmt.Errorf("container %s is not running", record.Name))
+	}
+	who := req.User
+	if who == "" {
+		who = ocispec.User(record)
+	}
+	in.Identity, err = lookUp(root, who, record.Spec.GroupAdd)
+	return in, err
+}
+
+// open makes the pipes: theirs for the process, ours in x.
+func (x *execution) open(req *engine.ExecRequest) (theirs runtime.Stdio, err error) {
+	if req.TTY {
+		return theirs, nil
+	}
+	pipes := []struct{ read, write **os.File }{{&x.stdout, &theirs.Stdout}, {&x.stderr, &theirs.Stderr}}
+	if req.OpenStdin {
+		pipes = append(pipes, struct{ read, write **os.File }{&theirs.Stdin, &x.stdin})
+	}
+	for _, p := range pipes {
+		if *p.read, *p.write, err = os.Pipe(); err != nil {
+			return theirs, errors.Join(fmt.Errorf("make pipe: %w", err),
+				closeFiles(x.stdin, x.stdout, x.stderr, theirs.Stdin, theirs.Stdout, theirs.Stderr))
+		}
+	}
+	return theirs, nil
+}
+
+func closeFiles(files ...*os.File) error {
+	var errs []error
+	for _, f := range files {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// attach copies between client and process until the process ends, or the client
+// detaches or goes away.
+func (x *execution) attach(ctx context.Context, s engine.Streams, keys []byte) (int, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if s.Stdin != nil && x.stdin != nil {
+		in := s.Stdin
+		if x.process.Console() != nil {
+			in = &detachReader{in: s.Stdin, keys: keys}
+		}
+		go func() {
+			_, err := io.Copy(x.stdin, in)
+			if errors.Is(err, engine.ErrDetached) {
+				stop(engine.ErrDetached)
+			} else if x.process.Console() == nil {
+				_ = x.stdin.Close() //nolint:errcheck // the end of input
+			}
+		}()
+	}
+	go func() {
+		for {
+			select {
+			case size := <-s.Resize:
+				_ = x.process.Resize(uint16(size[1]), uint16(size[0])) //nolint:errcheck,gosec // it has ended
+			case name := <-s.Signals:
+				if sig, err := parseSignal(name); err == nil {
+					_ = x.process.Signal(sig) //nolint:errcheck // it has ended
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	type end struct {
+		code int
+		err  error
+	}
+	ended := make(chan end, 1)
+	go func() {
+		code, err := x.wait(context.WithoutCancel(ctx), s)
+		ended <- end{code, err}
+	}()
+	select {
+	case e := <-ended:
+		return e.code, e.err
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+}
+
+// wait copies output until the process has ended and its output with it. What a
+// background child of it still writes after a moment is left.
+func (x *execution) wait(ctx context.Context, s engine.Streams) (int, error) {
+	var copies sync.WaitGroup
+	outputs := map[*os.File]io.Writer{x.stdout: s.Stdout, x.stderr: s.Stderr}
+	if console := x.process.Console(); console != nil {
+		outputs = map[*os.File]io.Writer{console: s.Stdout}
+	}
+	for from, to := range outputs {
+		if from == nil {
+			continue
+		}
+		copies.Go(func() { drain(to, from) })
+	}
+	exit, err := x.process.Wait(ctx)
+	if errors.Is(err, runtime.ErrKeeperLost) {
+		exit, err = x.process.WaitOrphan(ctx)
+	}
+	if err != nil {
+		return 0, err
+	}
+	deadline := time.Now().Add(outputGrace)
+	for f := range outputs {
+		if f != nil {
+			_ = f.SetReadDeadline(deadline) //nolint:errcheck // then it is read to its end
+		}
+	}
+	copies.Wait()
+	code := exit.Code()
+	err = closeFiles(x.stdout, x.stderr)
+	if x.process.Console() == nil && x.stdin != nil {
+		_ = x.stdin.Close() //nolint:errcheck // may be closed already
+	}
+	x.process.Drop()
+	return code, err
+}
+
+// outputGrace is how long output is waited for after the process has ended: a child
+// that it left behind may hold the pipe open for ever.
+const outputGrace = 200 * time.Millisecond
+
+// drain copies, and goes on reading when nobody takes what is read, so that the process
+// is never held up.
+func drain(to io.Writer, from io.Reader) {
+	if _, err := io.Copy(to, from); err != nil {
+		_, _ = io.Copy(io.Discard, from) //nolint:errcheck // see above
+	}
+}
+
+// runHook runs a lifecycle hook and returns an error when it fails.
+func (d *Daemon) runHook(ctx context.Context, c *container, h engine.Hook) error {
+	code, output, err := d.capture(ctx, c, &engine.ExecRequest{
+		Cmd: h.Command, User: h.User, WorkingDir: h.WorkingDir, Env: h.Env, Privileged: h.Privileged,
+	})
+	if err != nil {
+		return err
+	}
+	if code != 0 {
+		return fmt.Errorf("%q exited with code %d: %s", h.Command, code, bytes.TrimSpace([]byte(output)))
+	}
+	return nil
+}
+
+// capture runs a process and returns its code and the beginning of its output. When
+// ctx ends, the process is killed.
+func (d *Daemon) capture(ctx context.Context, c *container, req *engine.ExecRequest) (int, string, error) {
+	x, err := d.spawnExec(ctx, c, req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer context.AfterFunc(ctx, func() { _ = x.process.Signal(unix.SIGKILL) })() //nolint:errcheck // it has ended
+	var out healthcheck.Output
+	code, err := x.wait(context.WithoutCancel(ctx), engine.Streams{Stdout: &out, Stderr: &out})
+	return code, out.String(), err
+}
+
+// Probe implements supervisor.Host.
+func (c *container) Probe(ctx context.Context) healthcheck.Result {
+	record := c.snapshot()
+	test := record.Spec.Healthcheck.Test
+	cmd := test[1:]
+	if test[0] == "CMD-SHELL" {
+		shell := record.Image.Shell
+		if len(shell) == 0 {
+			shell = []string{"/bin/sh", "-c"}
+		}
+		cmd = append(append([]string{}, shell...), cmd...)
+	}
+	code, output, err := c.d.capture(ctx, c, &engine.ExecRequest{Cmd: cmd})
+	if err != nil {
+		return healthcheck.Result{ExitCode: -1, Output: err.Error()}
+	}
+	return healthcheck.Result{ExitCode: code, Output: output}
+}

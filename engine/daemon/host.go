@@ -1,0 +1,74 @@
+package daemon
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"github.com/docker/go-units"
+	"golang.org/x/sys/unix"
+
+	"tiffin/engine"
+	"tiffin/engine/ocispec"
+)
+
+// hostInfo is what of the machine shows in a spec.
+func (d *Daemon) hostInfo() ocispec.Host {
+	name, _ := os.Hostname() //nolint:errcheck // a host without a name has the empty one
+	return ocispec.Host{
+		Capabilities: d.host.Capabilities.Names(), CPUs: runtime.NumCPU(), Hostname: name,
+		CgroupV2: len(d.host.Cgroups.V1) == 0, TimeNamespace: d.host.TimeNS, Masked: d.masked,
+	}
+}
+
+// thermalPaths are masked for each CPU: they tell one container what another does
+// (GHSA-6fw5-f8r9-fgfm).
+func thermalPaths() []string {
+	found, _ := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle") //nolint:errcheck // the pattern is good
+	return found
+}
+
+// cgroupBase is below which the control groups of this engine's containers are.
+func (d *Daemon) cgroupBase() string {
+	if key := networkKey(d.cfg.RunRoot); key != "" {
+		return "/tiffin-" + key
+	}
+	return "/tiffin"
+}
+
+// removeCgroupBase removes the parent of the control groups after the last of them:
+// the kernel refuses while there is another.
+func (d *Daemon) removeCgroupBase() {
+	tree := d.host.Cgroups
+	for _, dir := range append(slices.Collect(maps.Values(tree.V1)), tree.Unified) {
+		if dir != "" {
+			_ = unix.Rmdir(filepath.Join(dir, d.cgroupBase())) //nolint:errcheck // see above
+		}
+	}
+}
+
+// logLimits says how much of a container's output is kept: bytes a file, and files.
+func logLimits(c *engine.LogConfig) (size int64, files int, err error) {
+	size, files = defaultLogSize, defaultLogFiles
+	if text := c.Options["max-size"]; text != "" {
+		if size, err = units.RAMInBytes(text); err != nil {
+			return 0, 0, engine.Problem(engine.ErrInvalid, fmt.Errorf("logging max-size: %w", err))
+		}
+		files = 1
+	}
+	if text := c.Options["max-file"]; text != "" {
+		if _, err := fmt.Sscanf(text, "%d", &files); err != nil || files < 1 {
+			return 0, 0, engine.Problem(engine.ErrInvalid, fmt.Errorf("logging max-file: %q is no number above 0", text))
+		}
+	}
+	return size, files, nil
+}
+
+// Unlike with Docker, logs are bounded unless the user says otherwise.
+const (
+	defaultLogSize  = 64 << 20
+	defaultLogFiles = 4
+)

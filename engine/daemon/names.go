@@ -1,0 +1,5 @@
+package daemon
+
+import "tiffin/engine"
+
+func (d *Daemon) answering(c *engine.Container) {}

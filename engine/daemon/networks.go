@@ -1,0 +1,194 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"tiffin/engine"
+	"tiffin/engine/network"
+)
+
+// defaultBridge is the network of containers with network_mode: bridge. It is made
+// for the first of them and goes with the last.
+const defaultBridge = "bridge"
+
+// createNetwork makes a network of a Stack.
+func (d *Daemon) createNetwork(ctx context.Context, stack *engine.Stack, key string) error {
+	spec, ok := stack.Network(key)
+	if !ok {
+		return engine.Problem(engine.ErrInvalid, fmt.Errorf("network %q is not defined", key))
+	}
+	_, err := d.makeNetwork(ctx, *spec, stack.Name)
+	return err
+}
+
+// makeNetwork makes a network and its record. The record comes first: what a crash
+// leaves in the kernel bears its ID.
+func (d *Daemon) makeNetwork(ctx context.Context, spec engine.NetworkSpec, project string) (engine.Network, error) {
+	id := engine.NewID()
+	planned := engine.Network{ID: id, Project: project, Spec: spec}
+	if err := d.records.Put(kindNetwork, id, &planned); err != nil {
+		return engine.Network{}, err
+	}
+	n, err := d.nets.Create(ctx, spec, id, project)
+	if err != nil {
+		return engine.Network{}, errors.Join(err, d.records.Delete(kindNetwork, id))
+	}
+	if err := d.records.Put(kindNetwork, id, &n); err != nil {
+		return engine.Network{}, errors.Join(err, d.nets.Remove(ctx, n), d.records.Delete(kindNetwork, id))
+	}
+	d.mu.Lock()
+	d.networks[id] = n
+	d.mu.Unlock()
+	d.events.publish(networkEvent(&n, "create"))
+	return n, nil
+}
+
+func networkEvent(n *engine.Network, action string) engine.Event {
+	return engine.Event{Type: engine.EventNetwork, Action: action, ID: n.ID, Attributes: map[string]string{"name": n.Spec.Name, "type": "bridge"}}
+}
+
+// networkNamed finds a network by its name on the host.
+func (d *Daemon) networkNamed(name string) (engine.Network, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, n := range d.networks {
+		if n.Spec.Name == name {
+			return n, true
+		}
+	}
+	return engine.Network{}, false
+}
+
+// removeNetwork removes a network that no container is on.
+//
+// Errors: errInUse.
+func (d *Daemon) removeNetwork(ctx context.Context, name string) error {
+	n, ok := d.networkNamed(name)
+	if !ok {
+		return nil
+	}
+	if users := d.all(func(c *engine.Container) bool { return c.Endpoints[name].NetworkID == n.ID }); len(users) > 0 {
+		return errInUse
+	}
+	if err := d.nets.Remove(ctx, n); err != nil {
+		return err
+	}
+	if err := d.records.Delete(kindNetwork, n.ID); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	delete(d.networks, n.ID)
+	d.mu.Unlock()
+	d.events.publish(networkEvent(&n, "destroy"))
+	return nil
+}
+
+// recreateNetwork makes a network anew whose definition changed. Nothing runs on it;
+// the containers that were on it are attached again when they start.
+func (d *Daemon) recreateNetwork(ctx context.Context, stack *engine.Stack, key string) error {
+	spec, ok := stack.Network(key)
+	if !ok {
+		return engine.Problem(engine.ErrInvalid, fmt.Errorf("network %q is not defined", key))
+	}
+	if err := d.detachAll(ctx, spec.Name); err != nil {
+		return err
+	}
+	if err := d.removeNetwork(ctx, spec.Name); err != nil {
+		return err
+	}
+	return d.createNetwork(ctx, stack, key)
+}
+
+// detachAll takes every container off a network.
+func (d *Daemon) detachAll(ctx context.Context, name string) error {
+	var errs []error
+	for _, record := range d.all(func(c *engine.Container) bool { return c.Endpoints[name].NetworkID != "" }) {
+		c, err := d.byID(record.ID)
+		if err != nil {
+			continue
+		}
+		s, err := d.nets.EnsureSandbox(ctx, sandboxKey(&record))
+		if err == nil {
+			err = d.nets.Detach(ctx, s, record.Endpoints[name])
+		}
+		errs = append(errs, err)
+		c.setEndpoint(name, engine.Endpoint{Network: name, Spec: record.Endpoints[name].Spec, Names: record.Endpoints[name].Names})
+	}
+	return errors.Join(errs...)
+}
+
+// setEndpoint replaces one endpoint of the record.
+func (c *container) setEndpoint(name string, ep engine.Endpoint) {
+	c.update(func(r *engine.Container) {
+		endpoints := make(map[string]engine.Endpoint, len(r.Endpoints)+1)
+		for k, v := range r.Endpoints {
+			endpoints[k] = v
+		}
+		endpoints[name] = ep
+		r.Endpoints = endpoints
+	})
+}
+
+// sandboxKey names the network namespace of a container. That of a replica stays
+// over a recreate: its neighbours in it, and its addresses, do too.
+func sandboxKey(c *engine.Container) string {
+	if c.Project == "" || c.OneOff {
+		return c.ID
+	}
+	return fmt.Sprintf("%s-%s-%d", c.Project, c.Service, c.Number)
+}
+
+// sandboxOf returns the sandbox that a container is in: its own, or that of another
+// with network_mode: container; nil for the host's network.
+func (d *Daemon) sandboxOf(ctx context.Context, c *engine.Container) (*network.Sandbox, error) {
+	switch mode := c.Spec.NetworkMode; {
+	case mode == "host":
+		return nil, nil //nolint:nilnil // no sandbox is what the host's network is
+	case strings.HasPrefix(mode, "container:"):
+		owner, err := d.find(strings.TrimPrefix(mode, "container:"))
+		if err != nil {
+			return nil, err
+		}
+		record := owner.snapshot()
+		return d.sandboxOf(ctx, &record)
+	default:
+		return d.nets.EnsureSandbox(ctx, sandboxKey(c))
+	}
+}
+
+// dropSandbox removes the namespace of a container unless another one, its
+// replacement or a neighbour, is in it.
+func (d *Daemon) dropSandbox(ctx context.Context, c *engine.Container) error {
+	key := sandboxKey(c)
+	others := d.all(func(o *engine.Container) bool {
+		return o.ID != c.ID && (sandboxKey(o) == key || o.Spec.NetworkMode == "container:"+c.ID && o.State.Status.Alive())
+	})
+	if len(others) > 0 {
+		return nil
+	}
+	return d.nets.DropSandbox(ctx, key)
+}
+
+// dropBridge removes the default bridge after its last container.
+func (d *Daemon) dropBridge(ctx context.Context) error {
+	if err := d.removeNetwork(ctx, defaultBridge); err != nil && !errors.Is(err, errInUse) {
+		return err
+	}
+	return nil
+}
+
+// ensureBridge makes the default bridge.
+func (d *Daemon) ensureBridge(ctx context.Context) (engine.Network, error) {
+	unlock, err := d.lock(ctx, "") // no project has this name
+	if err != nil {
+		return engine.Network{}, err
+	}
+	defer unlock()
+	if n, ok := d.networkNamed(defaultBridge); ok {
+		return n, nil
+	}
+	return d.makeNetwork(ctx, engine.NetworkSpec{Key: defaultBridge, Name: defaultBridge, Driver: "bridge"}, "")
+}

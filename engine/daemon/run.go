@@ -1,0 +1,51 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+
+	"tiffin/engine"
+	"tiffin/engine/plan"
+)
+
+// Run makes a one-off container of a service, after what the service depends on is
+// up and its conditions are met, and returns its ID.
+func (d *Daemon) Run(ctx context.Context, req *engine.RunRequest, report engine.Report) (string, error) {
+	stack := &req.Up.Stack
+	svc, ok := stack.Service(req.Service)
+	if !ok {
+		return "", engine.Problem(engine.ErrNotFound, fmt.Errorf("no such service: %s", req.Service))
+	}
+	unlock, err := d.lock(ctx, stack.Name)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	err = d.apply(ctx, &req.Up, report, func(obs *plan.Observed) (*plan.Plan, error) { return plan.Run(&req.Up, svc.Name, obs) })
+	if err != nil {
+		return "", err
+	}
+	slug := newSlug()
+	name := req.Name
+	if name == "" {
+		name = fmt.Sprintf("%s-%s-run-%s", stack.Name, svc.Name, slug)
+	}
+	c, err := d.create(ctx, createRequest{
+		stack: stack, service: svc, name: name, spec: req.Container, hash: svc.Hash, slug: slug, useAliases: req.UseAliases,
+	})
+	if err != nil {
+		return "", err
+	}
+	if !req.Start {
+		return c.id, nil
+	}
+	return c.id, c.super.Start(ctx)
+}
+
+func newSlug() string {
+	var b [6]byte
+	rand.Read(b[:]) //nolint:errcheck // crypto/rand.Read never returns an error (Go 1.24)
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,282 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"tiffin/engine"
+	"tiffin/engine/network"
+	"tiffin/engine/ocispec"
+	"tiffin/engine/runtime"
+	"tiffin/engine/supervisor"
+)
+
+// Start implements supervisor.Host: it makes the container's process. Each step is a
+// call into one room; what was made is taken back when a later one fails.
+func (c *container) Start(ctx context.Context) (supervisor.Process, error) {
+	s := &starter{d: c.d, c: c, record: c.snapshot()}
+	c.mu.Lock()
+	s.console = c.console
+	c.mu.Unlock()
+	r, err := s.start(ctx)
+	if err != nil {
+		return nil, errors.Join(startError(err), s.back.run(ctx))
+	}
+	c.mu.Lock()
+	c.run = r
+	c.mu.Unlock()
+	return r, nil
+}
+
+// startError gives a command that is not there, or cannot be run, the exit code that
+// shells give it.
+func startError(err error) error {
+	switch {
+	case errors.Is(err, runtime.ErrCommandNotFound):
+		return &startFailure{err, &engine.ExitError{Code: 127}}
+	case errors.Is(err, runtime.ErrCommandNotExecutable):
+		return &startFailure{err, &engine.ExitError{Code: 126}}
+	default:
+		return err
+	}
+}
+
+// startFailure is an error that carries an exit code beside its text.
+type startFailure struct {
+	error
+	exit *engine.ExitError
+}
+
+func (f *startFailure) Unwrap() []error { return []error{f.error, f.exit} }
+
+// starter is a start under way.
+type starter struct {
+	d      *Daemon
+	c      *container
+	record engine.Container
+	back   undo
+
+	root    *os.File // the root filesystem, a detached mount
+	sandbox *network.Sandbox
+	ports   *network.Reservation
+	console [2]uint
+	input   ocispec.Input
+	held    []*os.File // open until the process runs
+}
+
+func (s *starter) start(ctx context.Context) (*run, error) {
+	for _, step := range []struct {
+		what string
+		do   func(context.Context) error
+	}{
+		{"root filesystem", s.mountRoot},
+		{"user", s.lookUpUser},
+		{"volumes", s.fillVolumes},
+		{"network", s.attachNetworks},
+		{"files", s.writeFiles},
+		{"devices", s.findDevices},
+	} {
+		if err := step.do(ctx); err != nil {
+			s.closeRoot()
+			return nil, fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	defer s.closeRoot()
+	r, err := s.spawn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.publish(ctx); err != nil {
+		return nil, errors.Join(err, s.abandon(ctx, r))
+	}
+	return r, nil
+}
+
+func (s *starter) closeRoot() {
+	_ = closeFiles(append(s.held, s.root)...) //nolint:errcheck // nothing was written through them
+	s.root, s.held = nil, nil
+}
+
+// mountRoot stacks the image's layers and the container's own.
+func (s *starter) mountRoot(ctx context.Context) error {
+	layers, err := s.d.images.Rootfs(ctx, s.record.ImageID)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(s.d.containerRoot(), s.record.ID)
+	upper, work := filepath.Join(dir, "upper"), filepath.Join(dir, "work")
+	for _, d := range []string{upper, work, filepath.Join(dir, "logs"), s.runDir()} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return err
+		}
+	}
+	s.root, err = runtime.MountOverlay(layers.Lower, upper, work)
+	return err
+}
+
+// runDir holds the files that are made for a container at each start.
+func (s *starter) runDir() string { return filepath.Join(s.d.runContainerRoot(), s.record.ID) }
+
+// lookUpUser finds the numbers of the container's user in its own files.
+func (s *starter) lookUpUser(context.Context) error {
+	id, err := lookUp(s.root, ocispec.User(&s.record), s.record.Spec.GroupAdd)
+	s.input.Identity = id
+	return err
+}
+
+// spawn compiles the spec and has the keeper run it.
+func (s *starter) spawn(ctx context.Context) (*run, error) {
+	s.input.Container = s.ociContainer()
+	s.input.Host = s.d.hostInfo()
+	s.input.CgroupPath = ocispec.CgroupPath(s.d.cgroupBase(), &s.record)
+	spec, err := ocispec.New(s.input)
+	if err != nil {
+		return nil, err
+	}
+	if s.console != [2]uint{} {
+		spec.Process.ConsoleSize = &specs.Box{Height: s.console[0], Width: s.console[1]}
+	}
+	cgroup, warnings, err := s.d.host.Cgroups.Create(s.input.CgroupPath, spec.Linux.Resources)
+	if err != nil {
+		return nil, err
+	}
+	s.back.add(cgroup.Destroy)
+	s.warn(warnings)
+	joins, err := s.joins()
+	if err != nil {
+		return nil, err
+	}
+	k, err := s.d.keeper(ctx, s.record.Project)
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.Open(s.d.logDir(s.record.ID))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close() //nolint:errcheck // the keeper has its own
+	rc := &runtime.Container{
+		ID: s.record.ID, Spec: spec, Rootfs: s.root, Cgroup: cgroup, Join: joins,
+		Output: runtime.Output{Log: log},
+	}
+	if rc.Output.MaxSize, rc.Output.MaxFiles, err = logLimits(&s.record.Spec.Log); err != nil {
+		return nil, err
+	}
+	stdin, err := s.openStdin(rc)
+	if err != nil {
+		return nil, err
+	}
+	if ocispec.HasReaper(&s.record.Spec) {
+		if rc.Reaper, err = s.d.keepers.seal(s.d.cfg.Keeper); err != nil {
+			return nil, err
+		}
+	}
+	p, warnings, err := s.d.host.Start(ctx, k, rc)
+	if rc.Stdio.Stdin != nil {
+		err = errors.Join(err, rc.Stdio.Stdin.Close())
+	}
+	if err != nil {
+		if stdin != nil {
+			err = errors.Join(err, stdin.Close())
+		}
+		return nil, err
+	}
+	s.warn(warnings)
+	r := &run{process: p, cgroup: cgroup, pidfd: p.Pidfd()}
+	if stdin != nil {
+		r.stdin = stdin
+	} else if console := p.Console(); console != nil && s.record.Spec.OpenStdin {
+		r.stdin = console
+	}
+	return r, nil
+}
+
+// ociContainer is the record as the spec is made of it. A shareable IPC namespace is
+// an own one: those that join it find its shared memory through the process.
+func (s *starter) ociContainer() *engine.Container {
+	record := s.record
+	if record.Spec.IpcMode == "shareable" {
+		record.Spec.IpcMode = ""
+	}
+	return &record
+}
+
+// openStdin makes the pipe of standard input when the container has one. The keeper
+// holds its writing end, too: the end of an engine is no end of input.
+func (s *starter) openStdin(rc *runtime.Container) (*os.File, error) {
+	if !s.record.Spec.OpenStdin || s.record.Spec.TTY {
+		return nil, nil //nolint:nilnil // no input, or the terminal's
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make input pipe: %w", err)
+	}
+	rc.Stdio.Stdin = r
+	return w, nil
+}
+
+func (s *starter) warn(warnings []string) {
+	for _, w := range warnings {
+		s.d.log.Warn("left out", "container", s.record.Name, "what", w)
+	}
+}
+
+// joins opens the namespaces of others, and the sandbox's.
+func (s *starter) joins() (map[specs.LinuxNamespaceType]*os.File, error) {
+	out := map[specs.LinuxNamespaceType]*os.File{}
+	for kind, id := range ocispec.Joins(&s.record.Spec) {
+		if kind == specs.NetworkNamespace {
+			continue // it is the sandbox's
+		}
+		owner, err := s.d.find(id)
+		if err != nil {
+			return nil, fmt.Errorf("share %s namespace: %w", kind, err)
+		}
+		owner.mu.Lock()
+		r := owner.run
+		owner.mu.Unlock()
+		if r == nil {
+			return nil, engine.Problem(engine.ErrConflict, fmt.Errorf("share %s namespace: container %s is not running", kind, owner.name()))
+		}
+		out[kind] = r.pidfd
+	}
+	if s.sandbox != nil {
+		out[specs.NetworkNamespace] = s.sandbox.File()
+	}
+	return out, nil
+}
+
+// abandon ends a process whose start failed after it ran.
+func (s *starter) abandon(ctx context.Context, r *run) error {
+	err := r.cgroup.Kill(ctx)
+	<-r.process.Done()
+	r.process.Drop()
+	return err
+}
+
+// Ended implements supervisor.Host: it takes back what a process had used. The
+// sandbox stays: it belongs to the replica.
+func (c *container) Ended(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, undoTimeout)
+	defer cancel()
+	c.mu.Lock()
+	r := c.run
+	c.run = nil
+	c.mu.Unlock()
+	record := c.snapshot()
+	errs := []error{c.d.unpublish(ctx, c)}
+	if r != nil {
+		r.closeStdin()
+		errs = append(errs, r.cgroup.Destroy(ctx))
+		r.process.Drop()
+	}
+	c.d.removeCgroupBase()
+	if err := errors.Join(errs...); err != nil {
+		c.d.log.Warn("not all was taken back", "container", record.Name, "err", err)
+	}
+}

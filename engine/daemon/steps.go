@@ -1,0 +1,219 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tiffin/engine"
+	"tiffin/engine/plan"
+)
+
+// words are what users of docker compose read while a step is under way and after it.
+type words struct{ doing, done string }
+
+func stepWords(k plan.Kind) words {
+	switch k {
+	case plan.PullImage:
+		return words{"Pulling", "Pulled"}
+	case plan.CreateNetwork, plan.CreateVolume, plan.CreateContainer:
+		return words{"Creating", "Created"}
+	case plan.RecreateNetwork:
+		return words{"Recreate", "Recreated"}
+	case plan.RenameContainer:
+		return words{"Recreate", "Recreated"}
+	case plan.RemoveNetwork, plan.RemoveVolume, plan.RemoveImage, plan.RemoveContainer:
+		return words{"Removing", "Removed"}
+	case plan.StartContainer:
+		return words{"Starting", "Started"}
+	case plan.StopContainer:
+		return words{"Stopping", "Stopped"}
+	case plan.KillContainer:
+		return words{"Killing", "Killed"}
+	case plan.PauseContainer:
+		return words{"Pausing", "Paused"}
+	case plan.UnpauseContainer:
+		return words{"Unpausing", "Unpaused"}
+	case plan.Await:
+		return words{"Waiting", "Healthy"}
+	default:
+		return words{string(k), "Done"}
+	}
+}
+
+func progressID(s *plan.Step) string {
+	switch s.Kind {
+	case plan.PullImage, plan.RemoveImage:
+		return "Image " + s.Name
+	case plan.CreateNetwork, plan.RecreateNetwork, plan.RemoveNetwork:
+		return "Network " + s.Name
+	case plan.CreateVolume, plan.RemoveVolume:
+		return "Volume " + s.Name
+	default:
+		return "Container " + s.Name
+	}
+}
+
+// step does one step and reports it.
+func (w *walk) step(ctx context.Context, s *plan.Step) error {
+	text := stepWords(s.Kind)
+	id := progressID(s)
+	w.report(engine.Progress{ID: id, Status: engine.Working, Text: text.doing})
+	done, err := w.do(ctx, s)
+	switch {
+	case err == nil:
+		if done == "" {
+			done = text.done
+		}
+		w.report(engine.Progress{ID: id, Status: engine.Done, Text: done})
+	case errors.Is(err, errInUse):
+		w.report(engine.Progress{ID: id, Status: engine.Warning, Text: "Resource is still in use"})
+		return nil
+	default:
+		w.report(engine.Progress{ID: id, Status: engine.Failed, Text: "Error", Details: err.Error()})
+	}
+	return err
+}
+
+// errInUse is the refusal of a network or volume that down leaves with a warning.
+var errInUse = errors.New("resource is still in use")
+
+// do does one step; done replaces the usual word for success.
+func (w *walk) do(ctx context.Context, s *plan.Step) (done string, err error) {
+	switch s.Kind {
+	case plan.PullImage:
+		return "", w.d.pull(ctx, s.Name, s.Platform, w.auths, w.report)
+	case plan.RemoveImage:
+		return "", w.d.removeImage(ctx, s.Name)
+	case plan.CreateNetwork:
+		return "", w.d.createNetwork(ctx, w.stack, s.Key)
+	case plan.RecreateNetwork:
+		return "", w.d.recreateNetwork(ctx, w.stack, s.Key)
+	case plan.RemoveNetwork:
+		return "", w.d.removeNetwork(ctx, s.Name)
+	case plan.CreateVolume:
+		return "", w.d.createVolume(ctx, w.stack, s.Key)
+	case plan.RemoveVolume:
+		return "", w.d.removeVolume(ctx, s.Name)
+	case plan.CreateContainer:
+		return "", w.create(ctx, s)
+	default:
+		return w.doContainer(ctx, s)
+	}
+}
+
+// doContainer does a step on a container that exists by now.
+func (w *walk) doContainer(ctx context.Context, s *plan.Step) (done string, err error) {
+	c, err := w.container(s)
+	if err != nil {
+		if s.Kind == plan.RemoveContainer && errors.Is(err, engine.ErrNotFound) {
+			return "", nil
+		}
+		return "", err
+	}
+	switch s.Kind {
+	case plan.RenameContainer:
+		return "", w.d.rename(c, s.Name)
+	case plan.StartContainer:
+		return "", w.start(ctx, c)
+	case plan.StopContainer:
+		return "", w.stop(ctx, c, s.Timeout)
+	case plan.KillContainer:
+		return "", w.d.kill(ctx, c, s.Signal)
+	case plan.PauseContainer:
+		return "", c.super.Pause(ctx)
+	case plan.UnpauseContainer:
+		return "", c.super.Unpause(ctx)
+	case plan.RemoveContainer:
+		return "", w.d.remove(ctx, c, removeOptions{anonymousVolumes: s.Volumes})
+	case plan.Await:
+		return w.await(ctx, c, s.Condition)
+	default:
+		return "", fmt.Errorf("%w: step %q", engine.ErrInvalid, s.Kind)
+	}
+}
+
+// create makes a replica. While the one it replaces is still there the new one goes
+// by a name of its own; a later step renames it.
+func (w *walk) create(ctx context.Context, s *plan.Step) error {
+	svc, ok := w.stack.Service(s.Service)
+	if !ok {
+		return engine.Problem(engine.ErrNotFound, fmt.Errorf("no such service: %s", s.Service))
+	}
+	req := createRequest{
+		stack: w.stack, service: svc, number: s.Number, name: s.Name, spec: svc.Container,
+		hash: svc.Hash, renewVolumes: s.RenewVolumes,
+	}
+	if old, ok := w.former[s.Replaces]; ok {
+		req.replaces = &old
+	}
+	c, err := w.d.create(ctx, req)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.made[replicaKey{s.Service, s.Number}] = c.id
+	w.mu.Unlock()
+	return nil
+}
+
+// start starts a container by command and runs its post_start hooks.
+func (w *walk) start(ctx context.Context, c *container) error {
+	w.handPorts(c)
+	if err := c.super.Start(ctx); err != nil {
+		return fmt.Errorf("start %s: %w", c.name(), err)
+	}
+	for _, h := range w.hooks(c, postStart) {
+		if err := w.d.runHook(ctx, c, h); err != nil {
+			return errors.Join(fmt.Errorf("post_start hook of %s: %w", c.name(), err),
+				c.super.Stop(context.WithoutCancel(ctx), c.super.StopTimeout()))
+		}
+	}
+	return nil
+}
+
+// stop runs the pre_stop hooks and stops. A hook that fails stops the stop, as the
+// Compose specification has it.
+func (w *walk) stop(ctx context.Context, c *container, timeout *engine.Duration) error {
+	if c.snapshot().State.Status == engine.StatusRunning {
+		for _, h := range w.hooks(c, preStop) {
+			if err := w.d.runHook(ctx, c, h); err != nil {
+				return fmt.Errorf("pre_stop hook of %s: %w", c.name(), err)
+			}
+		}
+	}
+	grace := c.super.StopTimeout()
+	if timeout != nil {
+		grace = time.Duration(*timeout)
+	}
+	return c.super.Stop(ctx, grace)
+}
+
+type hookPoint int
+
+const (
+	postStart hookPoint = iota
+	preStop
+)
+
+func (w *walk) hooks(c *container, at hookPoint) []engine.Hook {
+	record := c.snapshot()
+	if w.stack == nil || record.OneOff {
+		return nil
+	}
+	svc, ok := w.stack.Service(record.Service)
+	switch {
+	case !ok:
+		return nil
+	case at == postStart:
+		return svc.PostStart
+	default:
+		return svc.PreStop
+	}
+}
+
+// await waits for a condition of a container. The texts are docker compose's.
+func (w *walk) await(ctx context.Context, c *container, condition engine.Condition) (done string, err error) {
+	return awaitCondition(ctx, c, condition)
+}
