@@ -17,6 +17,7 @@ import (
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/containerd/v2/plugins/content/local"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
+	"github.com/containerd/log"
 	"github.com/opencontainers/go-digest"
 	bolt "go.etcd.io/bbolt"
 
@@ -72,11 +73,8 @@ const (
 //
 // Errors: engine.ErrInvalid for the configuration.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	// containerd's importer looks into compressed layers with what it finds in the PATH, unless told not to.
-	for _, name := range []string{"CONTAINERD_DISABLE_PIGZ", "CONTAINERD_DISABLE_IGZIP"} {
-		if err := os.Setenv(name, "true"); err != nil {
-			return nil, err
-		}
+	if err := tame(); err != nil {
+		return nil, err
 	}
 	client, err := registry.New(registry.Config{Mirrors: c.Mirrors, Insecure: c.Insecure, Idle: c.Idle})
 	if err != nil {
@@ -93,6 +91,18 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open the image store %s: %w", c.Root, err), s.Close())
 	}
 	return s, nil
+}
+
+// tame sets what containerd's libraries let nobody set but for the whole process.
+func tame() error {
+	// Its importer looks into compressed layers with programs that it finds in the PATH, unless told not to.
+	for _, name := range []string{"CONTAINERD_DISABLE_PIGZ", "CONTAINERD_DISABLE_IGZIP"} {
+		if err := os.Setenv(name, "true"); err != nil {
+			return err
+		}
+	}
+	// It warns of what is not wrong: no fs-verity, a mirror that lacks an image.
+	return log.SetLevel("error")
 }
 
 func (s *Store) open(ctx context.Context) error {

@@ -2,9 +2,11 @@ package layer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"syscall"
 
 	"github.com/containerd/containerd/v2/pkg/archive"
 	"github.com/opencontainers/go-digest"
@@ -57,14 +59,24 @@ func Apply(ctx context.Context, src Source, dst Target, limits Limits) (Result, 
 	err = confined(dst.Base, dst.Dir, func() error {
 		return unpack(ctx, counted, g, dst)
 	})
-	if err != nil {
-		return Result{}, fmt.Errorf("unpack the layer: %w", err)
+	if err == nil {
+		// The archive may end before the stream does; the digest covers all of it.
+		_, err = io.Copy(io.Discard, counted)
 	}
-	// The archive may end before the stream does; the digest covers all of it.
-	if _, err := io.Copy(io.Discard, counted); err != nil {
-		return Result{}, fmt.Errorf("unpack the layer: %w", err)
+	if err != nil {
+		return Result{}, fmt.Errorf("unpack the layer: %w", blame(err))
 	}
 	return Result{DiffID: hash.Digest(), Size: counted.n}, nil
+}
+
+// blame gives an error its kind: what neither the host nor the caller did is the layer's fault.
+func blame(err error) error {
+	var host syscall.Errno
+	if errors.As(err, &host) || errors.Is(err, ErrNoSpace) || errors.Is(err, ErrRefused) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrRefused, err)
 }
 
 // unpack runs where Base is the root.
