@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -32,38 +33,66 @@ func BenchmarkAnswer(b *testing.B) {
 // BenchmarkUDP measures queries through the kernel, as containers ask them, and
 // beside it a bare echo: what the kernel and the runtime take by themselves.
 func BenchmarkUDP(b *testing.B) {
-	for _, server := range []struct {
-		name  string
-		start func(ctx context.Context, conn *net.UDPConn)
-	}{
-		{"server", serveBench},
-		{"echo", echo},
-	} {
-		for _, clients := range []int{1, 32} {
-			b.Run(server.name+map[int]string{1: "/one at a time", 32: "/32 in flight"}[clients], func(b *testing.B) {
-				conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
-				if err != nil {
-					b.Fatal(err)
-				}
-				ctx, cancel := context.WithCancel(b.Context())
-				done := make(chan struct{})
-				go func() { server.start(ctx, conn); close(done) }()
-				askMany(b, conn.LocalAddr().(*net.UDPAddr).AddrPort(), clients)
-				cancel()
-				_ = conn.Close()
-				<-done
+	for name, start := range map[string]func(*net.UDPConn){"server": serveBench, "echo": echo} {
+		for _, inFlight := range []int{1, 32} {
+			b.Run(fmt.Sprintf("%s/%d in flight", name, inFlight), func(b *testing.B) {
+				report(b, askMany(b, listenBench(b, start), inFlight, b.N))
 			})
 		}
 	}
 }
 
-func serveBench(ctx context.Context, conn *net.UDPConn) {
-	view := &View{Zones: []*Zone{NewZone(Records{Names: map[string][]netip.Addr{"web": {netip.MustParseAddr("10.0.0.2")}}})}}
-	server := New(Sockets{UDP: conn}, view, NewForwarder(1))
-	_ = server.serveUDP(ctx)
+// BenchmarkBesideAFlood measures one client that asks one query at a time, while
+// another endpoint's client asks as fast as it can.
+func BenchmarkBesideAFlood(b *testing.B) {
+	flooded, quiet := listenBench(b, serveBench), listenBench(b, serveBench)
+	flood := clientCommand(flooded, 256, 1<<40)
+	if err := flood.Start(); err != nil {
+		b.Fatal(err)
+	}
+	report(b, askMany(b, quiet, 1, b.N))
+	_ = flood.Process.Kill()
+	_ = flood.Wait()
 }
 
-func echo(_ context.Context, conn *net.UDPConn) {
+// BenchmarkIdleServers tells what a container that asks nothing costs.
+func BenchmarkIdleServers(b *testing.B) {
+	const count = 200
+	before := memory()
+	for range count {
+		listenBench(b, serveBench)
+	}
+	for b.Loop() {
+	}
+	b.ReportMetric(float64(memory()-before)/count, "B/server")
+}
+
+func memory() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc + m.StackInuse
+}
+
+// listenBench starts a server on a loopback port, until the benchmark ends.
+func listenBench(b *testing.B, start func(*net.UDPConn)) netip.AddrPort {
+	b.Helper()
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+	if err != nil {
+		b.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { start(conn); close(done) }()
+	b.Cleanup(func() { _ = conn.Close(); <-done })
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+func serveBench(conn *net.UDPConn) {
+	view := &View{Zones: []*Zone{NewZone(Records{Names: map[string][]netip.Addr{"web": {netip.MustParseAddr("10.0.0.2")}}})}}
+	_ = New(Sockets{UDP: conn}, view, NewForwarder(1)).serveUDP(context.Background())
+}
+
+func echo(conn *net.UDPConn) {
 	buf := make([]byte, maxUDP)
 	for {
 		n, from, err := conn.ReadFromUDPAddrPort(buf)
@@ -74,24 +103,35 @@ func echo(_ context.Context, conn *net.UDPConn) {
 	}
 }
 
-// askMany has a process of its own send b.N queries, so many at a time: one thread,
-// a socket for each, the next query when the answer to the last has come.
-func askMany(b *testing.B, server netip.AddrPort, inFlight int) {
+// figures are what a client has measured.
+type figures struct{ perSecond, p50, p99 float64 }
+
+func report(b *testing.B, f figures) {
 	b.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestClient$")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%v %d %d", clientVariable, server, inFlight, b.N))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	b.ReportMetric(f.perSecond, "q/s")
+	b.ReportMetric(f.p50, "p50-µs")
+	b.ReportMetric(f.p99, "p99-µs")
+}
+
+// askMany has a process of its own send queries, so many at a time: one thread,
+// a socket for each, the next query when the answer to the last has come.
+func askMany(b *testing.B, server netip.AddrPort, inFlight, total int) (f figures) {
+	b.Helper()
+	out, err := clientCommand(server, inFlight, total).Output()
 	if err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}
-	var took, p50, p99 time.Duration
-	if _, err := fmt.Sscanf(string(out), "%d %d %d", &took, &p50, &p99); err != nil {
+	if _, err := fmt.Sscan(string(out), &f.perSecond, &f.p50, &f.p99); err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}
-	b.ReportMetric(float64(b.N)/took.Seconds(), "q/s")
-	b.ReportMetric(float64(p50)/1e3, "p50-µs")
-	b.ReportMetric(float64(p99)/1e3, "p99-µs")
+	return f
+}
+
+func clientCommand(server netip.AddrPort, inFlight, total int) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], "-test.run=^TestClient$")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%v %d %d", clientVariable, server, inFlight, total))
+	cmd.Stderr = os.Stderr
+	return cmd
 }
 
 const clientVariable = "TIFFIN_DNS_BENCH"
@@ -113,7 +153,8 @@ func TestClient(t *testing.T) {
 	}
 	took := time.Since(start)
 	slices.Sort(c.times)
-	fmt.Println(int64(took), int64(c.times[len(c.times)/2]), int64(c.times[len(c.times)*99/100]))
+	micros := func(percent int) float64 { return float64(c.times[len(c.times)*percent/100]) / 1e3 }
+	fmt.Println(float64(total)/took.Seconds(), micros(50), micros(99))
 	os.Exit(0)
 }
 
