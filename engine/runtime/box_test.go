@@ -95,7 +95,7 @@ func (b *bench) stop() {
 func busyboxRoot(tb testing.TB) string {
 	tb.Helper()
 	dir := tb.TempDir()
-	for _, name := range []string{"bin", "etc", "tmp"} {
+	for _, name := range []string{"bin", "etc", "tmp", "proc", "sys", "dev"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
 			tb.Fatal(err)
 		}

@@ -84,8 +84,7 @@ func (h *Host) compile(o *opened) (*compiled, error) {
 	c.maskedPaths(o.Spec.Linux.MaskedPaths)
 	c.closeRoot(o.Spec)
 	err := c.process(processSpec{
-		Process: o.Spec.Process, id: o.ID, stdio: in.stdio, terminal: terminal, filter: o.filter,
-		filterFlags: o.filterFlags, reaper: in.reaper,
+		Process: o.Spec.Process, id: o.ID, stdio: in.stdio, terminal: terminal, filter: o.filter, reaper: in.reaper,
 	})
 	if err != nil {
 		return nil, err

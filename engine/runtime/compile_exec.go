@@ -24,10 +24,9 @@ type Exec struct {
 // openedExec is an Exec with everything that has a path opened.
 type openedExec struct {
 	*Exec
-	entry       *cgroupEntry
-	filter      []byte
-	filterFlags uint
-	console     *os.File
+	entry   *cgroupEntry
+	filter  *filter
+	console *os.File
 }
 
 func (o *openedExec) Close() { o.entry.Close() }
@@ -38,7 +37,7 @@ func (h *Host) openExec(e *Exec) (*openedExec, error) {
 	}
 	o := &openedExec{Exec: e, entry: &cgroupEntry{}}
 	var err error
-	if o.filter, o.filterFlags, err = compileFilter(e.Seccomp); err != nil {
+	if o.filter, err = h.filters.compile(e.Seccomp); err != nil {
 		return nil, err
 	}
 	if e.Cgroup != nil {
@@ -75,8 +74,7 @@ func (h *Host) compileExec(o *openedExec) (*compiled, error) {
 		program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).Into(c.root)
 	terminal := c.terminal(o.Process, console)
 	err := c.process(processSpec{
-		Process: o.Process, id: o.Container, stdio: stdio, terminal: terminal, filter: o.filter,
-		filterFlags: o.filterFlags, reaper: none,
+		Process: o.Process, id: o.Container, stdio: stdio, terminal: terminal, filter: o.filter, reaper: none,
 	})
 	if err != nil {
 		return nil, err

@@ -15,12 +15,11 @@ import (
 // processSpec is what the last part of a program makes of a process, the same for a container's first and for later ones.
 type processSpec struct {
 	*specs.Process
-	id          string // of the container
-	stdio       [3]program.Reg
-	terminal    program.Reg
-	filter      []byte
-	filterFlags uint
-	reaper      program.Reg
+	id       string // of the container
+	stdio    [3]program.Reg
+	terminal program.Reg
+	filter   *filter
+	reaper   program.Reg
 }
 
 // commandLabel marks the steps that look for the command: their failure is told in words that people know.
@@ -161,10 +160,10 @@ func (c *compiler) ambient(s CapabilitySet) {
 
 func (c *compiler) seccomp(p processSpec) {
 	const sizeofSockFilter = 8
-	code := c.Bytes(p.filter)
-	fprog := c.Bytes(words(uint64(len(p.filter)/sizeofSockFilter), 0)) // unsigned short len; struct sock_filter *filter
+	code := c.Bytes(p.filter.code)
+	fprog := c.Bytes(words(uint64(len(p.filter.code)/sizeofSockFilter), 0)) // unsigned short len; struct sock_filter *filter
 	c.Point(fprog, 8, code)
-	c.Call("load the seccomp filter", unix.SYS_SECCOMP, program.Imm(unix.SECCOMP_SET_MODE_FILTER), program.Imm(p.filterFlags), fprog)
+	c.Call("load the seccomp filter", unix.SYS_SECCOMP, program.Imm(unix.SECCOMP_SET_MODE_FILTER), program.Imm(p.filter.flags), fprog)
 }
 
 // exec replaces the program by the command, or by the reaper, which then starts the command.

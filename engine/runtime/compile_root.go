@@ -121,8 +121,16 @@ func (c *compiler) bind(label string, m mount, tree, at program.Reg) {
 // exactDirectory opens, or makes, a directory in the root that is to be just that, not a symlink to another one: an
 // image could else have /proc mounted elsewhere, and put its own files where the kernel's are expected.
 func (c *compiler) exactDirectory(label, dir string, out program.Reg) {
+	open := func() *program.Step {
+		return c.open(label, dir, unix.O_PATH|unix.O_DIRECTORY, inRoot|unix.RESOLVE_NO_SYMLINKS).Into(out)
+	}
+	missing, done := c.Target(), c.Target()
+	open().Tolerate(unix.ENOENT).Else(missing)
+	c.Jump(done)
+	c.Place(missing)
 	c.makeIn(label, c.root, strings.TrimPrefix(dir, "/"))
-	c.open(label, dir, unix.O_PATH|unix.O_DIRECTORY, inRoot|unix.RESOLVE_NO_SYMLINKS).Into(out)
+	open()
+	c.Place(done)
 }
 
 // filesystem makes a new file system, attached nowhere, into out.

@@ -55,7 +55,7 @@ func openedFor(t *testing.T, s *specs.Spec) *opened {
 		o.mounts = append(o.mounts, out)
 	}
 	var err error
-	if o.filter, o.filterFlags, err = compileFilter(s.Linux.Seccomp); err != nil {
+	if o.filter, err = new(filters).compile(s.Linux.Seccomp); err != nil {
 		t.Fatal(err)
 	}
 	if s.Process.Terminal {

@@ -84,8 +84,7 @@ type opened struct {
 	mounts      []mount
 	hierarchies []hierarchy
 	entry       *cgroupEntry
-	filter      []byte // compiled seccomp profile: an array of sock_filter
-	filterFlags uint
+	filter      *filter  // compiled seccomp profile
 	console     *os.File // socket on which the child sends its terminal
 	owned       []*os.File
 }
@@ -103,13 +102,17 @@ func (h *Host) open(c *Container) (*opened, error) {
 		o.openMounts,
 		func() error { return o.openHierarchies(h.Cgroups) },
 		o.openEntry,
-		o.compileFilter,
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			o.Close()
 			return nil, err
 		}
+	}
+	var err error
+	if o.filter, err = h.filters.compile(c.Spec.Linux.Seccomp); err != nil {
+		o.Close()
+		return nil, err
 	}
 	return o, nil
 }
@@ -235,12 +238,6 @@ func (o *opened) openEntry() error {
 		o.owned = append(o.owned, e.unified)
 	}
 	return nil
-}
-
-func (o *opened) compileFilter() error {
-	var err error
-	o.filter, o.filterFlags, err = compileFilter(o.Spec.Linux.Seccomp)
-	return err
 }
 
 // checkSpec refuses what contradicts the OCI rules, and by name what this runtime does not do.

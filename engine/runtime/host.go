@@ -22,6 +22,8 @@ type Host struct {
 	Files        unix.Rlimit // RLIMIT_NOFILE as this process was started with, before Go raised it; zero: unknown
 	TimeNS       bool        // whether the kernel has time namespaces
 	Kcore        bool        // whether there is a /proc/kcore to link /dev/core to
+
+	filters filters
 }
 
 // ReadHost looks the host over.

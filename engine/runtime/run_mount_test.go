@@ -231,6 +231,12 @@ func TestRunRefusesAnImageThatRedirectsKernelFiles(t *testing.T) {
 	for _, name := range []string{"proc", "sys", "dev"} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
+			if err := os.Remove(filepath.Join(b.lower, name)); err != nil {
+				t.Fatal(err)
+			}
+			if _, exit := b.box("true").run(); exit.Code() != 0 {
+				t.Errorf("without /%s: exit %d", name, exit.Code())
+			}
 			if err := os.Symlink("tmp", filepath.Join(b.lower, name)); err != nil {
 				t.Fatal(err)
 			}
