@@ -30,8 +30,8 @@ type Tiffin struct {
 // commandTimeout is for a command that hangs; none takes nearly as long.
 const commandTimeout = 2 * time.Minute
 
-// New makes roots that end with the test: the engine is stopped, what it left running is killed and reported, and the
-// files are removed. With TIFFIN_KEEP=1 all of it stays when the test has failed.
+// New makes roots that end with the test: all projects are taken down, the engine is stopped, what is left running is
+// killed and reported, and the files are removed. With TIFFIN_KEEP=1 all of it stays when the test has failed.
 func New(tb testing.TB) *Tiffin {
 	tb.Helper()
 	RequireRoot(tb)
@@ -154,10 +154,13 @@ func (e *Tiffin) Fails(tb testing.TB, code int, args ...string) string {
 	return r.Stderr
 }
 
-// end stops the engine and removes the roots. What then still runs is a fault: it is named and killed.
+// end takes down what is up, stops the engine and removes the roots. What then is still there is a fault: it is named
+// and removed. After a failure it is only removed: there it has a reason.
 func (e *Tiffin) end(tb testing.TB) {
 	tb.Helper()
+	complain := tb.Errorf
 	if tb.Failed() {
+		complain = tb.Logf
 		e.tell(tb)
 		if e.keep {
 			tb.Logf("kept: TIFFIN_DATA_ROOT=%s TIFFIN_RUN_ROOT=%s", e.Data, e.Run)
@@ -165,22 +168,37 @@ func (e *Tiffin) end(tb testing.TB) {
 		}
 	}
 	if _, err := os.Stat(e.socket()); err == nil {
-		if r := e.Do(tb, "engine", "stop"); r.Code != 0 {
-			tb.Errorf("tiffin engine stop: exit code %d\n%s", r.Code, r.Stderr)
+		e.Dir = e.Data // no Compose file here: the names alone will do
+		for _, project := range strings.Fields(e.Do(tb, "ls", "-a", "-q").Stdout) {
+			e.tidy(tb, complain, "-p", project, "down", "-v", "-t", "0", "--remove-orphans")
 		}
+		e.tidy(tb, complain, "engine", "stop")
 	}
 	for _, p := range e.settled() {
-		tb.Errorf("left running: %s", p)
+		complain("left running: %s", p)
 		_ = syscall.Kill(p.Pid, syscall.SIGKILL)
 	}
 	for _, m := range mountsBelow(e.Data, e.Run) {
-		tb.Errorf("left mounted: %s", m)
+		complain("left mounted: %s", m)
 		_ = syscall.Unmount(m, syscall.MNT_DETACH)
+	}
+	for _, r := range e.remains() {
+		complain("left behind: %s", r.what)
+		if err := r.remove(); err != nil {
+			complain("remove %s: %v", r.what, err)
+		}
 	}
 	for _, dir := range []string{e.Run, e.Data} {
 		if err := os.RemoveAll(dir); err != nil {
-			tb.Errorf("remove the roots: %v", err)
+			complain("remove the roots: %v", err)
 		}
+	}
+}
+
+func (e *Tiffin) tidy(tb testing.TB, complain func(string, ...any), args ...string) {
+	tb.Helper()
+	if r := e.Do(tb, args...); r.Code != 0 {
+		complain("tiffin %s: exit code %d\n%s", strings.Join(args, " "), r.Code, r.Stderr)
 	}
 }
 
