@@ -28,6 +28,7 @@ func (p *Project) load(ctx context.Context, o Options) error {
 		if err != nil {
 			return err
 		}
+		settle(attributes, p.site.dir)
 		p.attributes = attributes
 		full := loader.ToOptions(&details, options)
 		model, err := loader.ModelToProject(attributes, full, details)
@@ -65,6 +66,8 @@ func (p *Project) request(_ context.Context, _ Options) (types.ConfigDetails, []
 			lo.SkipResolveLabels = true
 			lo.SkipConsistencyCheck = true
 			lo.SkipValidation = true
+			lo.SkipDefaultValues = true
+			lo.ResolvePaths = false
 			lo.Interpolate.TypeCastMapping = casts()
 			lo.Interpolate.Substitute = func(text string, lookup template.Mapping) (string, error) {
 				return expansion{lookup, unset}.expand(text)

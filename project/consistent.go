@@ -51,23 +51,7 @@ func missing(s *shape, value any, path []string) error {
 	}
 	switch v := value.(type) {
 	case map[string]any:
-		for _, name := range s.required {
-			if _, ok := v[name]; !ok {
-				return at(path, "%s has no %s", dotted(path), name).hint("Add \"%s:\" to it.", name)
-			}
-		}
-		for _, k := range slices.Sorted(maps.Keys(v)) {
-			sub := s.keys[k]
-			if sub == nil {
-				sub = s.free
-			}
-			if sub == nil {
-				continue
-			}
-			if err := missing(sub, v[k], append(slices.Clip(path), k)); err != nil {
-				return err
-			}
-		}
+		return missingKeys(s, v, path)
 	case []any:
 		for i, item := range v {
 			if s.items == nil {
@@ -76,6 +60,27 @@ func missing(s *shape, value any, path []string) error {
 			if err := missing(s.items, item, append(slices.Clip(path), itoa(i))); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+func missingKeys(s *shape, entry map[string]any, path []string) error {
+	for _, name := range s.required {
+		if _, ok := entry[name]; !ok {
+			return at(path, "%s has no %s", dotted(path), name).hint("Add \"%s:\" to it.", name)
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(entry)) {
+		sub := s.keys[k]
+		if sub == nil {
+			sub = s.free
+		}
+		if sub == nil {
+			continue
+		}
+		if err := missing(sub, entry[k], append(slices.Clip(path), k)); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -108,7 +113,7 @@ func knownSources(p *types.Project, s *types.ServiceConfig) error {
 		if _, ok := p.Volumes[v.Source]; !ok && v.Type == types.VolumeTypeVolume && v.Source != "" {
 			f := undefined(in(s, "volumes", itoa(i)), s.Name, "volume", v.Source, p.VolumeNames())
 			if strings.Contains(v.Source, "/") {
-				f.hint("A path begins with / or ./ or ~.")
+				return f.hint("A path begins with / or ./ or ~.")
 			}
 			return f
 		}
@@ -176,9 +181,7 @@ func knownService(p *types.Project, path []string, from, name string) error {
 func undefinedService(path []string, format, from, name string, p *types.Project) *fault {
 	f := at(path, format, from, name)
 	others := slices.DeleteFunc(slices.Sorted(maps.Keys(p.AllServices())), func(s string) bool { return s == from })
-	if hint := meant(name, others); hint != "" {
-		f.hint("%s", hint)
-	}
+	f.tip = meant(name, others)
 	return f
 }
 

@@ -83,11 +83,6 @@ func fileMount(where []string, kind engine.FileKind, ref types.FileReferenceConf
 func (p *Project) content(kind engine.FileKind, name string, f types.FileObjectConfig) ([]byte, error) {
 	where := []string{string(kind) + "s", name}
 	switch {
-	case bool(f.External):
-		return nil, at(append(where, "external"), "%s %q is external, and tiffin has no store of %ss", kind, name, kind).
-			hint("Take it from a file or an environment variable: \"file: PATH\" or \"environment: NAME\".").unsupported()
-	case f.Driver != "":
-		return nil, at(append(where, "driver"), "%s %q: there is no driver %q", kind, name, f.Driver).unsupported()
 	case f.Environment != "":
 		if f.Content != "" {
 			return []byte(f.Content), nil

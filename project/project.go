@@ -66,7 +66,7 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 	if err != nil {
 		return nil, err
 	}
-	texts, err := read(ctx, where, o.Stdin)
+	texts, err := read(ctx, where, o.Stdin, warn)
 	if err != nil {
 		return nil, err
 	}

@@ -43,13 +43,14 @@ type base struct {
 }
 
 // read reads and checks the files of a project, and those that they lead to.
-func read(ctx context.Context, where *site, stdin io.Reader) (*sources, error) {
+func read(ctx context.Context, where *site, stdin io.Reader, warn func(string)) (*sources, error) {
 	texts, err := readMain(ctx, where, stdin)
 	if err != nil {
 		return nil, err
 	}
 	r := reader{texts: texts, seen: map[string]bool{}, bases: map[ref]base{}}
 	for _, src := range texts.all[:texts.main] {
+		src.warnVersion(warn)
 		in := scope{dir: where.dir, env: where.env, chain: []string{src.path}}
 		r.seen[src.path] = true
 		if err := r.follow(ctx, src, in); err != nil {
@@ -60,6 +61,16 @@ func read(ctx context.Context, where *site, stdin io.Reader) (*sources, error) {
 		return nil, engine.Hint(invalid("%s: the file is empty", texts.show(where.files[0])), "Write \"services:\" into it.")
 	}
 	return texts, r.circularExtends()
+}
+
+// warnVersion says in docker compose's words that nobody looks at version.
+func (s *source) warnVersion(warn func(string)) {
+	for _, doc := range s.docs {
+		if _, value := child(doc, "version"); value != nil {
+			warn(s.path + ": the attribute `version` is obsolete, it will be ignored, " +
+				"please remove it to avoid potential confusion")
+		}
+	}
 }
 
 // circularExtends finds a service that extends itself, by others.

@@ -86,7 +86,7 @@ func devices(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 		if !filepath.IsAbs(d.Source) {
 			f := at(where, "%s: %q is not the path of a device", dotted(where), d.Source)
 			if strings.Contains(d.Source, "=") {
-				f.hint("CDI device names are not carried out yet.").unsupported()
+				return f.hint("CDI device names are not carried out yet.").unsupported()
 			}
 			return f
 		}

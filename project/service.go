@@ -21,7 +21,7 @@ type section func(*types.ServiceConfig, *engine.ContainerSpec) error
 func (p *Project) container(s *types.ServiceConfig) (engine.ContainerSpec, error) {
 	var out engine.ContainerSpec
 	sections := []section{
-		p.image, process, ending, identity, restart, health, logging,
+		image, process, ending, identity, restart, health, logging,
 		namespaces, networking, names, ports, mounts, p.files,
 		p.security, devices, p.resources, ulimits,
 	}
@@ -33,16 +33,12 @@ func (p *Project) container(s *types.ServiceConfig) (engine.ContainerSpec, error
 	return out, nil
 }
 
-func (p *Project) image(s *types.ServiceConfig, out *engine.ContainerSpec) error {
+func image(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 	out.Image, out.Platform = s.Image, s.Platform
-	if s.Build == nil {
-		return nil
-	}
 	if s.Image == "" {
 		return at(in(s, "build"), "service %q is built from source, and builds are not carried out yet", s.Name).
 			hint("Give it an image, or make one elsewhere and bring it in with tiffin import.").unsupported()
 	}
-	p.warn("service " + quote(s.Name) + ": builds are not carried out yet: the image " + s.Image + " is used as it is")
 	return nil
 }
 

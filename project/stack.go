@@ -19,6 +19,9 @@ import (
 // out, engine.ErrInvalid for values that make no sense, each with its place.
 func (p *Project) Stack() (*engine.Stack, error) {
 	out, err := p.translate()
+	if err == nil {
+		err = p.screenUsed()
+	}
 	if err != nil {
 		return nil, p.texts.locate(err)
 	}

@@ -45,20 +45,20 @@ func checks() map[string]func(string) error {
 		"deploy.resources.limits.pids":       checkInteger,
 		"deploy.restart_policy.max_attempts": checkWhole,
 	}
-	for _, name := range strings.Fields(`stop_grace_period pull_refresh_after
+	for name := range strings.FieldsSeq(`stop_grace_period pull_refresh_after
 		healthcheck.interval healthcheck.timeout healthcheck.start_period healthcheck.start_interval
 		deploy.restart_policy.delay deploy.restart_policy.window
 		deploy.update_config.delay deploy.update_config.monitor
 		deploy.rollback_config.delay deploy.rollback_config.monitor`) {
 		out[name] = checkDuration
 	}
-	for _, name := range strings.Fields(`mem_limit mem_reservation memswap_limit mem_swappiness shm_size build.shm_size
+	for name := range strings.FieldsSeq(`mem_limit mem_reservation memswap_limit mem_swappiness shm_size build.shm_size
 		deploy.resources.limits.memory deploy.resources.reservations.memory volumes.[].tmpfs.size
 		blkio_config.device_read_bps.[].rate blkio_config.device_write_bps.[].rate
 		blkio_config.device_read_iops.[].rate blkio_config.device_write_iops.[].rate`) {
 		out[name] = checkBytes
 	}
-	for _, name := range strings.Fields(`cpu_count cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares
+	for name := range strings.FieldsSeq(`cpu_count cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares
 		oom_score_adj pids_limit`) {
 		out[name] = checkInteger
 	}

@@ -1,0 +1,133 @@
+package project
+
+// table is the source of what happens with each attribute of the Compose
+// specification. A test compares it with compose-go's schema, and makes docs/compose.md
+// from it (UPDATE=1). "Done" means that it reaches the engine in the Stack.
+func table() []row { //nolint:funlen // data
+	return []row{
+		{names: "name services networks volumes configs secrets include"},
+		{names: "version", fate: Warn, why: "is obsolete"},
+		{names: "jobs", fate: Warn, why: "are not carried out yet: up leaves them alone"},
+		{names: "models", fate: Warn, why: "are not carried out: tiffin runs no language models"},
+		{parent: "include.[]", names: "path project_directory env_file", why: "local files; oci:// and git are refused"},
+
+		// The image and what runs in it.
+		{parent: "services.*", names: "image platform pull_policy pull_refresh_after"},
+		{parent: "services.*", names: "build", fate: Warn,
+			why: "is not carried out yet: the image is used as it is (a service with build only is an error)"},
+		{parent: "services.*", names: "command entrypoint working_dir user group_add umask init tty stdin_open"},
+		{parent: "services.*", names: "environment env_file"},
+		{parent: "services.*.env_file.[]", names: "path required format", why: "format: raw is known"},
+		{parent: "services.*", names: "hostname domainname container_name labels label_file annotations"},
+		{parent: "services.*", names: "runtime", why: "runc and tiffin mean tiffin's own; others are refused"},
+		{parent: "services.*", names: "isolation", fate: Warn, why: "is for Windows and is left out", unless: "default"},
+		{parent: "services.*", names: "credential_spec", fate: Warn, why: "is for Windows and is left out"},
+		{parent: "services.*", names: "use_api_socket", fate: Refuse, why: "is not carried out yet", unless: "false"},
+
+		// Its life.
+		{parent: "services.*", names: "restart stop_signal stop_grace_period scale attach profiles"},
+		{parent: "services.*", names: "extends"},
+		{parent: "services.*.extends", names: "service file", why: "local files; oci:// and git are refused"},
+		{parent: "services.*", names: "healthcheck"},
+		{parent: "services.*.healthcheck", names: "test interval timeout retries start_period start_interval disable"},
+		{parent: "services.*", names: "depends_on"},
+		{parent: "services.*.depends_on.*", names: "condition restart required"},
+		{parent: "services.*", names: "post_start pre_stop"},
+		{parent: "services.*.post_start.[]", names: "command user privileged working_dir environment"},
+		{parent: "services.*.pre_stop.[]", names: "command user privileged working_dir environment"},
+		{parent: "services.*", names: "pre_start", fate: Refuse, why: "is not carried out yet"},
+		{parent: "services.*", names: "provider", fate: Refuse, why: "is not carried out yet"},
+		{parent: "services.*", names: "models", fate: Refuse, why: "is not carried out: tiffin runs no language models"},
+		{parent: "services.*", names: "develop", fate: Warn, why: "is not carried out yet: there is no watch"},
+		{parent: "services.*", names: "logging"},
+		{parent: "services.*.logging", names: "driver options", why: "drivers: json-file, local, none; others are refused"},
+
+		// The network.
+		{parent: "services.*", names: "network_mode", why: "bridge, host, none, service:, container:"},
+		{parent: "services.*", names: "networks mac_address"},
+		{parent: "services.*.networks.*", names: "aliases ipv4_address ipv6_address link_local_ips mac_address " +
+			"interface_name driver_opts gw_priority priority"},
+		{parent: "services.*.networks.*", names: "use_service_name_alias", fate: Warn,
+			why: "is not carried out yet: the service's name always answers", unless: "true"},
+		{parent: "services.*", names: "ports expose"},
+		{parent: "services.*.ports.[]", names: "target published host_ip protocol name app_protocol"},
+		{parent: "services.*.ports.[]", names: "mode", why: "host and ingress are the same on one host"},
+		{parent: "services.*", names: "dns dns_opt dns_search extra_hosts links"},
+		{parent: "services.*", names: "external_links", fate: Warn,
+			why: "is not carried out yet: put both on one external network instead"},
+
+		// Storage.
+		{parent: "services.*", names: "volumes volumes_from tmpfs configs secrets read_only shm_size"},
+		{parent: "services.*.volumes.[]", names: "type source target read_only bind volume tmpfs image",
+			why: "types: bind, volume, tmpfs, image; npipe and cluster are refused"},
+		{parent: "services.*.volumes.[]", names: "consistency", why: "has no effect on Linux"},
+		{parent: "services.*.volumes.[].bind", names: "create_host_path propagation recursive selinux"},
+		{parent: "services.*.volumes.[].volume", names: "nocopy subpath"},
+		{parent: "services.*.volumes.[].volume", names: "labels", fate: Warn, why: "is not carried out yet"},
+		{parent: "services.*.volumes.[].tmpfs", names: "size mode"},
+		{parent: "services.*.volumes.[].image", names: "subpath"},
+		{parent: "services.*.configs.[]", names: "source target uid gid mode"},
+		{parent: "services.*.secrets.[]", names: "source target uid gid mode"},
+		{parent: "services.*", names: "storage_opt", fate: Warn, why: "is not carried out yet: the size is not limited"},
+
+		// Privileges and namespaces.
+		{parent: "services.*", names: "privileged cap_add cap_drop sysctls devices device_cgroup_rules"},
+		{parent: "services.*", names: "security_opt",
+			why: "no-new-privileges, seccomp, apparmor, label, systempaths, writable-cgroups"},
+		{parent: "services.*.devices.[]", names: "source target permissions", why: "paths; CDI names are refused"},
+		{parent: "services.*", names: "gpus", fate: Refuse, why: "is not carried out yet"},
+		{parent: "services.*", names: "pid ipc uts userns_mode cgroup cgroup_parent"},
+
+		// Resources.
+		{parent: "services.*", names: "cpus cpu_period cpu_quota cpu_shares cpuset cpu_rt_period cpu_rt_runtime"},
+		{parent: "services.*", names: "cpu_count cpu_percent", fate: Warn,
+			why: "is for Windows and is left out: use cpus", unless: "0"},
+		{parent: "services.*", names: "mem_limit mem_reservation memswap_limit mem_swappiness oom_kill_disable oom_score_adj " +
+			"pids_limit ulimits"},
+		{parent: "services.*.ulimits.*", names: "soft hard"},
+		{parent: "services.*", names: "blkio_config"},
+		{parent: "services.*.blkio_config", names: "weight weight_device " +
+			"device_read_bps device_read_iops device_write_bps device_write_iops"},
+		{parent: "services.*.blkio_config", names: "weight_device.[].path weight_device.[].weight " +
+			"device_read_bps.[].path device_read_bps.[].rate device_read_iops.[].path device_read_iops.[].rate " +
+			"device_write_bps.[].path device_write_bps.[].rate device_write_iops.[].path device_write_iops.[].rate"},
+
+		// deploy.
+		{parent: "services.*", names: "deploy"},
+		{parent: "services.*.deploy", names: "replicas restart_policy resources"},
+		{parent: "services.*.deploy", names: "labels", why: "of the service, not of its containers"},
+		{parent: "services.*.deploy.restart_policy", names: "condition delay max_attempts window"},
+		{parent: "services.*.deploy.resources", names: "limits reservations"},
+		{parent: "services.*.deploy.resources.limits", names: "cpus memory pids"},
+		{parent: "services.*.deploy.resources.reservations", names: "memory"},
+		{parent: "services.*.deploy.resources.reservations", names: "cpus generic_resources", fate: Warn,
+			why: "has no meaning on one host and is left out"},
+		{parent: "services.*.deploy.resources.reservations", names: "devices", fate: Refuse, why: "is not carried out yet"},
+		{parent: "services.*.deploy", names: "mode", fate: Warn, why: "has no meaning on one host and is left out",
+			unless: "replicated"},
+		{parent: "services.*.deploy", names: "placement endpoint_mode", fate: Warn,
+			why: "has no meaning on one host and is left out"},
+		{parent: "services.*.deploy", names: "update_config rollback_config", fate: Warn,
+			why: "is not carried out yet: replicas are replaced all at once"},
+
+		// The top of the file.
+		{parent: "networks.*", names: "name driver driver_opts external internal attachable enable_ipv4 enable_ipv6 labels ipam",
+			why: "drivers: bridge, host, none, macvlan, ipvlan; others are refused"},
+		{parent: "networks.*.external", names: "name"},
+		{parent: "networks.*.ipam", names: "driver config", why: "the driver is default"},
+		{parent: "networks.*.ipam", names: "options", fate: Warn, why: "is not carried out"},
+		{parent: "networks.*.ipam.config.[]", names: "subnet gateway ip_range aux_addresses"},
+		{parent: "volumes.*", names: "name driver driver_opts external labels", why: "the driver is local"},
+		{parent: "volumes.*.external", names: "name"},
+		{parent: "configs.*", names: "name file content environment"},
+		{parent: "configs.*", names: "labels", fate: Warn, why: "is not kept: configs are no objects of their own"},
+		{parent: "configs.*", names: "external", fate: Refuse, why: external, unless: "false"},
+		{parent: "configs.*", names: "template_driver", fate: Refuse, why: "is not carried out"},
+		{parent: "secrets.*", names: "name file environment"},
+		{parent: "secrets.*", names: "labels", fate: Warn, why: "is not kept: secrets are no objects of their own"},
+		{parent: "secrets.*", names: "external", fate: Refuse, why: external, unless: "false"},
+		{parent: "secrets.*", names: "driver driver_opts template_driver", fate: Refuse, why: "is not carried out"},
+	}
+}
+
+const external = "is not carried out: tiffin has no store of its own; take it from a file or an environment variable"
