@@ -57,8 +57,6 @@ func (s *Store) saved(ctx context.Context, m match) (ocispec.Descriptor, error) 
 	for _, d := range idx.Manifests {
 		if d.Digest == m.variant.manifest {
 			manifest = bare(d)
-			p := m.variant.platform
-			manifest.Platform = &p
 		}
 		complete = complete && s.isComplete(ctx, d)
 	}
