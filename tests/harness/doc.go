@@ -7,6 +7,6 @@
 // Leaks are found by looking at the machine before and after: mounts, links, network namespaces, control groups,
 // nftables, processes, files. So tests that look for leaks run one at a time.
 //
-// Reading order: need.go (what a test needs), binary.go, tiffin.go (a tiffin of one's own), registry.go, snapshot.go and
-// the files named after what they look at, until.go.
+// Reading order: need.go (what a test needs), binary.go, tiffin.go (a tiffin of one's own), running.go, registry.go,
+// snapshot.go and the files named after what they look at (machine.go, process.go), remains.go, until.go.
 package harness

@@ -255,6 +255,19 @@ func TestACommandSeesItsRootsAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestARunningCommandIsHeardAndInterrupted(t *testing.T) {
+	e := roots(t)
+	r := e.Start(t, "-c", "trap 'echo bye; exit 5' INT; echo hello; while :; do sleep 0.01; done")
+	r.Says(t, "hello")
+	r.Interrupt(t)
+	if code := r.Code(t); code != 5 || r.Output() != "hello\nbye\n" {
+		t.Errorf("exit code %d, output %q", code, r.Output())
+	}
+	if got := watch(func(tb *spy) { r.Says(tb, "never") }); got.how != "failed" {
+		t.Errorf("silence: the test has %s", got.how)
+	}
+}
+
 // begin starts a program that ends with the test.
 func begin(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()

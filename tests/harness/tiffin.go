@@ -169,7 +169,7 @@ func (e *Tiffin) end(tb testing.TB) {
 	}
 	if _, err := os.Stat(e.socket()); err == nil {
 		e.Dir = e.Data // no Compose file here: the names alone will do
-		for _, project := range strings.Fields(e.Do(tb, "ls", "-a", "-q").Stdout) {
+		for project := range strings.FieldsSeq(e.Do(tb, "ls", "-a", "-q").Stdout) {
 			e.tidy(tb, complain, "-p", project, "down", "-v", "-t", "0", "--remove-orphans")
 		}
 		e.tidy(tb, complain, "engine", "stop")
