@@ -72,7 +72,7 @@ type Wishes struct {
 // host's search domains behind it; the host's own ndots was not meant for
 // service names, the service's was.
 func (c ResolvConf) ForContainer(w Wishes) ResolvConf {
-	c = c.with(w)
+	c = c.With(w)
 	c.Nameservers = []netip.Addr{ServerAddr().Addr()}
 	isNdots := func(option string) bool { return strings.HasPrefix(option, "ndots:") }
 	if !slices.ContainsFunc(w.Options, isNdots) {
@@ -86,7 +86,7 @@ func (c ResolvConf) ForContainer(w Wishes) ResolvConf {
 // as well as others there.
 func (c ResolvConf) Forwarding(w Wishes) []netip.AddrPort {
 	var to []netip.AddrPort
-	for _, addr := range c.with(w).Nameservers {
+	for _, addr := range c.With(w).Nameservers {
 		to = append(to, netip.AddrPortFrom(addr, port))
 	}
 	return to
@@ -96,13 +96,14 @@ func (c ResolvConf) Forwarding(w Wishes) []netip.AddrPort {
 // nobody serves (a build): resolvers on the host's loopback are not reachable
 // from there.
 func (c ResolvConf) WithoutServer(w Wishes) ResolvConf {
-	c = c.with(w)
+	c = c.With(w)
 	c.Nameservers = slices.DeleteFunc(slices.Clone(c.Nameservers), netip.Addr.IsLoopback)
 	return c
 }
 
-// with lets the service's wishes replace the host's settings.
-func (c ResolvConf) with(w Wishes) ResolvConf {
+// With lets the service's wishes replace the host's settings: the file of a
+// container in the host's network, where the host's loopback is reachable.
+func (c ResolvConf) With(w Wishes) ResolvConf {
 	if len(w.Nameservers) > 0 {
 		c.Nameservers = w.Nameservers
 	}

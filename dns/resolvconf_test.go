@@ -95,6 +95,9 @@ func TestWithoutServer(t *testing.T) {
 	if got, want := c.WithoutServer(Wishes{}).String(), "nameserver 192.0.2.53\nsearch lan\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	if got, want := c.With(Wishes{Search: []string{"b"}}).String(), "nameserver 127.0.0.1\nnameserver 192.0.2.53\nnameserver ::1\nsearch b\n"; got != want {
+		t.Errorf("in the host's network: %q, want %q", got, want)
+	}
 	if got := c.Nameservers; len(got) != 3 || got[0] != netip.MustParseAddr("127.0.0.1") {
 		t.Errorf("the original has changed: %v", got)
 	}

@@ -55,7 +55,7 @@ func (c Check) Begin(started time.Time) State {
 func (c Check) Next(s State, r Result) State {
 	c = c.withDefaults()
 	s.Log = append(append([]Result(nil), s.Log[max(0, len(s.Log)+1-maxLog):]...), r)
-	regular := !r.Start.Before(s.Regular)
+	regular := s.Status != Starting || !r.Start.Before(s.Regular)
 	switch {
 	case r.ExitCode == 0:
 		s.Status, s.FailingStreak = Healthy, 0

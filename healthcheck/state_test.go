@@ -142,6 +142,15 @@ func TestNext(t *testing.T) {
 	}
 }
 
+func TestAFailureCountsAfterTheFirstSuccessWhateverItsTime(t *testing.T) {
+	c := Check{Retries: 1}
+	s := c.Begin(start)
+	s.Status = Healthy // adopted from an earlier engine
+	if s = c.Next(s, Result{Start: start, End: start, ExitCode: 1}); s.Status != Unhealthy {
+		t.Errorf("state %+v", s)
+	}
+}
+
 func TestLogKeepsTheLastFive(t *testing.T) {
 	c := Check{}
 	s := c.Begin(start)
