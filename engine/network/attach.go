@@ -90,6 +90,12 @@ func (m *Manager) attach(ctx context.Context, s *Sandbox, n *network, r AttachRe
 	if err := s.configure(a); err != nil {
 		return a.Endpoint, err
 	}
+	// The bridge learns that the link has a carrier from a worker of the kernel, some
+	// time later, and drops what comes before: a first packet that is lost costs its
+	// sender a second. To ask for the link is to bring that forward.
+	if err := m.rtnl.do(getLink("look at veth "+a.HostLink, a.HostLink)); err != nil {
+		return a.Endpoint, err
+	}
 	s.links = append(s.links, a)
 	return a.Endpoint, ctx.Err()
 }
@@ -221,7 +227,8 @@ func (s *Sandbox) configure(a *attached) error {
 	}
 	if a.IPv6.IsValid() {
 		err := within(s.ns, func() error {
-			return writeSysctl("net/ipv6/conf/"+a.Interface+"/disable_ipv6", "0")
+			conf := "net/ipv6/conf/" + a.Interface
+			return errors.Join(writeSysctl(conf+"/accept_dad", "0"), writeSysctl(conf+"/disable_ipv6", "0"))
 		})
 		if err != nil {
 			return err
@@ -250,13 +257,16 @@ func (s *Sandbox) route() error {
 	return s.rtnl.do(routes...)
 }
 
+// gateways are the ways to ask an endpoint for its gateway, one a family.
+var gateways = [...]func(*attached) netip.Addr{
+	func(a *attached) netip.Addr { return a.Gateway4 },
+	func(a *attached) netip.Addr { return a.Gateway6 },
+}
+
 // defaultRoutes are the requests for the default route of each family.
 func (s *Sandbox) defaultRoutes(links []*attached) ([]request, error) {
 	var requests []request
-	for _, gateway := range []func(*attached) netip.Addr{
-		func(a *attached) netip.Addr { return a.Gateway4 },
-		func(a *attached) netip.Addr { return a.Gateway6 },
-	} {
+	for _, gateway := range gateways {
 		owner := gatewayOwner(links, gateway)
 		if owner == nil {
 			continue

@@ -58,7 +58,7 @@ func ask(ns *os.File, addr string) string {
 		answer = string(b)
 		return errors.Join(err, c.Close())
 	})
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return "timeout"
 	}
 	if err != nil {

@@ -58,18 +58,21 @@ func (m *Manager) adoptable(name string) error {
 }
 
 // quietIPv6 keeps the host from listening to what containers say in IPv6: a router
-// advertisement of theirs would change the host's routes.
+// advertisement of theirs would change the host's routes. Nor does the host wait a
+// second to see whether somebody else has the bridge's addresses (RFC 4862 §5.4).
 func (m *Manager) quietIPv6(n engine.Network) error {
-	name, value := "disable_ipv6", "1"
+	values := map[string]string{"disable_ipv6": "1"}
 	if n.Spec.EnableIPv6 {
-		name, value = "accept_ra", "0"
+		values = map[string]string{"accept_ra": "0", "accept_dad": "0"}
 	}
 	return m.inHost(func() error {
-		err := writeSysctl("net/ipv6/conf/"+n.Bridge+"/"+name, value)
-		if errors.Is(err, os.ErrNotExist) { // a kernel without IPv6
-			return nil
+		for name, value := range values {
+			err := writeSysctl("net/ipv6/conf/"+n.Bridge+"/"+name, value)
+			if err != nil && !errors.Is(err, os.ErrNotExist) { // a kernel without IPv6
+				return err
+			}
 		}
-		return err
+		return nil
 	})
 }
 

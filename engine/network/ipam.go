@@ -51,7 +51,8 @@ func (a *addresses) take() (netip.Prefix, error) {
 	}
 	return netip.Prefix{}, engine.Hint(
 		engine.Problem(engine.ErrUnavailable, fmt.Errorf("no free address left in %s", part)),
-		"give the network a larger subnet (networks.NAME.ipam.config)")
+		"give the network a larger subnet (networks.NAME.ipam.config)",
+	)
 }
 
 // claim reserves an address that was asked for.

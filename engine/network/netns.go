@@ -58,6 +58,21 @@ func currentNamespace() (*os.File, error) {
 	return ns, nil
 }
 
+// isNative says whether a namespace is that of every goroutine which does nothing
+// about it: the one in which new threads find themselves.
+func isNative(ns *os.File) (bool, error) {
+	var native bool
+	err := onThread(func() error {
+		own, err := currentNamespace()
+		if err != nil {
+			return err
+		}
+		native = sameNamespace(ns, own)
+		return own.Close()
+	})
+	return native, err
+}
+
 // sameNamespace says whether two files are of one namespace.
 func sameNamespace(a, b *os.File) bool {
 	x, err1 := a.Stat()

@@ -42,6 +42,8 @@ type Manager struct {
 	mu        sync.Mutex
 	networks  map[string]*network // by ID
 	sandboxes map[string]*Sandbox // by key
+
+	reservations map[*Reservation]bool
 }
 
 // Open prepares a Manager in the network namespace of the calling thread. It changes
@@ -50,7 +52,7 @@ func Open(ctx context.Context, cfg Config) (*Manager, error) {
 	if err := os.MkdirAll(filepath.Join(cfg.RunRoot, "netns"), 0o700); err != nil {
 		return nil, fmt.Errorf("prepare the network: %w", err)
 	}
-	m := &Manager{cfg: cfg, networks: map[string]*network{}, sandboxes: map[string]*Sandbox{}}
+	m := &Manager{cfg: cfg, networks: map[string]*network{}, sandboxes: map[string]*Sandbox{}, reservations: map[*Reservation]bool{}}
 	m.forwarding.need = map[string]bool{}
 	if err := m.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the network: %w", err), m.Close())
@@ -63,12 +65,7 @@ func (m *Manager) open(context.Context) error {
 	if m.host, err = currentNamespace(); err != nil {
 		return err
 	}
-	own, err := os.Open("/proc/self/ns/net")
-	if err != nil {
-		return err
-	}
-	m.native = sameNamespace(m.host, own)
-	if err := own.Close(); err != nil {
+	if m.native, err = isNative(m.host); err != nil {
 		return err
 	}
 	if m.rtnl, err = dialRtnl(); err != nil {
@@ -87,6 +84,12 @@ func (m *Manager) open(context.Context) error {
 func (m *Manager) Close() error {
 	var errs []error
 	m.mu.Lock()
+	for r := range m.reservations {
+		for _, s := range r.sockets {
+			s.stop()
+		}
+		errs = append(errs, r.close())
+	}
 	for _, s := range m.sandboxes {
 		errs = append(errs, s.close())
 	}

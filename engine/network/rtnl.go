@@ -75,6 +75,9 @@ func (c *rtnl) do(requests ...request) error {
 			return fmt.Errorf("%s: read the answer: %w", requests[answered].what, err)
 		}
 		for _, m := range messages {
+			if m.Header.Type != unix.NLMSG_ERROR {
+				continue
+			}
 			if err := refusal(m); err != nil && failure == nil {
 				failure = fmt.Errorf("%s: %w", requests[m.Header.Seq].what, err)
 			}
@@ -86,7 +89,7 @@ func (c *rtnl) do(requests ...request) error {
 
 // refusal reads a struct nlmsgerr, which begins with a negative errno.
 func refusal(m syscall.NetlinkMessage) error {
-	if m.Header.Type != unix.NLMSG_ERROR || len(m.Data) < 4 {
+	if len(m.Data) < 4 {
 		return unix.EBADMSG
 	}
 	if code := int32(binary.NativeEndian.Uint32(m.Data)); code != 0 {
@@ -174,6 +177,14 @@ func changeLink(what, name string, l link, attrs []*nl.RtAttr) request {
 	for _, a := range attrs {
 		r.AddData(a)
 	}
+	return request{r, what}
+}
+
+// getLink asks for the link of that name.
+func getLink(what, name string) request {
+	r := nl.NewNetlinkRequest(unix.RTM_GETLINK, 0)
+	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	r.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
 	return request{r, what}
 }
 

@@ -14,6 +14,7 @@ const (
 	setMasqueraded = "masqueraded" // those whose containers reach the outside as the host
 	setSame        = "same"        // each bridge with itself
 	setClosed      = "closed"      // interfaces between which the host was no router before us
+	setOwn         = "own"         // each bridge with the ports that its containers publish
 	setLoopback    = "loopback"    // ports published on an address of 127.0.0.0/8
 	mapPorts4      = "ports4"      // host address and port → container
 	mapPorts6      = "ports6"
@@ -30,7 +31,8 @@ var loopback4 = netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8)
 //	host ─────output: DNAT────────────────────▶ bridge ──▶ container
 //	container ──▶ bridge ──▶ forward ──postrouting: masquerade──▶ outside
 //
-// The loopback addresses are left out of all DNAT: see docs/decisions/0007-ports.md.
+// What DNAT leaves out, loopback addresses above all, arrives at the socket that
+// holds the port, and is forwarded from there: see docs/decisions/0007-ports.md.
 func table(name string, elements map[string][]nft.Element) *nft.Table {
 	t := &nft.Table{Family: nft.Inet, Name: name, Sets: sets(), Chains: chains()}
 	for i := range t.Sets {
@@ -50,6 +52,7 @@ func sets() []nft.Set {
 		{Name: setMasqueraded, Key: ifname},
 		{Name: setSame, Key: []nft.Type{nft.TypeIfname, nft.TypeIfname}},
 		{Name: setClosed, Key: ifname},
+		{Name: setOwn, Key: []nft.Type{nft.TypeIfname, nft.TypeProto, nft.TypePort}},
 		{Name: setLoopback, Key: port},
 		{Name: mapPorts4, Key: []nft.Type{nft.TypeIPv4, nft.TypeProto, nft.TypePort}, Data: target4},
 		{Name: mapPorts6, Key: []nft.Type{nft.TypeIPv6, nft.TypeProto, nft.TypePort}, Data: target6},
@@ -92,7 +95,11 @@ func chains() []nft.Chain {
 		},
 		{
 			Name: "prerouting", Hook: &nft.Hook{Type: "nat", At: nft.Prerouting, Priority: -100},
-			Rules: published(port),
+			Rules: append([]nft.Rule{
+				// A container that is sent to another of its own network, or to itself,
+				// would be answered from the wrong address; the forwarder serves it.
+				{nft.In{Fields: append([]nft.Field{nft.InputName}, port...), Set: setOwn}, nft.Accept},
+			}, published(port)...),
 		},
 		{
 			Name: "output", Hook: &nft.Hook{Type: "nat", At: nft.Output, Priority: -100},
@@ -102,13 +109,6 @@ func chains() []nft.Chain {
 			Name: "postrouting", Hook: &nft.Hook{Type: "nat", At: nft.Postrouting, Priority: 100},
 			Rules: []nft.Rule{
 				{nft.In{Fields: in, Set: setMasqueraded}, nft.NotIn{Fields: out, Set: setBridges}, nft.Masquerade{}},
-				// To a port that a container of the same bridge publishes: without
-				// this, that container would answer directly, from the wrong address.
-				{
-					nft.In{Fields: both, Set: setSame},
-					nft.Any{Field: nft.CtStatus, Flags: []nft.Flag{nft.DNATed}},
-					nft.Masquerade{},
-				},
 			},
 		},
 	}

@@ -1,0 +1,127 @@
+package network
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"tiffin/engine"
+	"tiffin/engine/network/nft"
+)
+
+// Publish lets connections to the reserved ports arrive in the sandbox, by the
+// endpoint that has the default route. A sandbox that is on internal networks only
+// has none, and its ports are reachable from nowhere. To publish again moves the
+// ports.
+func (m *Manager) Publish(ctx context.Context, r *Reservation, s *Sandbox) error {
+	ep, ok := s.Outside()
+	if !ok {
+		return nil
+	}
+	n, err := m.lookup(ep.NetworkID)
+	if err != nil {
+		return err
+	}
+	if err := m.Unpublish(ctx, r); err != nil {
+		return err
+	}
+	r.change.Lock()
+	defer r.change.Unlock()
+	if err := m.publish(ctx, r, ep, n.Bridge); err != nil {
+		return fmt.Errorf("publish ports: %w", err)
+	}
+	return nil
+}
+
+func (m *Manager) publish(ctx context.Context, r *Reservation, ep engine.Endpoint, bridge string) (err error) {
+	var back undo
+	defer func() { err = back.unless(err) }()
+	back.add(func() error { return m.unpublish(r) })
+	for _, s := range r.sockets {
+		r.entries = append(r.entries, portEntries(s.PublishedPort, ep, bridge)...)
+	}
+	if err := m.fw.add(r.entries...); err != nil {
+		return err
+	}
+	for _, s := range r.sockets {
+		s.forward(m.dialer(), target(s.PublishedPort, ep))
+	}
+	return ctx.Err()
+}
+
+// Unpublish stops what Publish began. The ports stay reserved: connections wait for
+// the next Publish.
+func (m *Manager) Unpublish(_ context.Context, r *Reservation) error {
+	r.change.Lock()
+	defer r.change.Unlock()
+	if err := m.unpublish(r); err != nil {
+		return fmt.Errorf("unpublish ports: %w", err)
+	}
+	return nil
+}
+
+func (m *Manager) unpublish(r *Reservation) error {
+	err := m.fw.remove(r.entries...)
+	r.entries = nil
+	for _, s := range r.sockets {
+		s.stop()
+	}
+	return err
+}
+
+// Outside is the endpoint that has the default route, or the first family's when
+// the families differ; none on internal networks.
+func (s *Sandbox) Outside() (engine.Endpoint, bool) {
+	s.change.Lock()
+	defer s.change.Unlock()
+	for _, gateway := range gateways {
+		if a := gatewayOwner(s.links, gateway); a != nil {
+			return a.Endpoint, true
+		}
+	}
+	return engine.Endpoint{}, false
+}
+
+// target is where a published port leads: in the family that the client speaks if
+// the container does, else in the other one by way of the forwarder.
+func target(p engine.PublishedPort, ep engine.Endpoint) netip.AddrPort {
+	ip := ep.IPv4.Addr()
+	if !ip.IsValid() || p.HostIP.Is6() && ep.IPv6.IsValid() {
+		ip = ep.IPv6.Addr()
+	}
+	return netip.AddrPortFrom(ip, p.ContainerPort)
+}
+
+// portEntries are the elements that publish a port: destination NAT when both sides
+// speak one family, and none for loopback addresses.
+func portEntries(p engine.PublishedPort, ep engine.Endpoint, bridge string) []entry {
+	protocol := nft.TCP
+	if p.Protocol == "udp" {
+		protocol = nft.UDP
+	}
+	key := []nft.Value{protocol, nft.Port(p.HostPort)}
+	if p.HostIP.IsLoopback() {
+		if p.HostIP.Is6() {
+			return nil
+		}
+		return []entry{{setLoopback, nft.Element{Key: key}}}
+	}
+	to := target(p, ep)
+	if to.Addr().Is6() != p.HostIP.Is6() {
+		return nil
+	}
+	set := mapAnyPorts4
+	switch {
+	case p.HostIP.IsUnspecified() && p.HostIP.Is6():
+		set = mapAnyPorts6
+	case p.HostIP.IsUnspecified():
+	case p.HostIP.Is6():
+		set, key = mapPorts6, append([]nft.Value{nft.Addr(p.HostIP)}, key...)
+	default:
+		set, key = mapPorts4, append([]nft.Value{nft.Addr(p.HostIP)}, key...)
+	}
+	return []entry{
+		{setOwn, nft.Element{Key: []nft.Value{nft.Ifname(bridge), protocol, nft.Port(p.HostPort)}}},
+		{set, nft.Element{Key: key, Data: []nft.Value{nft.Addr(to.Addr()), nft.Port(to.Port())}}},
+	}
+}
