@@ -1,12 +1,18 @@
-// Package logs reads what containers have written: whole, the last lines, or as it comes.
+// Package logs reads what containers wrote: whole, the last lines, or as it comes.
 //
-// The keeper appends frames (logs/frame) to the file "log" of a container's folder and
-// renames it to log.1, log.2 … when it is full. A reader never waits for the writer nor
-// the writer for a reader: both look at files only, and the kernel (inotify) tells the
-// reader that there is more.
+// The keeper appends frames (logs/frame) to the file "log" in a folder per
+// container; when it gets too long it becomes "log.1", that "log.2", and so on. A
+// reader never asks the writer for anything and holds no lock, so a slow or stopped
+// one costs nobody else anything; what it has open stays readable when it is renamed
+// or removed. Frames are found from the start of a file or from its end, never by
+// searching: a container may well print something that looks like a frame.
 //
-// Reading order: read.go (Query, Entry, Read), set.go (the files of a log, in order),
-// tail.go (where the last lines begin), follow.go.
+// Following waits on inotify for the folder to change, and ends when the caller says
+// that no more will be written.
 //
-// Not here: writing (engine/keeper), lines and prefixes (cmd/tiffin).
+// Reading order: read.go (what can be asked, the loop), files.go (rotation), scan.go
+// (frames of a file, both ways), start.go (tail and since), watch.go (inotify).
+//
+// Not here: writing (engine/keeper), the form of a frame (logs/frame), prefixes and
+// colours (cmd/tiffin), the logs of many containers in one stream (engine/daemon).
 package logs

@@ -3,188 +3,233 @@ package logs
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"tiffin/engine/logs/frame"
 )
 
-// Query selects output.
+// Query says what is to be read.
 type Query struct {
-	// Since and Until are compared with the time at which the output was read from
-	// the container; zero times are open ends.
+	// Since and Until bound the time at which output was taken from the container;
+	// zero is no bound.
 	Since, Until time.Time
-	// Tail is the number of last lines; negative means all.
+	// Tail is the number of last lines, of both streams together; negative is all. A
+	// line that has not ended yet counts.
 	Tail int
-	// Follow goes on until the container has ended.
+	// Follow goes on with what is written later.
 	Follow bool
 	// Stdout and Stderr choose the streams.
 	Stdout, Stderr bool
 }
 
-func (q *Query) wants(s frame.Stream) bool {
-	return s == frame.Stdout && q.Stdout || s == frame.Stderr && q.Stderr
-}
-
-// Entry is a piece of output: any number of lines, of which the last may go on in the
-// next entry of its stream.
+// Entry is a piece of output: any number of lines, the last of which may go on in the
+// next entry of the same stream.
 type Entry struct {
 	Time   time.Time
 	Stream frame.Stream
 	Data   []byte // valid until the receiver returns
 }
 
-// Read calls emit for the selected output of the log in dir, in the order in which it
-// was written. A folder without a log is an empty one. With Follow it goes on until
-// done is closed, and then reads to the end; done may be nil otherwise.
+// Read calls emit for the output in a folder, oldest first. With Query.Follow it goes
+// on until done is closed, which says that nothing more will be written; what has been
+// written is then read to the end. done may be nil. A folder that is not there is
+// empty; to be followed it must be there.
 //
-// Errors: what emit returns, and that of ctx.
+// Errors: that of emit, which ends the reading; ctx.Err().
 func Read(ctx context.Context, dir string, q Query, done <-chan struct{}, emit func(Entry) error) error {
-	r := &reader{dir: dir, q: q, emit: emit, buf: make([]byte, 0, readSize)}
+	r := &reader{dir: dir, query: q, emit: emit, scanner: newScanner()}
 	defer r.close()
+	wait := waiter{done: done}
 	if q.Follow {
-		return r.follow(ctx, done)
+		changed, forget, err := watching.watch(dir)
+		if err != nil {
+			return err
+		}
+		defer forget()
+		wait.changed = changed
+		if !q.Until.IsZero() {
+			timer := time.NewTimer(time.Until(q.Until))
+			defer timer.Stop()
+			wait.until = timer.C
+		}
 	}
 	if err := r.begin(); err != nil {
 		return err
 	}
-	err := r.drain(ctx)
-	if errors.Is(err, errUntil) {
-		return nil
+	for {
+		if err := r.drain(ctx); err != nil {
+			return err
+		}
+		moved, err := r.advance(ctx)
+		if err != nil {
+			return err
+		}
+		if moved {
+			continue
+		}
+		if !q.Follow || wait.over {
+			return nil
+		}
+		if err := wait.next(ctx); err != nil {
+			return err
+		}
 	}
-	return err
 }
 
-// readSize is how much is read at once; it holds several frames.
-const readSize = 4 * (frame.MaxPayload + frame.Overhead)
+// waiter is what a follower waits for.
+type waiter struct {
+	changed <-chan struct{}
+	done    <-chan struct{}
+	until   <-chan time.Time
+	over    bool // one more look, and that is all
+}
 
-// errUntil ends a reading at Query.Until.
-var errUntil = errors.New("past the end of the query")
+func (w *waiter) next(ctx context.Context) error {
+	select {
+	case <-w.changed:
+	case <-w.done:
+		w.over = true
+	case <-w.until:
+		w.over = true
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
 
-// reader is a place in a log.
+// reader is somewhere in the files of a folder.
 type reader struct {
-	dir  string
-	q    Query
-	emit func(Entry) error
-
-	file *os.File // nil: no file yet
-	off  int64    // of buf in file
-	buf  []byte   // read and not yet emitted
-	skip int      // bytes of the next payload that are left out: lines before the tail
+	dir     string
+	query   Query
+	emit    func(Entry) error
+	scanner scanner
+	files   []*os.File // those that are still to be read, the oldest first
+	at      int64      // in the first of them
+	// end is where reading ends in the last file when nobody follows: a container that
+	// prints faster than we read would keep us for ever.
+	end  int64
+	cuts cuts
 }
 
 func (r *reader) close() {
-	if r.file != nil {
-		_ = r.file.Close() //nolint:errcheck // only read
-		r.file = nil
+	for _, f := range r.files {
+		_ = f.Close() // it was only read
 	}
 }
 
-// begin finds the first frame to emit.
+// begin opens the files and goes to where reading starts.
 func (r *reader) begin() error {
-	files, err := logFiles(r.dir)
-	if err != nil || len(files) == 0 {
+	var err error
+	r.files, err = openFiles(r.dir)
+	if err != nil || len(r.files) == 0 {
 		return err
 	}
-	start := position{path: files[0]}
-	if r.q.Tail >= 0 {
-		if start, err = findTail(files, r.q); err != nil {
-			return err
-		}
+	if r.end, err = size(r.files[len(r.files)-1]); err != nil {
+		return err
 	}
-	r.skip = start.skip
-	return r.open(start.path, start.off)
-}
-
-func (r *reader) open(path string, off int64) error {
-	f, err := os.Open(path)
+	first, at, err := r.start()
 	if err != nil {
-		return fmt.Errorf("open log: %w", err)
+		return err
 	}
-	r.close()
-	r.file, r.off, r.buf = f, off, r.buf[:0]
+	for range first {
+		r.drop()
+	}
+	r.at = at
 	return nil
 }
 
-// drain emits all that there is, from this file and those after it.
+// drop leaves the first file behind.
+func (r *reader) drop() {
+	_ = r.files[0].Close() // it was only read
+	r.files = r.files[1:]
+	r.at = 0
+	r.cuts.drop()
+	r.scanner.reset()
+}
+
+// drain emits the whole frames that the first file has.
 func (r *reader) drain(ctx context.Context) error {
-	for r.file != nil {
-		if err := r.drainFile(ctx); err != nil {
-			return err
-		}
-		// Whether there is a next file is asked first: what came into this one before
-		// it was set aside is then seen by the second look.
-		next, err := nextFile(r.dir, r.file)
-		if err != nil || next == "" {
-			return err
-		}
-		if err := r.drainFile(ctx); err != nil {
-			return err
-		}
-		if err := r.open(next, 0); err != nil {
-			return err
-		}
+	if len(r.files) == 0 {
+		return nil
 	}
-	return nil
-}
-
-// drainFile emits the whole frames of the file from here on.
-func (r *reader) drainFile(ctx context.Context) error {
-	for {
-		n, err := r.file.ReadAt(r.buf[len(r.buf):cap(r.buf)], r.off+int64(len(r.buf)))
-		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("read log: %w", err)
-		}
-		r.buf = r.buf[:len(r.buf)+n]
-		used, ferr := r.emitFrames()
-		r.off += int64(used)
-		r.buf = r.buf[:copy(r.buf, r.buf[used:])]
-		switch {
-		case ferr != nil:
-			return ferr
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case n == 0:
+	for ctx.Err() == nil {
+		if !r.query.Follow && len(r.files) == 1 && r.at >= r.end {
 			return nil
 		}
-	}
-}
-
-// emitFrames emits the whole frames in buf and returns how many bytes they have.
-func (r *reader) emitFrames() (used int, err error) {
-	for {
-		rest := r.buf[used:]
-		h, err := frame.ParseHeader(rest)
-		if err != nil || len(rest) < h.Size() {
-			// The end of what is there, or the torn end of a file whose writer was killed.
-			return used, nil
+		h, payload, err := r.scanner.after(r.files[0], r.at)
+		if errors.Is(err, errNoFrame) {
+			return nil
 		}
-		if err := r.emitFrame(h, rest[frame.HeaderSize:frame.HeaderSize+h.Length]); err != nil {
-			return used, err
-		}
-		used += h.Size()
-	}
-}
-
-func (r *reader) emitFrame(h frame.Header, payload []byte) error {
-	at := time.Unix(0, h.Time)
-	skip := r.skip
-	r.skip = 0
-	switch {
-	case !r.q.Until.IsZero() && at.After(r.q.Until):
-		return errUntil
-	case !r.q.wants(h.Stream), at.Before(r.q.Since):
-		return nil
-	case h.Flags&frame.Lost != 0:
-		lost, err := frame.LostBytes(payload)
 		if err != nil {
-			return nil //nolint:nilerr // a frame that nobody can read says nothing
+			return err
 		}
-		payload = fmt.Appendf(nil, "[%d bytes of output were lost: there was no room on the disk]\n", lost)
-	default:
-		payload = payload[min(skip, len(payload)):]
+		at := r.at
+		r.at += int64(h.Size())
+		if err := r.offer(h, r.cuts.apply(h.Stream, at, text(h, payload))); err != nil {
+			return err
+		}
 	}
-	return r.emit(Entry{Time: at, Stream: h.Stream, Data: payload})
+	return ctx.Err()
+}
+
+func (r *reader) offer(h frame.Header, data []byte) error {
+	if len(data) == 0 || !r.wants(h.Stream) {
+		return nil
+	}
+	t := time.Unix(0, h.Time)
+	if !r.query.Until.IsZero() && t.After(r.query.Until) {
+		return nil
+	}
+	return r.emit(Entry{Time: t, Stream: h.Stream, Data: data})
+}
+
+func (r *reader) wants(s frame.Stream) bool {
+	return s == frame.Stdout && r.query.Stdout || s == frame.Stderr && r.query.Stderr
+}
+
+// advance goes to the next file once the first one has become an older one: nothing is
+// written to it any more.
+func (r *reader) advance(ctx context.Context) (moved bool, err error) {
+	if len(r.files) > 1 {
+		r.drop()
+		return true, nil
+	}
+	if !r.query.Follow {
+		return false, nil
+	}
+	if len(r.files) == 1 {
+		current, err := isCurrent(r.dir, r.files[0])
+		if err != nil || current {
+			return false, err
+		}
+		// What came between the end that we saw and its becoming an older file.
+		if err := r.drain(ctx); err != nil {
+			return false, err
+		}
+	}
+	newer, err := openNewer(r.dir, r.files)
+	if err != nil || len(newer) == 0 {
+		return false, err
+	}
+	r.files = append(r.files, newer...)
+	if len(r.files) > len(newer) {
+		r.drop()
+	}
+	return true, nil
+}
+
+// isCurrent says that a file is the one that is written to.
+func isCurrent(dir string, f *os.File) (bool, error) {
+	own, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	current, err := os.Stat(filepath.Join(dir, baseName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(own, current), err
 }
