@@ -470,7 +470,7 @@ func TestManyPullsOfOneImageAreOne(t *testing.T) {
 		}
 	}
 	for _, l := range r.manifest(t, d).Layers {
-		if n := r.count("GET", l.Digest.String()); n != 1 {
+		if n := r.gets(l.Digest.String()); n != 1 {
 			t.Errorf("the layer was fetched %d times", n)
 		}
 	}
@@ -500,7 +500,7 @@ func TestImagesWithCommonLayersFetchThemOnce(t *testing.T) {
 		})
 	}
 	g.Wait()
-	if n := r.count("GET", layer.String()); n != 1 {
+	if n := r.gets(layer.String()); n != 1 {
 		t.Errorf("the common layer was fetched %d times", n)
 	}
 }

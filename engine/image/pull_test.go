@@ -131,7 +131,7 @@ func TestPull(t *testing.T) {
 	}
 
 	t.Run("a second pull fetches no layer", func(t *testing.T) {
-		before := r.count("GET", "/blobs/")
+		before := r.gets("/blobs/")
 		var j journal
 		again, err := s.Pull(t.Context(), name, PullOptions{}, j.report)
 		if err != nil {
@@ -140,7 +140,7 @@ func TestPull(t *testing.T) {
 		if d := cmp.Diff(got, again); d != "" {
 			t.Error(d)
 		}
-		if n := r.count("GET", "/blobs/"); n != before {
+		if n := r.gets("/blobs/"); n != before {
 			t.Errorf("%d blobs fetched", n-before)
 		}
 		if d := cmp.Diff("Already exists", j.words(m.Layers[0].Digest.Encoded()[:12])); d != "" {

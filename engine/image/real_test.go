@@ -19,15 +19,16 @@ import (
 )
 
 // upload puts an image of the shelf's into a real registry.
-func upload(t *testing.T, r *shelf, host, repository, tag string, auth func(*http.Request)) {
+func upload(t *testing.T, r *shelf, host, name string) {
 	t.Helper()
-	send := func(method, url, mediaType string, body []byte) *http.Response {
+	repository, tag, _ := strings.Cut(name, ":")
+	send := func(method, url, mediaType string, body []byte) (location string) {
 		req, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
 		req.Header.Set("Content-Type", mediaType)
-		auth(req)
+		req.SetBasicAuth("tester", "secret")
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
@@ -36,15 +37,15 @@ func upload(t *testing.T, r *shelf, host, repository, tag string, auth func(*htt
 		if resp.StatusCode > 299 {
 			t.Fatalf("%s %s: %s", method, url, resp.Status)
 		}
-		return resp
+		return resp.Header.Get("Location")
 	}
-	d := r.tags[repository+":"+tag]
+	d := r.tags[name]
 	base := "http://" + host + "/v2/" + repository
 	for digest, b := range r.blobs {
 		if digest == d {
 			continue
 		}
-		at := send(http.MethodPost, base+"/blobs/uploads/", "", nil).Header.Get("Location")
+		at := send(http.MethodPost, base+"/blobs/uploads/", "", nil)
 		if strings.HasPrefix(at, "/") {
 			at = "http://" + host + at
 		}
@@ -69,7 +70,7 @@ func TestPullFromARealRegistry(t *testing.T) {
 	for name, options := range map[string]images.RegistryOptions{"open to all": {}, "with users": {Htpasswd: users}} {
 		t.Run(name, func(t *testing.T) {
 			real := serve(t, t.TempDir(), options)
-			upload(t, r, real.Addr, "app", "v1", func(req *http.Request) { req.SetBasicAuth("tester", "secret") })
+			upload(t, r, real.Addr, "app:v1")
 			s, err := Open(t.Context(), Config{Root: t.TempDir()})
 			if err != nil {
 				t.Fatal(err)

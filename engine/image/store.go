@@ -102,7 +102,7 @@ func tame() error {
 		}
 	}
 	// It warns of what is not wrong: no fs-verity, a mirror that lacks an image.
-	return log.SetLevel("error")
+	return log.SetLevel("error") //nolint:forbidigo // containerd's own logger, not the standard one
 }
 
 func (s *Store) open(ctx context.Context) error {

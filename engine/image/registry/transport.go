@@ -104,9 +104,9 @@ func (p *patient) RoundTrip(req *http.Request) (*http.Response, error) {
 	_, known := p.visit.hasReached(req.URL.Host)
 	for n := 1; ; n++ {
 		resp, err := p.once(req)
-		pause, again := retry(resp, err, n)
+		pause, again := retry(answerOf(resp), err, n)
 		// One that never answered is reported at once: it is more likely down, or misspelt, than busy.
-		if !again || req.Body != nil || (isDial(err) && !known) {
+		if !again || hasBody(req) || (isDial(err) && !known) {
 			return resp, err
 		}
 		if resp != nil {
@@ -124,6 +124,8 @@ func (p *patient) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
+func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }
+
 // sleep waits for d or the end of ctx.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
@@ -136,16 +138,29 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// answer is what of an answer tells whether to ask again.
+type answer struct {
+	code       int
+	retryAfter string
+}
+
+func answerOf(resp *http.Response) answer {
+	if resp == nil {
+		return answer{}
+	}
+	return answer{resp.StatusCode, resp.Header.Get("Retry-After")}
+}
+
 // retry decides whether the nth answer is one that may be better next time, and after which pause.
-func retry(resp *http.Response, err error, n int) (pause time.Duration, again bool) {
+func retry(a answer, err error, n int) (pause time.Duration, again bool) {
 	pause = firstPause << (n - 1)
 	pause += rand.N(pause / 2) //nolint:gosec // jitter
 	if err != nil {
 		return pause, Temporary(err)
 	}
-	switch resp.StatusCode {
+	switch a.code {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return max(pause, retryAfter(resp.Header.Get("Retry-After"))), true
+		return max(pause, retryAfter(a.retryAfter)), true
 	case http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
 		return pause, true
 	default:
