@@ -91,3 +91,9 @@ func (s Status) Docker() string {
 		return string(s)
 	}
 }
+
+// Ended says that a container ran, or tried to, and will not run again by itself.
+func (c *Container) Ended() bool {
+	return c.State.Status == StatusExited || c.State.Status == StatusRemoving ||
+		c.State.Status == StatusCreated && c.State.Error != ""
+}

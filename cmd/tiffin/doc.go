@@ -1,4 +1,4 @@
-// Command tiffin takes a Compose file and runs its stack, with its own container runtime.
+// Command tiffin runs the stack of a Compose file with its own container runtime.
 //
 // One file a command: up.go holds `tiffin up`. A command reads flags, loads the
 // project with the caller's rights, asks the engine and shows what it answers; it

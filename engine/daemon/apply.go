@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"tiffin/engine"
+	"tiffin/engine/container"
 	"tiffin/engine/network"
 	"tiffin/engine/plan"
 )
@@ -118,7 +119,7 @@ func (w *walk) run(ctx context.Context, s *plan.Step, results []*result) error {
 
 // container finds the container that a step is about: one that was there, or the
 // replica that an earlier step made.
-func (w *walk) container(s *plan.Step) (*container, error) {
+func (w *walk) container(s *plan.Step) (*container.Container, error) {
 	id := s.Container
 	if id == "" {
 		w.mu.Lock()

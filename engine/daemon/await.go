@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"tiffin/engine"
+	"tiffin/engine/container"
 	"tiffin/engine/plan"
 )
 
@@ -16,9 +17,9 @@ type verdict struct {
 }
 
 // awaitCondition returns when the container meets the condition, or cannot any more.
-func awaitCondition(ctx context.Context, c *container, condition engine.Condition) (word string, err error) {
+func awaitCondition(ctx context.Context, c *container.Container, condition engine.Condition) (word string, err error) {
 	for {
-		record, changed := c.watch()
+		record, changed := c.Watch()
 		v := judge(&record, condition)
 		switch {
 		case v.err != nil:
@@ -28,7 +29,7 @@ func awaitCondition(ctx context.Context, c *container, condition engine.Conditio
 		}
 		select {
 		case <-changed:
-		case <-c.gone:
+		case <-c.Gone:
 			return "", fmt.Errorf("dependency failed to start: container %s was removed", record.Name)
 		case <-ctx.Done():
 			return "", context.Cause(ctx)
@@ -57,7 +58,7 @@ func judgeRunning(c *engine.Container) verdict {
 	switch {
 	case c.State.Status.Alive():
 		return verdict{met: true, word: "Started"}
-	case ended(c):
+	case c.Ended():
 		return failed(c)
 	default:
 		return verdict{}
@@ -66,7 +67,7 @@ func judgeRunning(c *engine.Container) verdict {
 
 func judgeHealthy(c *engine.Container) verdict {
 	switch {
-	case ended(c):
+	case c.Ended():
 		return failed(c)
 	case !c.State.Status.Alive():
 		return verdict{}
@@ -83,19 +84,13 @@ func judgeHealthy(c *engine.Container) verdict {
 
 func judgeCompleted(c *engine.Container) verdict {
 	switch {
-	case !ended(c):
+	case !c.Ended():
 		return verdict{}
 	case c.State.ExitCode == 0 && c.State.Error == "":
 		return verdict{met: true, word: "Exited"}
 	default:
 		return verdict{err: fmt.Errorf("service %q didn't complete successfully: exit %d", c.Service, c.State.ExitCode)}
 	}
-}
-
-// ended says that the container ran, or tried to, and will not run again by itself.
-func ended(c *engine.Container) bool {
-	return c.State.Status == engine.StatusExited || c.State.Status == engine.StatusRemoving ||
-		c.State.Status == engine.StatusCreated && c.State.Error != ""
 }
 
 func failed(c *engine.Container) verdict {

@@ -6,82 +6,25 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"tiffin/engine"
-	"tiffin/engine/network"
+	"tiffin/engine/container"
 	"tiffin/engine/supervisor"
 )
 
-// container is a container in the daemon's index: its record, its supervisor, and
-// what its process holds while it runs.
-type container struct {
-	id    string
-	d     *Daemon
-	super *supervisor.Supervisor
-	// gone is closed when the container has been removed.
-	gone chan struct{}
-
-	mu      sync.Mutex
-	record  engine.Container
-	changed chan struct{} // closed and replaced with each change of the record
-	run     *run          // nil: no process
-	ports   *network.Reservation
-	// console is the size of the terminal that the next start begins with.
-	console [2]uint
-
-	// readers are the clients that read its log: removing it waits for them.
-	readers sync.WaitGroup
-}
-
-func newContainer(d *Daemon, record engine.Container) *container {
-	return &container{id: record.ID, d: d, record: record, gone: make(chan struct{}), changed: make(chan struct{})}
-}
-
-// snapshot is a copy of the record; what it points to never changes.
-func (c *container) snapshot() engine.Container {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.record
-}
-
-func (c *container) name() string { return c.snapshot().Name }
-
-// watch is a snapshot and a channel that is closed when it is out of date.
-func (c *container) watch() (engine.Container, <-chan struct{}) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.record, c.changed
-}
-
-func (c *container) setConsoleSize(size [2]uint) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.console = size
-}
-
-// update changes the record; what it points to must be replaced, not changed.
-func (c *container) update(change func(*engine.Container)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	change(&c.record)
-	close(c.changed)
-	c.changed = make(chan struct{})
-}
-
-// Changed implements supervisor.Host: it publishes a new state.
-func (c *container) Changed(state engine.State, events ...supervisor.Event) {
-	c.update(func(r *engine.Container) { r.State = state })
-	record := c.snapshot()
-	c.d.answering(&record)
-	if err := c.d.saveState(&record); err != nil {
-		c.d.log.Warn("state not recorded", "container", record.Name, "err", err)
+// Changed implements container.Index: it writes the state down, tells who listens, and
+// lets names answer or not.
+func (d *Daemon) Changed(c *container.Container, events []supervisor.Event) {
+	record := c.Snapshot()
+	d.answering(&record)
+	if err := d.saveState(&record); err != nil {
+		d.log.Warn("state not recorded", "container", record.Name, "err", err)
 	}
 	for _, ev := range events {
-		c.d.events.publish(containerEvent(&record, ev.Action, ev.Attributes))
+		d.events.publish(containerEvent(&record, ev.Action, ev.Attributes))
 	}
-	if record.Spec.AutoRemove && state.Status == engine.StatusExited && !state.FinishedAt.IsZero() {
-		c.d.removeLater(c)
+	if record.Spec.AutoRemove && record.Ended() && record.State.Status != engine.StatusRemoving {
+		d.removeLater(c)
 	}
 }
 
@@ -97,7 +40,7 @@ func containerEvent(c *engine.Container, action string, more map[string]string) 
 }
 
 // byID finds a container by its full ID.
-func (d *Daemon) byID(id string) (*container, error) {
+func (d *Daemon) byID(id string) (*container.Container, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c, ok := d.containers[id]
@@ -111,8 +54,8 @@ func noSuchContainer(ref string) error {
 	return engine.Problem(engine.ErrNotFound, fmt.Errorf("No such container: %s", ref)) //nolint:staticcheck,revive // clients match on Docker's text
 }
 
-// find finds a container by ID, name, or a prefix of its ID that is its alone.
-func (d *Daemon) find(ref string) (*container, error) {
+// Container finds a container by ID, name, or a prefix of its ID that is its alone.
+func (d *Daemon) Container(ref string) (*container.Container, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	ref = strings.TrimPrefix(ref, "/")
@@ -122,7 +65,7 @@ func (d *Daemon) find(ref string) (*container, error) {
 	if id, ok := d.names[ref]; ok && d.containers[id] != nil {
 		return d.containers[id], nil
 	}
-	var found *container
+	var found *container.Container
 	for id, c := range d.containers {
 		if ref == "" || !strings.HasPrefix(id, ref) {
 			continue
@@ -145,7 +88,7 @@ func (d *Daemon) all(keep func(*engine.Container) bool) []engine.Container {
 	d.mu.Unlock()
 	var out []engine.Container
 	for _, c := range list {
-		if record := c.snapshot(); keep(&record) {
+		if record := c.Snapshot(); keep(&record) {
 			out = append(out, record)
 		}
 	}
@@ -177,39 +120,39 @@ func (d *Daemon) releaseName(name, id string) {
 }
 
 // rename gives a container the name that its predecessor had.
-func (d *Daemon) rename(c *container, name string) error {
-	old := c.name()
+func (d *Daemon) rename(c *container.Container, name string) error {
+	old := c.Name()
 	if old == name {
 		return nil
 	}
-	if err := d.reserveName(name, c.id); err != nil {
+	if err := d.reserveName(name, c.ID); err != nil {
 		return err
 	}
-	c.update(func(r *engine.Container) { r.Name = name })
-	record := c.snapshot()
+	c.Update(func(r *engine.Container) { r.Name = name })
+	record := c.Snapshot()
 	if err := d.saveContainer(&record); err != nil {
 		return err
 	}
-	d.releaseName(old, c.id)
+	d.releaseName(old, c.ID)
 	d.events.publish(containerEvent(&record, "rename", map[string]string{"oldName": "/" + old}))
 	return nil
 }
 
 // Wait returns the exit code of a container once it has ended; at once when it has.
 func (d *Daemon) Wait(ctx context.Context, ref string) (int, error) {
-	c, err := d.find(ref)
+	c, err := d.Container(ref)
 	if err != nil {
 		return 0, err
 	}
 	for {
-		record, changed := c.watch()
-		if ended(&record) {
+		record, changed := c.Watch()
+		if record.Ended() {
 			return record.State.ExitCode, nil
 		}
 		select {
 		case <-changed:
-		case <-c.gone:
-			return c.snapshot().State.ExitCode, nil
+		case <-c.Gone:
+			return c.Snapshot().State.ExitCode, nil
 		case <-ctx.Done():
 			return 0, context.Cause(ctx)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/container"
 	"tiffin/engine/ocispec"
 	"tiffin/engine/plan"
 )
@@ -33,9 +34,9 @@ type createRequest struct {
 
 // create makes a container: resolves its image, mounts and networks, and writes its
 // record. What cannot be is refused here, before anything that runs is touched.
-func (d *Daemon) create(ctx context.Context, req createRequest) (*container, error) {
+func (d *Daemon) create(ctx context.Context, req createRequest) (*container.Container, error) {
 	spec := req.spec
-	img, err := d.images.Resolve(ctx, spec.Image, spec.Platform)
+	img, err := d.rooms.Images.Resolve(ctx, spec.Image, spec.Platform)
 	if err != nil {
 		return nil, missingImage(spec.Image, err)
 	}
@@ -55,8 +56,8 @@ func (d *Daemon) create(ctx context.Context, req createRequest) (*container, err
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", req.name, err)
 	}
-	var back undo
-	defer func() { _ = back.run(ctx) }() //nolint:errcheck // the first error tells
+	var back container.Undo
+	defer func() { _ = back.Run(ctx) }() //nolint:errcheck // the first error tells
 	if err := d.takeName(&record, req, &back); err != nil {
 		return nil, err
 	}
@@ -67,19 +68,19 @@ func (d *Daemon) create(ctx context.Context, req createRequest) (*container, err
 	record.Endpoints = d.resolveEndpoints(&record, &spec, req)
 	spec.Labels = labels(&record, &spec, &img, req)
 	record.Spec = spec
-	if err := d.images.Hold(ctx, record.ID, img.ID); err != nil {
+	if err := d.rooms.Images.Hold(ctx, record.ID, img.ID); err != nil {
 		return nil, err
 	}
-	back.add(func(ctx context.Context) error { return d.images.Release(ctx, record.ID) })
+	back.Add(func(ctx context.Context) error { return d.rooms.Images.Release(ctx, record.ID) })
 	if err := d.saveContainer(&record); err != nil {
 		return nil, err
 	}
-	back.keep()
-	c := newContainer(d, record)
+	back.Keep()
+	c := container.New(&d.rooms, record)
 	d.mu.Lock()
-	d.containers[c.id] = c
+	d.containers[c.ID] = c
 	d.mu.Unlock()
-	d.supervise(c, nil)
+	d.supervise(c)
 	d.events.publish(containerEvent(&record, "create", nil))
 	return c, nil
 }
@@ -94,7 +95,7 @@ func missingImage(ref string, err error) error {
 
 // takeName reserves the name, or a temporary one while the container that this one
 // replaces still has it.
-func (d *Daemon) takeName(record *engine.Container, req createRequest, back *undo) error {
+func (d *Daemon) takeName(record *engine.Container, req createRequest, back *container.Undo) error {
 	if req.replaces != nil {
 		if _, err := d.byID(req.replaces.ID); err == nil {
 			record.Name = engine.ShortID(record.ID) + "_" + req.name
@@ -104,7 +105,7 @@ func (d *Daemon) takeName(record *engine.Container, req createRequest, back *und
 		return err
 	}
 	name, id := record.Name, record.ID
-	back.add(func(context.Context) error { d.releaseName(name, id); return nil })
+	back.Add(func(context.Context) error { d.releaseName(name, id); return nil })
 	return nil
 }
 

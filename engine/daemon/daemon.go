@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/container"
 	"tiffin/engine/image"
 	"tiffin/engine/network"
 	"tiffin/engine/runtime"
@@ -41,23 +42,16 @@ type Daemon struct {
 
 	records *state.Store // durable
 	states  *state.Store // as long as the machine runs
-	images  *image.Store
-	vols    *volume.Store
-	nets    *network.Manager
-	files   *volume.Files
-	host    *runtime.Host
-	masked  []string // paths of this machine that containers do not see
-	keepers keepers
+	rooms   container.Rooms
 	events  events
 
 	// mu guards the index; nothing is done to the host under it.
 	mu         sync.Mutex
-	containers map[string]*container // by ID
-	names      map[string]string     // name → ID
+	containers map[string]*container.Container // by ID
+	names      map[string]string               // name → ID
 	projects   map[string]*project
 	networks   map[string]engine.Network // by ID
 	volumes    map[string]engine.Volume  // by name
-	execs      map[string]*execEntry
 
 	// life ends with the engine; work is what must be waited for then.
 	life context.Context //nolint:containedctx // the life of the supervisors is that of the daemon
@@ -74,8 +68,8 @@ var ErrRunning = errors.New("another engine runs on these roots")
 func Open(ctx context.Context, cfg Config) (_ *Daemon, err error) {
 	d := &Daemon{
 		cfg: cfg, log: cfg.Log, started: time.Now(),
-		containers: map[string]*container{}, names: map[string]string{}, projects: map[string]*project{},
-		networks: map[string]engine.Network{}, volumes: map[string]engine.Volume{}, execs: map[string]*execEntry{},
+		containers: map[string]*container.Container{}, names: map[string]string{}, projects: map[string]*project{},
+		networks: map[string]engine.Network{}, volumes: map[string]engine.Volume{},
 	}
 	d.life, d.end = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
@@ -152,22 +146,26 @@ func (d *Daemon) openRooms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if d.images, err = image.Open(ctx, image.Config{
+	r := &d.rooms
+	*r = container.Rooms{
+		Index: d, Log: d.log, Data: d.containerRoot(), Run: d.runContainerRoot(), CgroupBase: cgroupBase(d.cfg.RunRoot),
+		Keepers: container.NewKeepers(d.keeperRoot(), d.cfg.Keeper),
+	}
+	if r.Images, err = image.Open(ctx, image.Config{
 		Root: filepath.Join(d.cfg.DataRoot, "images"), Mirrors: settings.Mirrors, Insecure: settings.Insecure,
 	}); err != nil {
 		return err
 	}
-	if d.vols, err = volume.Open(volume.Config{Root: filepath.Join(d.cfg.DataRoot, "volumes")}); err != nil {
+	if r.Volumes, err = volume.Open(volume.Config{Root: filepath.Join(d.cfg.DataRoot, "volumes")}); err != nil {
 		return err
 	}
-	if d.files, err = volume.OpenFiles(filepath.Join(d.cfg.RunRoot, "files")); err != nil {
+	if r.Files, err = volume.OpenFiles(filepath.Join(d.cfg.RunRoot, "files")); err != nil {
 		return err
 	}
-	if d.host, err = runtime.ReadHost(); err != nil {
+	if r.Host, err = runtime.ReadHost(); err != nil {
 		return err
 	}
-	d.masked = thermalPaths()
-	d.nets, err = network.Open(ctx, network.Config{RunRoot: d.cfg.RunRoot, Key: networkKey(d.cfg.RunRoot)})
+	r.Networks, err = network.Open(ctx, network.Config{RunRoot: d.cfg.RunRoot, Key: networkKey(d.cfg.RunRoot)})
 	return err
 }
 
@@ -176,15 +174,17 @@ func (d *Daemon) Close() error {
 	d.end()
 	d.work.Wait()
 	var errs []error
-	d.keepers.close()
-	if d.nets != nil {
-		errs = append(errs, d.nets.Close())
+	if d.rooms.Keepers != nil {
+		errs = append(errs, d.rooms.Keepers.Close())
 	}
-	if d.images != nil {
-		errs = append(errs, d.images.Close())
+	if d.rooms.Networks != nil {
+		errs = append(errs, d.rooms.Networks.Close())
 	}
-	if d.files != nil {
-		errs = append(errs, d.files.Close())
+	if d.rooms.Images != nil {
+		errs = append(errs, d.rooms.Images.Close())
+	}
+	if d.rooms.Files != nil {
+		errs = append(errs, d.rooms.Files.Close())
 	}
 	for _, s := range []*state.Store{d.states, d.records} {
 		if s != nil {

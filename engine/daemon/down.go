@@ -92,7 +92,7 @@ func (d *Daemon) forgetProject(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, c := range d.containers {
-		if c.snapshot().Project == name {
+		if c.Snapshot().Project == name {
 			return nil
 		}
 	}

@@ -21,7 +21,7 @@ func (d *Daemon) pull(ctx context.Context, ref, platform string, auths map[strin
 
 // PullImage fetches an image.
 func (d *Daemon) PullImage(ctx context.Context, ref, platform string, auths map[string]engine.RegistryAuth, report engine.Report) (engine.Image, error) {
-	img, err := d.images.Pull(ctx, ref, image.PullOptions{
+	img, err := d.rooms.Images.Pull(ctx, ref, image.PullOptions{
 		Platform: platform,
 		Auth:     func(host string) (engine.RegistryAuth, error) { return auths[host], nil },
 	}, report)
@@ -36,7 +36,7 @@ func (d *Daemon) fresh(svc *engine.Service) bool {
 	if svc.PullPolicy != engine.PullRefresh {
 		return false
 	}
-	img, err := d.images.Resolve(d.life, svc.Container.Image, svc.Container.Platform)
+	img, err := d.rooms.Images.Resolve(d.life, svc.Container.Image, svc.Container.Platform)
 	return err == nil && time.Since(img.TaggedAt) < time.Duration(svc.PullRefreshAfter)
 }
 
@@ -58,21 +58,21 @@ func (d *Daemon) Pull(ctx context.Context, req *engine.PullRequest, report engin
 }
 
 // Images lists the images in the store.
-func (d *Daemon) Images(ctx context.Context) ([]engine.Image, error) { return d.images.List(ctx) }
+func (d *Daemon) Images(ctx context.Context) ([]engine.Image, error) { return d.rooms.Images.List(ctx) }
 
 // Image returns one image.
 func (d *Daemon) Image(ctx context.Context, ref string) (engine.Image, error) {
-	return d.images.Resolve(ctx, ref, "")
+	return d.rooms.Images.Resolve(ctx, ref, "")
 }
 
 // TagImage gives an image a further name.
 func (d *Daemon) TagImage(ctx context.Context, ref, name string) error {
-	return d.images.Tag(ctx, ref, name)
+	return d.rooms.Images.Tag(ctx, ref, name)
 }
 
 // RemoveImage removes a name, and with the last one the image.
 func (d *Daemon) RemoveImage(ctx context.Context, ref string, force engine.ForceRemove) ([]string, error) {
-	gone, err := d.images.Remove(ctx, ref, image.RemoveOptions{Force: bool(force), Users: d.usersOf})
+	gone, err := d.rooms.Images.Remove(ctx, ref, image.RemoveOptions{Force: bool(force), Users: d.usersOf})
 	var out []string
 	for _, name := range gone.Untagged {
 		out = append(out, "Untagged: "+name)
@@ -99,12 +99,12 @@ func (d *Daemon) usersOf(imageID string) []image.User {
 
 // LoadImages reads an archive.
 func (d *Daemon) LoadImages(ctx context.Context, archive io.Reader, report engine.Report) ([]string, error) {
-	return d.images.Load(ctx, archive, report)
+	return d.rooms.Images.Load(ctx, archive, report)
 }
 
 // SaveImages writes an archive.
 func (d *Daemon) SaveImages(ctx context.Context, refs []string, archive io.Writer) error {
-	return d.images.Save(ctx, archive, refs)
+	return d.rooms.Images.Save(ctx, archive, refs)
 }
 
 // ImportImage makes an image of a root filesystem's tar.
@@ -112,5 +112,5 @@ func (d *Daemon) ImportImage(ctx context.Context, rootfs io.Reader, name string,
 	if strings.HasPrefix(name, "-") || name == "" {
 		return engine.Image{}, engine.Problem(engine.ErrInvalid, fmt.Errorf("%q is no name for an image", name))
 	}
-	return d.images.Import(ctx, rootfs, name, config)
+	return d.rooms.Images.Import(ctx, rootfs, name, config)
 }

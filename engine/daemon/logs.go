@@ -3,16 +3,14 @@ package daemon
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/container"
 	"tiffin/engine/logs"
 )
-
-func (d *Daemon) logDir(id string) string { return filepath.Join(d.containerRoot(), id, "logs") }
 
 // Logs calls emit for the output of the selected containers. Without Follow the
 // entries of all of them come in the order of time; with it as they come, those of
@@ -37,19 +35,13 @@ func selects(req *engine.LogRequest, c *engine.Container) bool {
 	}
 }
 
-func logSource(c *engine.Container) *engine.LogSource {
-	return &engine.LogSource{
-		ID: c.ID, Name: c.Name, Project: c.Project, Service: c.Service, Number: c.Number, OneOff: c.OneOff, TTY: c.Spec.TTY,
-	}
-}
-
 func logQuery(req *engine.LogRequest) logs.Query {
 	return logs.Query{Since: req.Since, Until: req.Until, Tail: req.Tail, Follow: req.Follow, Stdout: req.Stdout, Stderr: req.Stderr}
 }
 
 // read reads the log of one container; done ends the following of it.
-func (d *Daemon) read(ctx context.Context, src *engine.LogSource, q logs.Query, done <-chan struct{}, emit func(engine.LogEntry) error) error {
-	return logs.Read(ctx, d.logDir(src.ID), q, done, func(e logs.Entry) error {
+func (d *Daemon) read(ctx context.Context, c *container.Container, src *engine.LogSource, q logs.Query, done <-chan struct{}, emit func(engine.LogEntry) error) error {
+	return logs.Read(ctx, c.LogDir(), q, done, func(e logs.Entry) error {
 		return emit(engine.LogEntry{Source: src, Time: e.Time, Stream: engine.Stream(e.Stream), Data: e.Data})
 	})
 }
@@ -70,13 +62,16 @@ func (d *Daemon) mergeLogs(ctx context.Context, req *engine.LogRequest, emit fun
 	var errs []error
 	var mu sync.Mutex
 	var sources []<-chan head
-	for _, c := range d.all(func(c *engine.Container) bool { return selects(req, c) }) {
+	for _, record := range d.all(func(c *engine.Container) bool { return selects(req, c) }) {
+		c, err := d.byID(record.ID)
+		if err != nil {
+			continue // it went meanwhile
+		}
 		ch := make(chan head)
 		sources = append(sources, ch)
-		src := logSource(&c)
 		readers.Go(func() {
 			defer close(ch)
-			if err := d.read(ctx, src, logQuery(req), nil, func(e engine.LogEntry) error { return offerHead(ctx, ch, e) }); err != nil && ctx.Err() == nil {
+			if err := d.read(ctx, c, c.Source(), logQuery(req), nil, func(e engine.LogEntry) error { return offerHead(ctx, ch, e) }); err != nil && ctx.Err() == nil {
 				mu.Lock()
 				errs = append(errs, err)
 				mu.Unlock()
@@ -198,7 +193,7 @@ func (f *follower) take(ctx context.Context, id string) {
 	if err != nil {
 		return
 	}
-	record := c.snapshot()
+	record := c.Snapshot()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.known[id] || !selects(f.req, &record) || ctx.Err() != nil {
@@ -220,9 +215,8 @@ func (f *follower) take(ctx context.Context, id string) {
 }
 
 // follow emits what a container writes, and how it ended, over its restarts by policy.
-func (f *follower) follow(ctx context.Context, c *container) {
-	record := c.snapshot()
-	src := logSource(&record)
+func (f *follower) follow(ctx context.Context, c *container.Container) {
+	src := c.Source()
 	emit := func(e engine.LogEntry) error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -240,9 +234,9 @@ func (f *follower) follow(ctx context.Context, c *container) {
 		watchCtx, cancel := context.WithCancel(ctx)
 		go func() {
 			defer close(done)
-			over <- c.awaitEnd(watchCtx)
+			over <- c.AwaitEnd(watchCtx)
 		}()
-		err := f.d.read(ctx, src, q, done, emit)
+		err := f.d.read(ctx, c, src, q, done, emit)
 		cancel()
 		end := <-over
 		if err != nil || ctx.Err() != nil || end.State.FinishedAt.Before(began) {
@@ -253,22 +247,5 @@ func (f *follower) follow(ctx context.Context, c *container) {
 			return
 		}
 		q.Since, q.Tail, began = end.State.FinishedAt.Add(time.Nanosecond), -1, end.State.FinishedAt
-	}
-}
-
-// awaitEnd returns the record once no process runs any more and none is about to.
-func (c *container) awaitEnd(ctx context.Context) engine.Container {
-	for {
-		record, changed := c.watch()
-		if ended(&record) || record.State.Status == engine.StatusRestarting {
-			return record
-		}
-		select {
-		case <-changed:
-		case <-c.gone:
-			return c.snapshot()
-		case <-ctx.Done():
-			return record
-		}
 	}
 }

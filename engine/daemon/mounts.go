@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	"tiffin/engine"
+	"tiffin/engine/container"
 	"tiffin/engine/volume"
 )
 
 // resolveMounts says what is mounted where in a new container: what the spec asks
 // for, what volumes_from brings, and anonymous volumes for the image's VOLUMEs.
 // Anonymous volumes of the container that this one replaces are taken over.
-func (d *Daemon) resolveMounts(ctx context.Context, spec *engine.ContainerSpec, img *engine.Image, req createRequest, back *undo) ([]engine.MountPoint, error) {
+func (d *Daemon) resolveMounts(ctx context.Context, spec *engine.ContainerSpec, img *engine.Image, req createRequest, back *container.Undo) ([]engine.MountPoint, error) {
 	r := mountResolver{d: d, req: req, back: back}
 	for _, m := range spec.Mounts {
 		if err := r.add(ctx, m); err != nil {
@@ -38,7 +39,7 @@ func (d *Daemon) resolveMounts(ctx context.Context, spec *engine.ContainerSpec, 
 type mountResolver struct {
 	d      *Daemon
 	req    createRequest
-	back   *undo
+	back   *container.Undo
 	points []engine.MountPoint
 }
 
@@ -77,7 +78,7 @@ func (r *mountResolver) addVolume(ctx context.Context, p *engine.MountPoint) err
 				p.Name = spec.Name
 			}
 		}
-		v, ok := r.d.volume(p.Name)
+		v, ok := r.d.Volume(p.Name)
 		if !ok {
 			return engine.Problem(engine.ErrNotFound, fmt.Errorf("no such volume: %s", p.Name))
 		}
@@ -97,7 +98,7 @@ func (r *mountResolver) addVolume(ctx context.Context, p *engine.MountPoint) err
 	if err != nil {
 		return err
 	}
-	r.back.add(func(ctx context.Context) error { return r.d.removeVolume(ctx, v.Name) })
+	r.back.Add(func(ctx context.Context) error { return r.d.removeVolume(ctx, v.Name) })
 	p.Name, p.Source = v.Name, v.Mountpoint
 	return nil
 }
@@ -109,7 +110,7 @@ func (r *mountResolver) former(target string) *engine.MountPoint {
 	}
 	for i := range r.req.replaces.Mounts {
 		p := &r.req.replaces.Mounts[i]
-		if _, there := r.d.volume(p.Name); p.Anonymous && p.Destination == target && there {
+		if _, there := r.d.Volume(p.Name); p.Anonymous && p.Destination == target && there {
 			return p
 		}
 	}
@@ -117,7 +118,7 @@ func (r *mountResolver) former(target string) *engine.MountPoint {
 }
 
 func (r *mountResolver) addImage(ctx context.Context, p *engine.MountPoint) error {
-	img, err := r.d.images.Resolve(ctx, p.Spec.Source, "")
+	img, err := r.d.rooms.Images.Resolve(ctx, p.Spec.Source, "")
 	if err != nil {
 		return missingImage(p.Spec.Source, err)
 	}
@@ -128,11 +129,11 @@ func (r *mountResolver) addImage(ctx context.Context, p *engine.MountPoint) erro
 // addFrom copies the mounts of another container: container:ID[:ro|rw].
 func (r *mountResolver) addFrom(from string) error {
 	ref, access, _ := strings.Cut(strings.TrimPrefix(from, "container:"), ":")
-	owner, err := r.d.find(ref)
+	owner, err := r.d.Container(ref)
 	if err != nil {
 		return fmt.Errorf("volumes_from: %w", err)
 	}
-	for _, p := range owner.snapshot().Mounts {
+	for _, p := range owner.Snapshot().Mounts {
 		if r.has(p.Destination) {
 			continue
 		}

@@ -4,15 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"tiffin/engine"
-	"tiffin/engine/network"
+	"tiffin/engine/container"
 )
-
-// defaultBridge is the network of containers with network_mode: bridge. It is made
-// for the first of them and goes with the last.
-const defaultBridge = "bridge"
 
 // createNetwork makes a network of a Stack.
 func (d *Daemon) createNetwork(ctx context.Context, stack *engine.Stack, key string) error {
@@ -32,12 +27,12 @@ func (d *Daemon) makeNetwork(ctx context.Context, spec engine.NetworkSpec, proje
 	if err := d.records.Put(kindNetwork, id, &planned); err != nil {
 		return engine.Network{}, err
 	}
-	n, err := d.nets.Create(ctx, spec, id, project)
+	n, err := d.rooms.Networks.Create(ctx, spec, id, project)
 	if err != nil {
 		return engine.Network{}, errors.Join(err, d.records.Delete(kindNetwork, id))
 	}
 	if err := d.records.Put(kindNetwork, id, &n); err != nil {
-		return engine.Network{}, errors.Join(err, d.nets.Remove(ctx, n), d.records.Delete(kindNetwork, id))
+		return engine.Network{}, errors.Join(err, d.rooms.Networks.Remove(ctx, n), d.records.Delete(kindNetwork, id))
 	}
 	d.mu.Lock()
 	d.networks[id] = n
@@ -50,8 +45,8 @@ func networkEvent(n *engine.Network, action string) engine.Event {
 	return engine.Event{Type: engine.EventNetwork, Action: action, ID: n.ID, Attributes: map[string]string{"name": n.Spec.Name, "type": "bridge"}}
 }
 
-// networkNamed finds a network by its name on the host.
-func (d *Daemon) networkNamed(name string) (engine.Network, bool) {
+// Network finds a network by its name on the host.
+func (d *Daemon) Network(name string) (engine.Network, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, n := range d.networks {
@@ -66,14 +61,14 @@ func (d *Daemon) networkNamed(name string) (engine.Network, bool) {
 //
 // Errors: errInUse.
 func (d *Daemon) removeNetwork(ctx context.Context, name string) error {
-	n, ok := d.networkNamed(name)
+	n, ok := d.Network(name)
 	if !ok {
 		return nil
 	}
 	if users := d.all(func(c *engine.Container) bool { return c.Endpoints[name].NetworkID == n.ID }); len(users) > 0 {
 		return errInUse
 	}
-	if err := d.nets.Remove(ctx, n); err != nil {
+	if err := d.rooms.Networks.Remove(ctx, n); err != nil {
 		return err
 	}
 	if err := d.records.Delete(kindNetwork, n.ID); err != nil {
@@ -110,85 +105,47 @@ func (d *Daemon) detachAll(ctx context.Context, name string) error {
 		if err != nil {
 			continue
 		}
-		s, err := d.nets.EnsureSandbox(ctx, sandboxKey(&record))
+		s, err := d.rooms.Networks.EnsureSandbox(ctx, container.SandboxKey(&record))
 		if err == nil {
-			err = d.nets.Detach(ctx, s, record.Endpoints[name])
+			err = d.rooms.Networks.Detach(ctx, s, record.Endpoints[name])
 		}
 		errs = append(errs, err)
-		c.setEndpoint(name, engine.Endpoint{Network: name, Spec: record.Endpoints[name].Spec, Names: record.Endpoints[name].Names})
+		c.SetEndpoint(name, engine.Endpoint{Network: name, Spec: record.Endpoints[name].Spec, Names: record.Endpoints[name].Names})
 	}
 	return errors.Join(errs...)
-}
-
-// setEndpoint replaces one endpoint of the record.
-func (c *container) setEndpoint(name string, ep engine.Endpoint) {
-	c.update(func(r *engine.Container) {
-		endpoints := make(map[string]engine.Endpoint, len(r.Endpoints)+1)
-		for k, v := range r.Endpoints {
-			endpoints[k] = v
-		}
-		endpoints[name] = ep
-		r.Endpoints = endpoints
-	})
-}
-
-// sandboxKey names the network namespace of a container. That of a replica stays
-// over a recreate: its neighbours in it, and its addresses, do too.
-func sandboxKey(c *engine.Container) string {
-	if c.Project == "" || c.OneOff {
-		return c.ID
-	}
-	return fmt.Sprintf("%s-%s-%d", c.Project, c.Service, c.Number)
-}
-
-// sandboxOf returns the sandbox that a container is in: its own, or that of another
-// with network_mode: container; nil for the host's network.
-func (d *Daemon) sandboxOf(ctx context.Context, c *engine.Container) (*network.Sandbox, error) {
-	switch mode := c.Spec.NetworkMode; {
-	case mode == "host":
-		return nil, nil //nolint:nilnil // no sandbox is what the host's network is
-	case strings.HasPrefix(mode, "container:"):
-		owner, err := d.find(strings.TrimPrefix(mode, "container:"))
-		if err != nil {
-			return nil, err
-		}
-		record := owner.snapshot()
-		return d.sandboxOf(ctx, &record)
-	default:
-		return d.nets.EnsureSandbox(ctx, sandboxKey(c))
-	}
 }
 
 // dropSandbox removes the namespace of a container unless another one, its
 // replacement or a neighbour, is in it.
 func (d *Daemon) dropSandbox(ctx context.Context, c *engine.Container) error {
-	key := sandboxKey(c)
+	key := container.SandboxKey(c)
 	others := d.all(func(o *engine.Container) bool {
-		return o.ID != c.ID && (sandboxKey(o) == key || o.Spec.NetworkMode == "container:"+c.ID && o.State.Status.Alive())
+		return o.ID != c.ID && (container.SandboxKey(o) == key || o.Spec.NetworkMode == "container:"+c.ID && o.State.Status.Alive())
 	})
 	if len(others) > 0 {
 		return nil
 	}
-	return d.nets.DropSandbox(ctx, key)
+	return d.rooms.Networks.DropSandbox(ctx, key)
 }
 
 // dropBridge removes the default bridge after its last container.
 func (d *Daemon) dropBridge(ctx context.Context) error {
-	if err := d.removeNetwork(ctx, defaultBridge); err != nil && !errors.Is(err, errInUse) {
+	if err := d.removeNetwork(ctx, container.BridgeMode); err != nil && !errors.Is(err, errInUse) {
 		return err
 	}
 	return nil
 }
 
-// ensureBridge makes the default bridge.
-func (d *Daemon) ensureBridge(ctx context.Context) (engine.Network, error) {
+// Bridge returns the network of network_mode: bridge. It is made for the first
+// container that needs it and goes with the last.
+func (d *Daemon) Bridge(ctx context.Context) (engine.Network, error) {
 	unlock, err := d.lock(ctx, "") // no project has this name
 	if err != nil {
 		return engine.Network{}, err
 	}
 	defer unlock()
-	if n, ok := d.networkNamed(defaultBridge); ok {
+	if n, ok := d.Network(container.BridgeMode); ok {
 		return n, nil
 	}
-	return d.makeNetwork(ctx, engine.NetworkSpec{Key: defaultBridge, Name: defaultBridge, Driver: "bridge"}, "")
+	return d.makeNetwork(ctx, engine.NetworkSpec{Key: container.BridgeMode, Name: container.BridgeMode, Driver: "bridge"}, "")
 }

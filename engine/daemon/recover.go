@@ -6,16 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
-	"tiffin/engine/ocispec"
+	"tiffin/engine/container"
 	"tiffin/engine/runtime"
 	"tiffin/engine/state"
-	"tiffin/engine/supervisor"
-	"tiffin/healthcheck"
 )
 
 // recover reads the records and compares them with what is there: processes that run
@@ -26,7 +21,7 @@ func (d *Daemon) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	processes, err := d.adoptKeepers(ctx)
+	processes, err := d.rooms.Keepers.Adopt(ctx)
 	if err != nil {
 		return err
 	}
@@ -34,13 +29,13 @@ func (d *Daemon) recover(ctx context.Context) error {
 		return err
 	}
 	d.mu.Lock()
-	all := make([]*container, 0, len(d.containers))
+	all := make([]*container.Container, 0, len(d.containers))
 	for _, c := range d.containers {
 		all = append(all, c)
 	}
 	d.mu.Unlock()
 	for _, c := range all {
-		d.adopt(ctx, c, live[c.id], processes)
+		d.adopt(ctx, c, live[c.ID], processes[c.ID])
 	}
 	return d.sweep()
 }
@@ -61,7 +56,7 @@ func (d *Daemon) loadRecords() (map[string]liveRecord, error) {
 		}
 	}
 	for id, r := range containers {
-		c := newContainer(d, r)
+		c := container.New(&d.rooms, r)
 		d.containers[id] = c
 		d.names[r.Name] = id
 	}
@@ -88,90 +83,31 @@ func (d *Daemon) restoreNetworks(ctx context.Context) error {
 }
 
 // adopt brings one container back under supervision.
-func (d *Daemon) adopt(ctx context.Context, c *container, live liveRecord, processes map[string]*runtime.Process) {
-	c.update(func(r *engine.Container) {
+func (d *Daemon) adopt(ctx context.Context, c *container.Container, live liveRecord, p *runtime.Process) {
+	c.Update(func(r *engine.Container) {
 		if live.State.Status != "" {
 			r.State, r.Endpoints, r.Published = live.State, live.Endpoints, live.Published
-		} else if r.State.Status == "" {
-			r.State.Status = engine.StatusCreated
 		}
 	})
-	record := c.snapshot()
-	p := processes[c.id]
+	record := c.Snapshot()
+	if err := d.rooms.Images.Hold(ctx, c.ID, record.ImageID); err != nil {
+		d.log.Warn("image of a container is gone", "container", record.Name, "err", err)
+	}
 	switch {
 	case p != nil:
-		d.adoptRunning(ctx, c, p)
+		c.Adopt(ctx, p)
 	case record.State.Status.Alive() || record.State.Status == engine.StatusStarting:
-		d.adoptLost(c)
+		c.Lost()
 	case record.State.Status == engine.StatusRemoving:
-		c.update(func(r *engine.Container) { r.State.Status = engine.StatusExited })
+		c.Update(func(r *engine.Container) { r.State.Status = engine.StatusExited })
 	}
-	r := c.run
-	var process supervisor.Process
-	if r != nil {
-		process = r
-	}
-	d.supervise(c, process)
-}
-
-// adoptRunning takes over a process that a keeper has.
-func (d *Daemon) adoptRunning(ctx context.Context, c *container, p *runtime.Process) {
-	record := c.snapshot()
-	cgroup, err := d.host.Cgroups.Open(ocispec.CgroupPath(d.cgroupBase(), &record))
-	if err != nil {
-		d.log.Warn("control group of a container that runs is gone", "container", record.Name, "err", err)
-	}
-	r := &run{process: p, cgroup: cgroup, pidfd: p.Pidfd()}
-	if console := p.Console(); console != nil {
-		r.stdin = console
-	} else if hold := p.Hold(); len(hold) > 0 {
-		r.stdin = hold[0]
-	}
-	c.run = r
-	c.update(func(rec *engine.Container) {
-		rec.State.Pid = p.Pid()
-		if !rec.State.Status.Alive() {
-			rec.State.Status = engine.StatusRunning
-			rec.State.StartedAt = p.StartedAt()
-		}
-	})
-	record = c.snapshot()
-	if err := d.restorePorts(ctx, c); err != nil {
-		d.log.Warn("ports not restored", "container", record.Name, "err", err)
-	}
-}
-
-// adoptLost records the end of a container that nobody saw end, as after a reboot.
-func (d *Daemon) adoptLost(c *container) {
-	c.update(func(r *engine.Container) {
-		r.State.Status, r.State.Pid = engine.StatusExited, 0
-		r.State.ExitCode, r.State.FinishedAt = engine.ExitUnknown, time.Now()
-		r.Published = nil
-	})
+	d.supervise(c)
 }
 
 // supervise starts the goroutine of a container.
-func (d *Daemon) supervise(c *container, process supervisor.Process) {
-	record := c.snapshot()
-	cfg := supervisor.Config{
-		Host: c, State: record.State, Restart: record.Spec.Restart, Check: checkOf(record.Spec.Healthcheck),
-		StopSignal: unix.SIGTERM, StopTimeout: record.StopTimeout(), Process: process,
-	}
-	if sig, err := parseSignal(record.StopSignal()); err == nil {
-		cfg.StopSignal = sig
-	}
-	c.super = supervisor.New(cfg)
-	d.work.Go(func() { c.super.Run(d.life) })
-}
-
-func checkOf(h *engine.Healthcheck) *healthcheck.Check {
-	if h == nil {
-		return nil
-	}
-	return &healthcheck.Check{
-		Interval: time.Duration(h.Interval), Timeout: time.Duration(h.Timeout), Retries: h.Retries,
-		StartPeriod: time.Duration(h.StartPeriod), StartInterval: time.Duration(h.StartInterval),
-	}
+func (d *Daemon) supervise(c *container.Container) {
+	c.Supervise()
+	d.work.Go(func() { c.Super.Run(d.life) })
 }
 
 // sweep removes what no record knows: the folders of containers whose creation or

@@ -39,9 +39,9 @@ func (d *Daemon) Run(ctx context.Context, req *engine.RunRequest, report engine.
 		return "", err
 	}
 	if !req.Start {
-		return c.id, nil
+		return c.ID, nil
 	}
-	return c.id, c.super.Start(ctx)
+	return c.ID, c.Super.Start(ctx)
 }
 
 func newSlug() string {

@@ -47,3 +47,11 @@ func networkKey(runRoot string) string {
 	_, _ = h.Write([]byte(runRoot)) //nolint:errcheck // a hash takes everything
 	return fmt.Sprintf("%08x", h.Sum32())
 }
+
+// cgroupBase is below which the control groups of an engine's containers are.
+func cgroupBase(runRoot string) string {
+	if key := networkKey(runRoot); key != "" {
+		return "/tiffin-" + key
+	}
+	return "/tiffin"
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/container"
 	"tiffin/engine/plan"
 )
 
@@ -122,9 +123,9 @@ func (w *walk) doContainer(ctx context.Context, s *plan.Step) (done string, err 
 	case plan.KillContainer:
 		return "", w.d.kill(ctx, c, s.Signal)
 	case plan.PauseContainer:
-		return "", c.super.Pause(ctx)
+		return "", c.Super.Pause(ctx)
 	case plan.UnpauseContainer:
-		return "", c.super.Unpause(ctx)
+		return "", c.Super.Unpause(ctx)
 	case plan.RemoveContainer:
 		return "", w.d.remove(ctx, c, removeOptions{anonymousVolumes: s.Volumes})
 	case plan.Await:
@@ -153,21 +154,21 @@ func (w *walk) create(ctx context.Context, s *plan.Step) error {
 		return err
 	}
 	w.mu.Lock()
-	w.made[replicaKey{s.Service, s.Number}] = c.id
+	w.made[replicaKey{s.Service, s.Number}] = c.ID
 	w.mu.Unlock()
 	return nil
 }
 
 // start starts a container by command and runs its post_start hooks.
-func (w *walk) start(ctx context.Context, c *container) error {
+func (w *walk) start(ctx context.Context, c *container.Container) error {
 	w.handPorts(c)
-	if err := c.super.Start(ctx); err != nil {
-		return fmt.Errorf("start %s: %w", c.name(), err)
+	if err := c.Super.Start(ctx); err != nil {
+		return fmt.Errorf("start %s: %w", c.Name(), err)
 	}
 	for _, h := range w.hooks(c, postStart) {
-		if err := w.d.runHook(ctx, c, h); err != nil {
-			return errors.Join(fmt.Errorf("post_start hook of %s: %w", c.name(), err),
-				c.super.Stop(context.WithoutCancel(ctx), c.super.StopTimeout()))
+		if err := c.RunHook(ctx, h); err != nil {
+			return errors.Join(fmt.Errorf("post_start hook of %s: %w", c.Name(), err),
+				c.Super.Stop(context.WithoutCancel(ctx), c.Super.StopTimeout()))
 		}
 	}
 	return nil
@@ -175,19 +176,19 @@ func (w *walk) start(ctx context.Context, c *container) error {
 
 // stop runs the pre_stop hooks and stops. A hook that fails stops the stop, as the
 // Compose specification has it.
-func (w *walk) stop(ctx context.Context, c *container, timeout *engine.Duration) error {
-	if c.snapshot().State.Status == engine.StatusRunning {
+func (w *walk) stop(ctx context.Context, c *container.Container, timeout *engine.Duration) error {
+	if c.Snapshot().State.Status == engine.StatusRunning {
 		for _, h := range w.hooks(c, preStop) {
-			if err := w.d.runHook(ctx, c, h); err != nil {
-				return fmt.Errorf("pre_stop hook of %s: %w", c.name(), err)
+			if err := c.RunHook(ctx, h); err != nil {
+				return fmt.Errorf("pre_stop hook of %s: %w", c.Name(), err)
 			}
 		}
 	}
-	grace := c.super.StopTimeout()
+	grace := c.Super.StopTimeout()
 	if timeout != nil {
 		grace = time.Duration(*timeout)
 	}
-	return c.super.Stop(ctx, grace)
+	return c.Super.Stop(ctx, grace)
 }
 
 type hookPoint int
@@ -197,8 +198,8 @@ const (
 	preStop
 )
 
-func (w *walk) hooks(c *container, at hookPoint) []engine.Hook {
-	record := c.snapshot()
+func (w *walk) hooks(c *container.Container, at hookPoint) []engine.Hook {
+	record := c.Snapshot()
 	if w.stack == nil || record.OneOff {
 		return nil
 	}
@@ -214,6 +215,6 @@ func (w *walk) hooks(c *container, at hookPoint) []engine.Hook {
 }
 
 // await waits for a condition of a container. The texts are docker compose's.
-func (w *walk) await(ctx context.Context, c *container, condition engine.Condition) (done string, err error) {
+func (w *walk) await(ctx context.Context, c *container.Container, condition engine.Condition) (done string, err error) {
 	return awaitCondition(ctx, c, condition)
 }

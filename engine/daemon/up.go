@@ -93,7 +93,7 @@ func (d *Daemon) observeImages(ctx context.Context, stack *engine.Stack, images 
 		if _, seen := images[spec.Image]; seen || spec.Image == "" {
 			continue
 		}
-		img, err := d.images.Resolve(ctx, spec.Image, spec.Platform)
+		img, err := d.rooms.Images.Resolve(ctx, spec.Image, spec.Platform)
 		switch {
 		case errors.Is(err, engine.ErrNotFound):
 		case err != nil:

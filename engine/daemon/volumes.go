@@ -20,12 +20,12 @@ func (d *Daemon) createVolume(ctx context.Context, stack *engine.Stack, key stri
 
 // makeVolume makes a volume and its record.
 func (d *Daemon) makeVolume(ctx context.Context, spec engine.VolumeSpec, project string) (engine.Volume, error) {
-	v, err := d.vols.Create(ctx, spec, project)
+	v, err := d.rooms.Volumes.Create(ctx, spec, project)
 	if err != nil {
 		return engine.Volume{}, err
 	}
 	if err := d.saveVolume(v); err != nil {
-		return engine.Volume{}, errors.Join(err, d.vols.Remove(ctx, v.Name))
+		return engine.Volume{}, errors.Join(err, d.rooms.Volumes.Remove(ctx, v.Name))
 	}
 	d.events.publish(engine.Event{Type: engine.EventVolume, Action: "create", ID: v.Name, Attributes: map[string]string{"driver": "local"}})
 	return v, nil
@@ -41,7 +41,8 @@ func (d *Daemon) saveVolume(v engine.Volume) error {
 	return nil
 }
 
-func (d *Daemon) volume(name string) (engine.Volume, bool) {
+// Volume finds a volume by name.
+func (d *Daemon) Volume(name string) (engine.Volume, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	v, ok := d.volumes[name]
@@ -52,7 +53,7 @@ func (d *Daemon) volume(name string) (engine.Volume, bool) {
 //
 // Errors: errInUse.
 func (d *Daemon) removeVolume(ctx context.Context, name string) error {
-	if _, ok := d.volume(name); !ok {
+	if _, ok := d.Volume(name); !ok {
 		return nil
 	}
 	users := d.all(func(c *engine.Container) bool {
@@ -73,9 +74,28 @@ func (d *Daemon) removeVolume(ctx context.Context, name string) error {
 	d.mu.Lock()
 	delete(d.volumes, name)
 	d.mu.Unlock()
-	if err := d.vols.Remove(ctx, name); err != nil {
+	if err := d.rooms.Volumes.Remove(ctx, name); err != nil {
 		return err
 	}
 	d.events.publish(engine.Event{Type: engine.EventVolume, Action: "destroy", ID: name, Attributes: map[string]string{"driver": "local"}})
 	return nil
+}
+
+// FillVolume calls fill for a volume that is fresh, once, whoever comes first, and
+// records that it is not any more.
+func (d *Daemon) FillVolume(ctx context.Context, name string, fill func(engine.Volume) error) error {
+	unlock, err := d.lock(ctx, "volume "+name) // no project has this name
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	v, ok := d.Volume(name)
+	if !ok || !v.Fresh {
+		return nil
+	}
+	if err := fill(v); err != nil {
+		return err
+	}
+	v.Fresh = false
+	return d.saveVolume(v)
 }

@@ -18,8 +18,12 @@ var allowed = map[string][]string{
 	"engine/api":  {"engine", "engine/plan"},
 	"engine/plan": {"engine"},
 	"engine/daemon": {
-		"engine", "engine/builder", "engine/image", "engine/logs", "engine/network", "engine/ocispec", "engine/plan",
-		"engine/runtime", "engine/state", "engine/supervisor", "engine/volume", "healthcheck",
+		"engine", "engine/builder", "engine/container", "engine/image", "engine/logs", "engine/network", "engine/plan",
+		"engine/runtime", "engine/state", "engine/supervisor", "engine/volume",
+	},
+	"engine/container": {
+		"dns", "engine", "engine/image", "engine/logs", "engine/network", "engine/ocispec", "engine/runtime",
+		"engine/supervisor", "engine/volume", "healthcheck",
 	},
 	"engine/builder":        {"engine", "engine/image"},
 	"engine/image":          {"engine", "engine/image/layer", "engine/image/registry"},

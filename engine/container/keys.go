@@ -1,4 +1,4 @@
-package daemon
+package container
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"tiffin/engine"
 )
 
-// parseSignal reads a signal by name or number.
-func parseSignal(name string) (unix.Signal, error) {
+// ParseSignal reads a signal by name or number.
+func ParseSignal(name string) (unix.Signal, error) {
 	if name == "" {
 		return unix.SIGKILL, nil
 	}

@@ -1,8 +1,7 @@
-package daemon
+package container
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/user"
@@ -19,19 +18,13 @@ const clockTicks = 100
 // Top lists the processes of a container as `ps -ef` does.
 //
 // Errors: engine.ErrConflict when it does not run, engine.ErrUnsupported for options of ps.
-func (d *Daemon) Top(_ context.Context, ref string, args []string) (*engine.Top, error) {
+func (c *Container) Top(args []string) (*engine.Top, error) {
 	if len(args) > 0 && strings.Join(args, " ") != "-ef" {
 		return nil, engine.Problem(engine.ErrUnsupported, fmt.Errorf("ps options %q: only -ef is carried out", args))
 	}
-	c, err := d.find(ref)
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	r := c.run
-	c.mu.Unlock()
+	r := c.running()
 	if r == nil {
-		return nil, engine.Problem(engine.ErrConflict, fmt.Errorf("container %s is not running", c.name()))
+		return nil, engine.Problem(engine.ErrConflict, fmt.Errorf("container %s is not running", c.Name()))
 	}
 	pids, err := r.cgroup.Pids()
 	if err != nil {

@@ -1,4 +1,4 @@
-package daemon
+package container
 
 import (
 	"context"
@@ -37,15 +37,16 @@ func (s *starter) fillVolumes(ctx context.Context) error {
 }
 
 func (s *starter) fillVolume(ctx context.Context, p *engine.MountPoint) error {
-	v, ok := s.d.volume(p.Name)
+	v, ok := s.rooms.Index.Volume(p.Name)
 	if !ok {
 		return engine.Problem(engine.ErrNotFound, fmt.Errorf("no such volume: %s", p.Name))
 	}
-	if err := s.d.vols.Mount(ctx, v); err != nil {
+	if err := s.rooms.Volumes.Mount(ctx, v); err != nil {
 		return err
 	}
 	if v.Fresh && !p.Spec.NoCopy {
-		if err := s.d.populate(ctx, v, s.root, p.Destination); err != nil {
+		fill := func(v engine.Volume) error { return volume.Populate(ctx, v, s.root, p.Destination) }
+		if err := s.rooms.Index.FillVolume(ctx, p.Name, fill); err != nil {
 			return err
 		}
 	}
@@ -74,7 +75,7 @@ func (s *starter) openBelow(root *os.File, p *engine.MountPoint) error {
 
 // openImage makes the root filesystem of an image that is mounted as a volume.
 func (s *starter) openImage(ctx context.Context, p *engine.MountPoint) error {
-	layers, err := s.d.images.Rootfs(ctx, p.Name)
+	layers, err := s.rooms.Images.Rootfs(ctx, p.Name)
 	if err != nil {
 		return err
 	}
@@ -90,27 +91,9 @@ func (s *starter) openImage(ctx context.Context, p *engine.MountPoint) error {
 	return nil
 }
 
-// populate copies an image's content into a volume, once, whoever comes first.
-func (d *Daemon) populate(ctx context.Context, v engine.Volume, root *os.File, path string) error {
-	unlock, err := d.lock(ctx, "volume "+v.Name) // no project has this name
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	v, ok := d.volume(v.Name)
-	if !ok || !v.Fresh {
-		return nil
-	}
-	if err := volume.Populate(ctx, v, root, path); err != nil {
-		return err
-	}
-	v.Fresh = false
-	return d.saveVolume(v)
-}
-
 // writeFiles writes what the container finds in /etc, and its configs and secrets.
 func (s *starter) writeFiles(context.Context) error {
-	paths, err := s.d.files.Write(s.record.ID, s.record.Spec.Files)
+	paths, err := s.rooms.Files.Write(s.record.ID, s.record.Spec.Files)
 	if err != nil {
 		return err
 	}
@@ -158,13 +141,13 @@ func (s *starter) shareMemory() error {
 	if !ok {
 		return nil
 	}
-	owner, err := s.d.find(id)
+	owner, err := s.rooms.Index.Container(id)
 	if err != nil {
 		return fmt.Errorf("share IPC namespace: %w", err)
 	}
-	pid := owner.snapshot().State.Pid
+	pid := owner.Snapshot().State.Pid
 	if pid == 0 {
-		return engine.Problem(engine.ErrConflict, errors.New("share IPC namespace: container "+owner.name()+" is not running"))
+		return engine.Problem(engine.ErrConflict, errors.New("share IPC namespace: container "+owner.Name()+" is not running"))
 	}
 	s.input.Sources["/dev/shm"] = fmt.Sprintf("/proc/%d/root/dev/shm", pid)
 	return nil
@@ -176,7 +159,7 @@ func (s *starter) hostname() string {
 	case s.record.Spec.Hostname != "":
 		return s.record.Spec.Hostname
 	case s.record.Spec.NetworkMode == "host" || s.record.Spec.UtsMode == "host":
-		return s.d.hostInfo().Hostname
+		return s.rooms.hostInfo().Hostname
 	default:
 		return engine.ShortID(s.record.ID)
 	}

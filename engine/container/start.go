@@ -1,4 +1,4 @@
-package daemon
+package container
 
 import (
 	"context"
@@ -18,14 +18,14 @@ import (
 
 // Start implements supervisor.Host: it makes the container's process. Each step is a
 // call into one room; what was made is taken back when a later one fails.
-func (c *container) Start(ctx context.Context) (supervisor.Process, error) {
-	s := &starter{d: c.d, c: c, record: c.snapshot()}
+func (c *Container) Start(ctx context.Context) (supervisor.Process, error) {
+	s := &starter{rooms: c.rooms, c: c, record: c.Snapshot()}
 	c.mu.Lock()
 	s.console = c.console
 	c.mu.Unlock()
 	r, err := s.start(ctx)
 	if err != nil {
-		return nil, errors.Join(startError(err), s.back.run(ctx))
+		return nil, errors.Join(startError(err), s.back.Run(ctx))
 	}
 	c.mu.Lock()
 	c.run = r
@@ -56,10 +56,10 @@ func (f *startFailure) Unwrap() []error { return []error{f.error, f.exit} }
 
 // starter is a start under way.
 type starter struct {
-	d      *Daemon
-	c      *container
+	rooms  *Rooms
+	c      *Container
 	record engine.Container
-	back   undo
+	back   Undo
 
 	root    *os.File // the root filesystem, a detached mount
 	sandbox *network.Sandbox
@@ -104,11 +104,11 @@ func (s *starter) closeRoot() {
 
 // mountRoot stacks the image's layers and the container's own.
 func (s *starter) mountRoot(ctx context.Context) error {
-	layers, err := s.d.images.Rootfs(ctx, s.record.ImageID)
+	layers, err := s.rooms.Images.Rootfs(ctx, s.record.ImageID)
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(s.d.containerRoot(), s.record.ID)
+	dir := filepath.Join(s.rooms.Data, s.record.ID)
 	upper, work := filepath.Join(dir, "upper"), filepath.Join(dir, "work")
 	for _, d := range []string{upper, work, filepath.Join(dir, "logs"), s.runDir()} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
@@ -120,7 +120,7 @@ func (s *starter) mountRoot(ctx context.Context) error {
 }
 
 // runDir holds the files that are made for a container at each start.
-func (s *starter) runDir() string { return filepath.Join(s.d.runContainerRoot(), s.record.ID) }
+func (s *starter) runDir() string { return filepath.Join(s.rooms.Run, s.record.ID) }
 
 // lookUpUser finds the numbers of the container's user in its own files.
 func (s *starter) lookUpUser(context.Context) error {
@@ -132,8 +132,8 @@ func (s *starter) lookUpUser(context.Context) error {
 // spawn compiles the spec and has the keeper run it.
 func (s *starter) spawn(ctx context.Context) (*run, error) {
 	s.input.Container = s.ociContainer()
-	s.input.Host = s.d.hostInfo()
-	s.input.CgroupPath = ocispec.CgroupPath(s.d.cgroupBase(), &s.record)
+	s.input.Host = s.rooms.hostInfo()
+	s.input.CgroupPath = ocispec.CgroupPath(s.rooms.CgroupBase, &s.record)
 	spec, err := ocispec.New(s.input)
 	if err != nil {
 		return nil, err
@@ -141,21 +141,21 @@ func (s *starter) spawn(ctx context.Context) (*run, error) {
 	if s.console != [2]uint{} {
 		spec.Process.ConsoleSize = &specs.Box{Height: s.console[0], Width: s.console[1]}
 	}
-	cgroup, warnings, err := s.d.host.Cgroups.Create(s.input.CgroupPath, spec.Linux.Resources)
+	cgroup, warnings, err := s.rooms.Host.Cgroups.Create(s.input.CgroupPath, spec.Linux.Resources)
 	if err != nil {
 		return nil, err
 	}
-	s.back.add(cgroup.Destroy)
+	s.back.Add(cgroup.Destroy)
 	s.warn(warnings)
 	joins, err := s.joins()
 	if err != nil {
 		return nil, err
 	}
-	k, err := s.d.keeper(ctx, s.record.Project)
+	k, err := s.rooms.Keepers.Of(ctx, s.record.Project)
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.Open(s.d.logDir(s.record.ID))
+	log, err := os.Open(s.c.LogDir())
 	if err != nil {
 		return nil, err
 	}
@@ -172,11 +172,11 @@ func (s *starter) spawn(ctx context.Context) (*run, error) {
 		return nil, err
 	}
 	if ocispec.HasReaper(&s.record.Spec) {
-		if rc.Reaper, err = s.d.keepers.seal(s.d.cfg.Keeper); err != nil {
+		if rc.Reaper, err = s.rooms.Keepers.Program(); err != nil {
 			return nil, err
 		}
 	}
-	p, warnings, err := s.d.host.Start(ctx, k, rc)
+	p, warnings, err := s.rooms.Host.Start(ctx, k, rc)
 	if rc.Stdio.Stdin != nil {
 		err = errors.Join(err, rc.Stdio.Stdin.Close())
 	}
@@ -222,7 +222,7 @@ func (s *starter) openStdin(rc *runtime.Container) (*os.File, error) {
 
 func (s *starter) warn(warnings []string) {
 	for _, w := range warnings {
-		s.d.log.Warn("left out", "container", s.record.Name, "what", w)
+		s.rooms.Log.Warn("left out", "container", s.record.Name, "what", w)
 	}
 }
 
@@ -233,15 +233,13 @@ func (s *starter) joins() (map[specs.LinuxNamespaceType]*os.File, error) {
 		if kind == specs.NetworkNamespace {
 			continue // it is the sandbox's
 		}
-		owner, err := s.d.find(id)
+		owner, err := s.rooms.Index.Container(id)
 		if err != nil {
 			return nil, fmt.Errorf("share %s namespace: %w", kind, err)
 		}
-		owner.mu.Lock()
-		r := owner.run
-		owner.mu.Unlock()
+		r := owner.running()
 		if r == nil {
-			return nil, engine.Problem(engine.ErrConflict, fmt.Errorf("share %s namespace: container %s is not running", kind, owner.name()))
+			return nil, engine.Problem(engine.ErrConflict, fmt.Errorf("share %s namespace: container %s is not running", kind, owner.Name()))
 		}
 		out[kind] = r.pidfd
 	}
@@ -261,22 +259,22 @@ func (s *starter) abandon(ctx context.Context, r *run) error {
 
 // Ended implements supervisor.Host: it takes back what a process had used. The
 // sandbox stays: it belongs to the replica.
-func (c *container) Ended(ctx context.Context) {
+func (c *Container) Ended(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, undoTimeout)
 	defer cancel()
 	c.mu.Lock()
 	r := c.run
 	c.run = nil
 	c.mu.Unlock()
-	record := c.snapshot()
-	errs := []error{c.d.unpublish(ctx, c)}
+	record := c.Snapshot()
+	errs := []error{c.unpublish(ctx)}
 	if r != nil {
 		r.closeStdin()
 		errs = append(errs, r.cgroup.Destroy(ctx))
 		r.process.Drop()
 	}
-	c.d.removeCgroupBase()
+	c.rooms.removeCgroupBase()
 	if err := errors.Join(errs...); err != nil {
-		c.d.log.Warn("not all was taken back", "container", record.Name, "err", err)
+		c.rooms.Log.Warn("not all was taken back", "container", record.Name, "err", err)
 	}
 }

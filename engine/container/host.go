@@ -1,4 +1,4 @@
-package daemon
+package container
 
 import (
 	"fmt"
@@ -16,11 +16,11 @@ import (
 )
 
 // hostInfo is what of the machine shows in a spec.
-func (d *Daemon) hostInfo() ocispec.Host {
+func (r *Rooms) hostInfo() ocispec.Host {
 	name, _ := os.Hostname() //nolint:errcheck // a host without a name has the empty one
 	return ocispec.Host{
-		Capabilities: d.host.Capabilities.Names(), CPUs: runtime.NumCPU(), Hostname: name,
-		CgroupV2: len(d.host.Cgroups.V1) == 0, TimeNamespace: d.host.TimeNS, Masked: d.masked,
+		Capabilities: r.Host.Capabilities.Names(), CPUs: runtime.NumCPU(), Hostname: name,
+		CgroupV2: len(r.Host.Cgroups.V1) == 0, TimeNamespace: r.Host.TimeNS, Masked: thermalPaths(),
 	}
 }
 
@@ -31,21 +31,13 @@ func thermalPaths() []string {
 	return found
 }
 
-// cgroupBase is below which the control groups of this engine's containers are.
-func (d *Daemon) cgroupBase() string {
-	if key := networkKey(d.cfg.RunRoot); key != "" {
-		return "/tiffin-" + key
-	}
-	return "/tiffin"
-}
-
 // removeCgroupBase removes the parent of the control groups after the last of them:
 // the kernel refuses while there is another.
-func (d *Daemon) removeCgroupBase() {
-	tree := d.host.Cgroups
+func (r *Rooms) removeCgroupBase() {
+	tree := r.Host.Cgroups
 	for _, dir := range append(slices.Collect(maps.Values(tree.V1)), tree.Unified) {
 		if dir != "" {
-			_ = unix.Rmdir(filepath.Join(dir, d.cgroupBase())) //nolint:errcheck // see above
+			_ = unix.Rmdir(filepath.Join(dir, r.CgroupBase)) //nolint:errcheck // see above
 		}
 	}
 }

@@ -1,25 +1,58 @@
-package daemon
+package container
 
 import (
 	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"tiffin/engine"
 	"tiffin/engine/network"
 )
 
+// BridgeMode is the network mode, and the name of the network, of containers that are
+// on no network of a project.
+const BridgeMode = "bridge"
+
+// SandboxKey names the network namespace of a container. That of a replica stays over
+// a recreate: its neighbours in it, and its addresses, do too.
+func SandboxKey(c *engine.Container) string {
+	if c.Project == "" || c.OneOff {
+		return c.ID
+	}
+	return fmt.Sprintf("%s-%s-%d", c.Project, c.Service, c.Number)
+}
+
+// SandboxOf returns the sandbox that a container is in: its own, or that of another
+// with network_mode: container; nil for the host's network.
+func (r *Rooms) SandboxOf(ctx context.Context, c *engine.Container) (*network.Sandbox, error) {
+	mode := c.Spec.NetworkMode
+	if mode == "host" {
+		return nil, nil //nolint:nilnil // no sandbox is what the host's network is
+	}
+	id, shared := strings.CutPrefix(mode, "container:")
+	if !shared {
+		return r.Networks.EnsureSandbox(ctx, SandboxKey(c))
+	}
+	owner, err := r.Index.Container(id)
+	if err != nil {
+		return nil, fmt.Errorf("share network: %w", err)
+	}
+	record := owner.Snapshot()
+	return r.SandboxOf(ctx, &record)
+}
+
 // attachNetworks puts the container on its networks. Its sandbox may be there
 // already, from an earlier start or from the replica that it replaced: then only what is
 // missing is done.
 func (s *starter) attachNetworks(ctx context.Context) error {
-	sandbox, err := s.d.sandboxOf(ctx, &s.record)
+	sandbox, err := s.rooms.SandboxOf(ctx, &s.record)
 	if err != nil || sandbox == nil {
 		return err
 	}
 	s.sandbox = sandbox
-	if sandbox.Key() != sandboxKey(&s.record) {
+	if sandbox.Key() != SandboxKey(&s.record) {
 		return nil // another's: its networks, names and ports are not ours
 	}
 	if err := s.addDefaultBridge(ctx); err != nil {
@@ -33,22 +66,22 @@ func (s *starter) attachNetworks(ctx context.Context) error {
 	if s.ports, err = s.c.takePorts(ctx, &s.record); err != nil {
 		return err
 	}
-	s.back.add(func(ctx context.Context) error { return s.d.unpublish(ctx, s.c) })
+	s.back.Add(s.c.unpublish)
 	return nil
 }
 
 // addDefaultBridge gives a container with network_mode: bridge its endpoint.
 func (s *starter) addDefaultBridge(ctx context.Context) error {
-	if s.record.Spec.NetworkMode != defaultBridge {
+	if s.record.Spec.NetworkMode != BridgeMode {
 		return nil
 	}
-	n, err := s.d.ensureBridge(ctx)
+	n, err := s.rooms.Index.Bridge(ctx)
 	if err != nil {
 		return err
 	}
-	if _, ok := s.record.Endpoints[defaultBridge]; !ok {
-		s.c.setEndpoint(defaultBridge, engine.Endpoint{Network: n.Spec.Name})
-		s.record = s.c.snapshot()
+	if _, ok := s.record.Endpoints[BridgeMode]; !ok {
+		s.c.SetEndpoint(BridgeMode, engine.Endpoint{Network: n.Spec.Name})
+		s.record = s.c.Snapshot()
 	}
 	return nil
 }
@@ -63,7 +96,7 @@ func endpointOrder(endpoints map[string]engine.Endpoint) []string {
 }
 
 func (s *starter) attach(ctx context.Context, name string) error {
-	n, ok := s.d.networkNamed(name)
+	n, ok := s.rooms.Index.Network(name)
 	if !ok {
 		return engine.Problem(engine.ErrNotFound, fmt.Errorf("network %s not found", name))
 	}
@@ -76,13 +109,13 @@ func (s *starter) attach(ctx context.Context, name string) error {
 	if keep.NetworkID != n.ID {
 		keep = engine.Endpoint{} // of a network that was made anew: other addresses
 	}
-	ep, err := s.d.nets.Attach(ctx, s.sandbox, network.AttachRequest{
+	ep, err := s.rooms.Networks.Attach(ctx, s.sandbox, network.AttachRequest{
 		ContainerID: s.record.ID, Network: n, Spec: spec, Names: want.Names, Keep: keep,
 	})
 	if err != nil {
 		return err
 	}
-	s.c.setEndpoint(name, ep)
-	s.record = s.c.snapshot()
+	s.c.SetEndpoint(name, ep)
+	s.record = s.c.Snapshot()
 	return nil
 }

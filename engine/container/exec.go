@@ -1,4 +1,4 @@
-package daemon
+package container
 
 import (
 	"bytes"
@@ -18,32 +18,25 @@ import (
 	"tiffin/healthcheck"
 )
 
-// execEntry is a further process in a container, as the API shows it.
-type execEntry struct {
-	mu     sync.Mutex
-	record engine.Exec
-}
-
 // Exec runs a further process in a container. A client that goes away leaves the
 // process running; its output is then thrown away.
 //
 // Errors: engine.ErrConflict when the container does not run; an *engine.ExitError
 // of 126 or 127 for a command that cannot be run.
-func (d *Daemon) Exec(ctx context.Context, ref string, req *engine.ExecRequest, s engine.Streams) (int, error) {
-	c, err := d.find(ref)
-	if err != nil {
-		return 0, err
-	}
+func (c *Container) Exec(ctx context.Context, req *engine.ExecRequest, s engine.Streams) (int, error) {
 	keys, err := parseDetachKeys(req.DetachKeys)
 	if err != nil {
 		return 0, err
 	}
-	x, err := d.spawnExec(ctx, c, req)
+	x, err := c.spawnExec(ctx, req)
 	if err != nil {
 		return 0, startError(err)
 	}
 	if req.Detach {
-		d.work.Go(func() { _, _ = x.wait(d.life, engine.Streams{Stdout: io.Discard, Stderr: io.Discard}) }) //nolint:errcheck // nobody asks
+		// It ends with the process, or with the engine's connection to the keeper.
+		go func() {
+			_, _ = x.wait(context.WithoutCancel(ctx), engine.Streams{Stdout: io.Discard, Stderr: io.Discard})
+		}()
 		return 0, nil
 	}
 	in := s
@@ -61,14 +54,14 @@ type execution struct {
 }
 
 // spawnExec starts a process in a container.
-func (d *Daemon) spawnExec(ctx context.Context, c *container, req *engine.ExecRequest) (*execution, error) {
+func (c *Container) spawnExec(ctx context.Context, req *engine.ExecRequest) (*execution, error) {
 	c.mu.Lock()
 	r, record := c.run, c.record
 	c.mu.Unlock()
 	if r == nil || record.State.Status == engine.StatusPaused {
 		return nil, engine.Problem(engine.ErrConflict, fmt.Errorf("container %s is not running", record.Name))
 	}
-	in, err := d.execInput(&record, r, req)
+	in, err := c.execInput(&record, r, req)
 	if err != nil {
 		return nil, err
 	}
@@ -88,10 +81,10 @@ func (d *Daemon) spawnExec(ctx context.Context, c *container, req *engine.ExecRe
 	if err != nil {
 		return nil, err
 	}
-	k, err := d.keeper(ctx, record.Project)
+	k, err := c.rooms.Keepers.Of(ctx, record.Project)
 	if err == nil {
-		x.process, _, err = d.host.Exec(ctx, k, &runtime.Exec{
-			ID: engine.NewID(), Container: c.id, Pidfd: r.pidfd, Process: process, Seccomp: filter, Cgroup: r.cgroup, Stdio: theirs,
+		x.process, _, err = c.rooms.Host.Exec(ctx, k, &runtime.Exec{
+			ID: engine.NewID(), Container: c.ID, Pidfd: r.pidfd, Process: process, Seccomp: filter, Cgroup: r.cgroup, Stdio: theirs,
 		})
 	}
 	err = errors.Join(err, closeFiles(theirs.Stdin, theirs.Stdout, theirs.Stderr))
@@ -106,8 +99,8 @@ func (d *Daemon) spawnExec(ctx context.Context, c *container, req *engine.ExecRe
 
 // execInput is what a process in a running container is made from. Its user is looked
 // up in the container's own files, by way of its first process.
-func (d *Daemon) execInput(record *engine.Container, r *run, req *engine.ExecRequest) (ocispec.Input, error) {
-	in := ocispec.Input{Container: record, Host: d.hostInfo()}
+func (c *Container) execInput(record *engine.Container, r *run, req *engine.ExecRequest) (ocispec.Input, error) {
+	in := ocispec.Input{Container: record, Host: c.rooms.hostInfo()}
 	root, err := os.OpenFile(fmt.Sprintf("/proc/%d/root", r.process.Pid()), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return in, engine.Problem(engine.ErrConflict, fmt.Errorf("container %s is not running: %w", record.Name, err))
@@ -178,7 +171,7 @@ func (x *execution) attach(ctx context.Context, s engine.Streams, keys []byte) (
 			case size := <-s.Resize:
 				_ = x.process.Resize(uint16(size[1]), uint16(size[0])) //nolint:errcheck,gosec // it has ended
 			case name := <-s.Signals:
-				if sig, err := parseSignal(name); err == nil {
+				if sig, err := ParseSignal(name); err == nil {
 					_ = x.process.Signal(sig) //nolint:errcheck // it has ended
 				}
 			case <-ctx.Done():
@@ -252,9 +245,9 @@ func drain(to io.Writer, from io.Reader) {
 	}
 }
 
-// runHook runs a lifecycle hook and returns an error when it fails.
-func (d *Daemon) runHook(ctx context.Context, c *container, h engine.Hook) error {
-	code, output, err := d.capture(ctx, c, &engine.ExecRequest{
+// RunHook runs a lifecycle hook and returns an error when it fails.
+func (c *Container) RunHook(ctx context.Context, h engine.Hook) error {
+	code, output, err := c.capture(ctx, &engine.ExecRequest{
 		Cmd: h.Command, User: h.User, WorkingDir: h.WorkingDir, Env: h.Env, Privileged: h.Privileged,
 	})
 	if err != nil {
@@ -268,8 +261,8 @@ func (d *Daemon) runHook(ctx context.Context, c *container, h engine.Hook) error
 
 // capture runs a process and returns its code and the beginning of its output. When
 // ctx ends, the process is killed.
-func (d *Daemon) capture(ctx context.Context, c *container, req *engine.ExecRequest) (int, string, error) {
-	x, err := d.spawnExec(ctx, c, req)
+func (c *Container) capture(ctx context.Context, req *engine.ExecRequest) (int, string, error) {
+	x, err := c.spawnExec(ctx, req)
 	if err != nil {
 		return 0, "", err
 	}
@@ -280,8 +273,8 @@ func (d *Daemon) capture(ctx context.Context, c *container, req *engine.ExecRequ
 }
 
 // Probe implements supervisor.Host.
-func (c *container) Probe(ctx context.Context) healthcheck.Result {
-	record := c.snapshot()
+func (c *Container) Probe(ctx context.Context) healthcheck.Result {
+	record := c.Snapshot()
 	test := record.Spec.Healthcheck.Test
 	cmd := test[1:]
 	if test[0] == "CMD-SHELL" {
@@ -291,7 +284,7 @@ func (c *container) Probe(ctx context.Context) healthcheck.Result {
 		}
 		cmd = append(append([]string{}, shell...), cmd...)
 	}
-	code, output, err := c.d.capture(ctx, c, &engine.ExecRequest{Cmd: cmd})
+	code, output, err := c.capture(ctx, &engine.ExecRequest{Cmd: cmd})
 	if err != nil {
 		return healthcheck.Result{ExitCode: -1, Output: err.Error()}
 	}

@@ -1,4 +1,4 @@
-package daemon
+package container
 
 import (
 	"context"
@@ -10,38 +10,36 @@ import (
 	"tiffin/engine/logs"
 )
 
-// Attach connects a client with the streams of a container's first process. Output
-// comes from the log, so that a slow client never holds the container up. It returns
-// the exit code once the container has ended, and, of one that removes itself, has gone.
+// Attach connects a client with the streams of the first process. Output comes from
+// the log, so that a slow client never holds the container up. It returns the exit code
+// once the container has ended, and, of one that removes itself, has gone.
 //
 // Errors: engine.ErrDetached; what the start says.
-func (d *Daemon) Attach(ctx context.Context, req *engine.AttachRequest, s engine.Streams) (int, error) {
-	c, err := d.find(req.Container)
-	if err != nil {
-		return 0, err
-	}
-	c.readers.Add(1)
-	code, err := d.attach(ctx, c, req, s)
-	c.readers.Done()
-	if err == nil && c.snapshot().Spec.AutoRemove {
+func (c *Container) Attach(ctx context.Context, req *engine.AttachRequest, s engine.Streams) (int, error) {
+	c.Readers.Add(1)
+	code, err := c.attach(ctx, req, s)
+	c.Readers.Done()
+	if err == nil && c.Snapshot().Spec.AutoRemove {
 		select {
-		case <-c.gone:
+		case <-c.Gone:
 		case <-ctx.Done():
 		}
 	}
 	return code, err
 }
 
-func (d *Daemon) attach(ctx context.Context, c *container, req *engine.AttachRequest, s engine.Streams) (int, error) {
+func (c *Container) attach(ctx context.Context, req *engine.AttachRequest, s engine.Streams) (int, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	q := logs.Query{Tail: -1, Follow: true, Stdout: true, Stderr: true}
 	if !req.Replay {
 		q.Since = time.Now()
 	}
-	c.setConsoleSize(req.ConsoleSize)
+	c.mu.Lock()
+	c.console = req.ConsoleSize
+	c.mu.Unlock()
 	if req.Start {
-		if err := c.super.Start(ctx); err != nil {
+		if err := c.Super.Start(ctx); err != nil {
 			return 0, err
 		}
 	}
@@ -54,16 +52,15 @@ func (d *Daemon) attach(ctx context.Context, c *container, req *engine.AttachReq
 		return 0, err
 	}
 	c.feed(ctx, stop, in, keys)
-	record := c.snapshot()
 	done := make(chan struct{})
 	var end engine.Container
 	go func() {
 		defer close(done)
-		end = c.awaitEnd(ctx)
+		end = c.AwaitEnd(ctx)
 	}()
-	err = d.read(ctx, logSource(&record), q, done, func(e engine.LogEntry) error {
+	err = logs.Read(ctx, c.LogDir(), q, done, func(e logs.Entry) error {
 		w := s.Stdout
-		if e.Stream == engine.Stderr {
+		if engine.Stream(e.Stream) == engine.Stderr {
 			w = s.Stderr
 		}
 		_, err := w.Write(e.Data)
@@ -77,15 +74,13 @@ func (d *Daemon) attach(ctx context.Context, c *container, req *engine.AttachReq
 }
 
 // feed passes input, sizes and signals of a client on to the process, until ctx ends.
-func (c *container) feed(ctx context.Context, detach context.CancelCauseFunc, s engine.Streams, keys []byte) {
-	c.mu.Lock()
-	r := c.run
-	c.mu.Unlock()
+func (c *Container) feed(ctx context.Context, detach context.CancelCauseFunc, s engine.Streams, keys []byte) {
+	r := c.running()
 	if r == nil {
 		return
 	}
 	if s.Stdin != nil && r.stdin != nil {
-		in := io.Reader(s.Stdin)
+		in := s.Stdin
 		if r.tty() {
 			in = &detachReader{in: s.Stdin, keys: keys}
 		}
@@ -107,8 +102,8 @@ func (c *container) feed(ctx context.Context, detach context.CancelCauseFunc, s 
 			case size := <-s.Resize:
 				_ = r.process.Resize(uint16(size[1]), uint16(size[0])) //nolint:errcheck,gosec // it has ended, or has no terminal
 			case name := <-s.Signals:
-				if sig, err := parseSignal(name); err == nil {
-					_ = c.super.Kill(ctx, sig) //nolint:errcheck // it has ended
+				if sig, err := ParseSignal(name); err == nil {
+					_ = c.Super.Kill(ctx, sig) //nolint:errcheck // it has ended
 				}
 			case <-ctx.Done():
 				return

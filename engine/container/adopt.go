@@ -1,0 +1,59 @@
+package container
+
+import (
+	"context"
+	"time"
+
+	"tiffin/engine"
+	"tiffin/engine/ocispec"
+	"tiffin/engine/runtime"
+	"tiffin/healthcheck"
+)
+
+// Adopt takes over a process that runs under a keeper since an earlier engine.
+func (c *Container) Adopt(ctx context.Context, p *runtime.Process) {
+	record := c.Snapshot()
+	log := c.rooms.Log.With("container", record.Name)
+	cgroup, err := c.rooms.Host.Cgroups.Open(ocispec.CgroupPath(c.rooms.CgroupBase, &record))
+	if err != nil {
+		log.Warn("control group of a container that runs is gone", "err", err)
+	}
+	r := &run{process: p, cgroup: cgroup, pidfd: p.Pidfd()}
+	if console := p.Console(); console != nil {
+		r.stdin = console
+	} else if hold := p.Hold(); len(hold) > 0 {
+		r.stdin = hold[0]
+	}
+	c.mu.Lock()
+	c.run = r
+	c.mu.Unlock()
+	c.Update(func(rec *engine.Container) {
+		rec.State.Pid = p.Pid()
+		if !rec.State.Status.Alive() {
+			rec.State.Status = engine.StatusRunning
+			rec.State.StartedAt = p.StartedAt()
+		}
+	})
+	if err := c.restorePorts(ctx); err != nil {
+		log.Warn("ports not restored", "err", err)
+	}
+}
+
+// Lost records the end of a container that nobody saw end, as after a reboot.
+func (c *Container) Lost() {
+	c.Update(func(r *engine.Container) {
+		r.State.Status, r.State.Pid = engine.StatusExited, 0
+		r.State.ExitCode, r.State.FinishedAt = engine.ExitUnknown, time.Now()
+		r.Published = nil
+	})
+}
+
+func checkOf(h *engine.Healthcheck) *healthcheck.Check {
+	if h == nil {
+		return nil
+	}
+	return &healthcheck.Check{
+		Interval: time.Duration(h.Interval), Timeout: time.Duration(h.Timeout), Retries: h.Retries,
+		StartPeriod: time.Duration(h.StartPeriod), StartInterval: time.Duration(h.StartInterval),
+	}
+}

@@ -1,0 +1,172 @@
+package container
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"tiffin/engine"
+	"tiffin/engine/image"
+	"tiffin/engine/network"
+	"tiffin/engine/runtime"
+	"tiffin/engine/supervisor"
+	"tiffin/engine/volume"
+)
+
+// Rooms are what containers are made from; all of an engine's share them.
+type Rooms struct {
+	Images   *image.Store
+	Volumes  *volume.Store
+	Files    *volume.Files
+	Networks *network.Manager
+	Host     *runtime.Host
+	Keepers  *Keepers
+	Index    Index
+	Log      *slog.Logger
+	// Data and Run have a folder for each container: what outlives a reboot, and
+	// what is made at each start.
+	Data, Run string
+	// CgroupBase is below which the control groups are.
+	CgroupBase string
+}
+
+// Index is what a container has to know of what else there is.
+type Index interface {
+	// Container finds another one by ID, name or prefix.
+	Container(ref string) (*Container, error)
+	Network(name string) (engine.Network, bool)
+	// Bridge returns the network of network_mode: bridge, made when it is not there.
+	Bridge(ctx context.Context) (engine.Network, error)
+	Volume(name string) (engine.Volume, bool)
+	// FillVolume calls fill for a volume that is fresh, once, and records that it is not any more.
+	FillVolume(ctx context.Context, name string, fill func(engine.Volume) error) error
+	// Changed is told each new state of a container, and what led to it.
+	Changed(c *Container, events []supervisor.Event)
+}
+
+// Container is one container of an engine.
+type Container struct {
+	ID string
+	// Super drives it; set by Supervise.
+	Super *supervisor.Supervisor
+	// Gone is closed by who removes it.
+	Gone chan struct{}
+	// Readers are the clients that read its log: removing it waits for them.
+	Readers sync.WaitGroup
+
+	rooms *Rooms
+
+	mu      sync.Mutex
+	record  engine.Container
+	changed chan struct{} // closed and replaced with each change of the record
+	run     *run          // nil: no process
+	ports   *network.Reservation
+	// console is the size of the terminal that the next start begins with.
+	console [2]uint
+}
+
+// New makes a container of a record. Nothing is done yet.
+func New(rooms *Rooms, record engine.Container) *Container {
+	return &Container{
+		ID: record.ID, rooms: rooms, record: record, Gone: make(chan struct{}), changed: make(chan struct{}),
+	}
+}
+
+// Supervise makes the supervisor, of a process that runs already or of none.
+func (c *Container) Supervise() {
+	record := c.Snapshot()
+	cfg := supervisor.Config{
+		Host: c, State: record.State, Restart: record.Spec.Restart, Check: checkOf(record.Spec.Healthcheck),
+		StopSignal: unix.SIGTERM, StopTimeout: record.StopTimeout(),
+	}
+	if sig, err := ParseSignal(record.StopSignal()); err == nil {
+		cfg.StopSignal = sig
+	}
+	if r := c.running(); r != nil {
+		cfg.Process = r
+	}
+	c.Super = supervisor.New(cfg)
+}
+
+// Snapshot is a copy of the record; what it points to never changes.
+func (c *Container) Snapshot() engine.Container {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.record
+}
+
+// Name is the container's name as it is now.
+func (c *Container) Name() string { return c.Snapshot().Name }
+
+// Watch is a snapshot and a channel that is closed when it is out of date.
+func (c *Container) Watch() (engine.Container, <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.record, c.changed
+}
+
+// Update changes the record; what it points to must be replaced, not changed.
+func (c *Container) Update(change func(*engine.Container)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(&c.record)
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// SetEndpoint replaces one endpoint of the record.
+func (c *Container) SetEndpoint(name string, ep engine.Endpoint) {
+	c.Update(func(r *engine.Container) {
+		endpoints := make(map[string]engine.Endpoint, len(r.Endpoints)+1)
+		for k, v := range r.Endpoints {
+			endpoints[k] = v
+		}
+		endpoints[name] = ep
+		r.Endpoints = endpoints
+	})
+}
+
+// AwaitEnd returns the record once no process runs any more and none is about to, or
+// the one before it starts again; or when ctx ends.
+func (c *Container) AwaitEnd(ctx context.Context) engine.Container {
+	for {
+		record, changed := c.Watch()
+		if record.Ended() || record.State.Status == engine.StatusRestarting {
+			return record
+		}
+		select {
+		case <-changed:
+		case <-c.Gone:
+			return c.Snapshot()
+		case <-ctx.Done():
+			return record
+		}
+	}
+}
+
+// LogDir is the folder of its log.
+func (c *Container) LogDir() string { return filepath.Join(c.rooms.Data, c.ID, "logs") }
+
+// Source is the container as readers of its log know it.
+func (c *Container) Source() *engine.LogSource {
+	r := c.Snapshot()
+	return &engine.LogSource{
+		ID: r.ID, Name: r.Name, Project: r.Project, Service: r.Service, Number: r.Number, OneOff: r.OneOff, TTY: r.Spec.TTY,
+	}
+}
+
+// running is the process, nil when there is none.
+func (c *Container) running() *run {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.run
+}
+
+// Changed implements supervisor.Host.
+func (c *Container) Changed(state engine.State, events ...supervisor.Event) {
+	c.Update(func(r *engine.Container) { r.State = state })
+	c.rooms.Index.Changed(c, events)
+}

@@ -1,0 +1,36 @@
+package daemon
+
+import (
+	"context"
+
+	"tiffin/engine"
+)
+
+// What clients ask of a single container.
+
+// Exec runs a further process in a container; see container.Exec.
+func (d *Daemon) Exec(ctx context.Context, ref string, req *engine.ExecRequest, s engine.Streams) (int, error) {
+	c, err := d.Container(ref)
+	if err != nil {
+		return 0, err
+	}
+	return c.Exec(ctx, req, s)
+}
+
+// Attach connects a client with a container's first process; see container.Attach.
+func (d *Daemon) Attach(ctx context.Context, req *engine.AttachRequest, s engine.Streams) (int, error) {
+	c, err := d.Container(req.Container)
+	if err != nil {
+		return 0, err
+	}
+	return c.Attach(ctx, req, s)
+}
+
+// Top lists the processes of a container; see container.Top.
+func (d *Daemon) Top(_ context.Context, ref string, args []string) (*engine.Top, error) {
+	c, err := d.Container(ref)
+	if err != nil {
+		return nil, err
+	}
+	return c.Top(args)
+}
