@@ -18,7 +18,7 @@ var allowed = map[string][]string{
 	"engine/api":  {"engine", "engine/plan"},
 	"engine/plan": {"engine"},
 	"engine/daemon": {
-		"engine", "engine/builder", "engine/container", "engine/image", "engine/logs", "engine/network", "engine/plan",
+		"engine", "engine/builder", "engine/container", "engine/image", "engine/logs", "engine/network", "engine/ocispec", "engine/plan",
 		"engine/runtime", "engine/state", "engine/supervisor", "engine/volume",
 	},
 	"engine/container": {
