@@ -18,13 +18,18 @@ import (
 
 // AttachRequest asks for a container to be put on a network.
 type AttachRequest struct {
-	// ContainerID is whose endpoint it is; names answer while it is answering.
+	// ContainerID is whose endpoint it is; see SetAnswering.
 	ContainerID string
 	Network     engine.Network
 	Spec        engine.EndpointSpec
-	// Names are all the names that the container has on this network: its own, its
-	// service's, aliases, and the short ID.
-	Names []string
+	// Names are the container's own names on this network: the first is the one that
+	// its address leads back to. Shared are those that others may have as well: its
+	// service's and its aliases.
+	Names  []string
+	Shared []string
+	// Links are further names that only this container knows, each with what it
+	// stands for: a name on this network.
+	Links map[string]string
 	// Keep is the endpoint that the replica had before: it gets the same addresses
 	// when they are still free.
 	Keep engine.Endpoint
@@ -33,12 +38,25 @@ type AttachRequest struct {
 // attached is an endpoint in a sandbox.
 type attached struct {
 	engine.Endpoint
-	network   *network
-	container string
+	network *network
+	sandbox *Sandbox
+
+	// Guarded by the Manager's mutex.
+	container   string
+	answer      Answer
+	own, shared []string
+	aliases     map[string]string
+}
+
+func (a *attached) belongTo(r AttachRequest) {
+	a.container, a.own, a.shared, a.aliases = r.ContainerID, r.Names, r.Shared, r.Links
+	a.Names = slices.Concat(r.Names, r.Shared)
+	a.answer = Silent
 }
 
 // Attach puts a sandbox on a network: addresses, a pair of links, routes and names.
-// A sandbox that is on the network already gets what is missing.
+// A sandbox that is on the network already stays there, and belongs to the container
+// from now on. The container is Silent.
 //
 // Errors: ErrInvalid for an address outside of the subnet, ErrConflict for one that
 // is in use, ErrUnavailable when none is left.
@@ -49,55 +67,61 @@ func (m *Manager) Attach(ctx context.Context, s *Sandbox, r AttachRequest) (engi
 	}
 	s.change.Lock()
 	defer s.change.Unlock()
-	ep, err := m.attach(ctx, s, n, r)
-	if err != nil {
-		return ep, fmt.Errorf("attach to network %s: %w", n.Spec.Name, err)
+	a, err := m.attach(s, n, r)
+	if err == nil {
+		err = ctx.Err()
 	}
-	return ep, nil
+	if err != nil {
+		return engine.Endpoint{}, fmt.Errorf("attach to network %s: %w", n.Spec.Name, err)
+	}
+	return a.Endpoint, nil
 }
 
-func (m *Manager) attach(ctx context.Context, s *Sandbox, n *network, r AttachRequest) (_ engine.Endpoint, err error) {
+func (m *Manager) attach(s *Sandbox, n *network, r AttachRequest) (_ *attached, err error) {
 	if s.gone {
-		return engine.Endpoint{}, engine.Problem(engine.ErrConflict, errors.New("the sandbox is gone"))
+		return nil, engine.Problem(engine.ErrConflict, errors.New("the sandbox is gone"))
 	}
 	if !n.bridge {
-		return engine.Endpoint{}, engine.Problem(engine.ErrInvalid,
-			fmt.Errorf("containers cannot be attached to a network of driver %s", n.Spec.Driver))
+		return nil, engine.Problem(engine.ErrInvalid,
+			fmt.Errorf("a container cannot be attached to a network of driver %s", n.Spec.Driver))
 	}
 	if i := s.on(n.ID); i >= 0 {
-		s.links[i].container, s.links[i].Names = r.ContainerID, r.Names
-		return s.links[i].Endpoint, nil
+		a := s.links[i]
+		m.leave(a)
+		a.belongTo(r)
+		m.join(a)
+		return a, nil
 	}
-	a := &attached{network: n, container: r.ContainerID}
+	a := &attached{network: n, sandbox: s}
 	a.Endpoint = engine.Endpoint{
-		ID: engine.NewID(), NetworkID: n.ID, Network: n.Spec.Name, Names: r.Names, Spec: r.Spec,
-		Interface: r.Spec.Interface,
+		ID: engine.NewID(), NetworkID: n.ID, Network: n.Spec.Name, Spec: r.Spec, Interface: r.Spec.Interface,
 	}
+	a.belongTo(r)
 	a.HostLink = "tv-" + a.ID[:8]
 	if a.Interface == "" {
 		a.Interface = s.freeInterface()
 	}
 	var back undo
 	defer func() { err = back.unless(err) }()
-	back.add(func() error { m.release(a); return nil })
 	if err := m.address(a, r); err != nil {
-		return a.Endpoint, err
+		return nil, err
 	}
+	back.add(func() error { m.release(a); return nil })
 	if err := m.connect(s, a); err != nil {
-		return a.Endpoint, err
+		return nil, err
 	}
 	back.add(func() error { return m.removeLinks(a.HostLink) })
 	if err := s.configure(a); err != nil {
-		return a.Endpoint, err
+		return nil, err
 	}
 	// The bridge learns that the link has a carrier from a worker of the kernel, some
 	// time later, and drops what comes before: a first packet that is lost costs its
 	// sender a second. To ask for the link is to bring that forward.
 	if err := m.rtnl.do(getLink("look at veth "+a.HostLink, a.HostLink)); err != nil {
-		return a.Endpoint, err
+		return nil, err
 	}
-	s.links = append(s.links, a)
-	return a.Endpoint, ctx.Err()
+	m.join(a)
+	return a, nil
 }
 
 // Detach takes a sandbox off a network. It may be off already.
@@ -109,7 +133,7 @@ func (m *Manager) Detach(_ context.Context, s *Sandbox, ep engine.Endpoint) erro
 		return nil
 	}
 	a := s.links[i]
-	s.links = slices.Delete(s.links, i, i+1)
+	m.leave(a)
 	err := m.removeLinks(a.HostLink)
 	m.release(a)
 	if err == nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 
@@ -15,7 +16,8 @@ import (
 // testHost is a network namespace that plays the host, with a Manager in it.
 type testHost struct {
 	*Manager
-	tb testing.TB
+	tb   testing.TB
+	root string
 }
 
 func requireRoot(tb testing.TB) {
@@ -55,8 +57,8 @@ func newTestHost(tb testing.TB) *testHost {
 			tb.Error(err)
 		}
 	})
-	h := &testHost{tb: tb}
-	h.open(root)
+	h := &testHost{tb: tb, root: root}
+	h.open(Config{})
 	tb.Cleanup(func() {
 		if err := h.Close(); err != nil {
 			tb.Error(err)
@@ -65,13 +67,26 @@ func newTestHost(tb testing.TB) *testHost {
 	return h
 }
 
-func (h *testHost) open(root string) {
+func (h *testHost) open(cfg Config) {
 	h.tb.Helper()
-	m, err := Open(h.tb.Context(), Config{RunRoot: root})
+	cfg.RunRoot = h.root
+	if cfg.ResolvConf == "" {
+		cfg.ResolvConf = filepath.Join(h.root, "absent")
+	}
+	m, err := Open(h.tb.Context(), cfg)
 	if err != nil {
 		h.tb.Fatal(err)
 	}
 	h.Manager = m
+}
+
+// reopen ends the Manager, as the end of an engine does, and opens another.
+func (h *testHost) reopen(cfg Config) {
+	h.tb.Helper()
+	if err := h.Close(); err != nil {
+		h.tb.Fatal(err)
+	}
+	h.open(cfg)
 }
 
 func (h *testHost) network(spec engine.NetworkSpec) engine.Network {

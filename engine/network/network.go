@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 
+	"tiffin/dns"
 	"tiffin/engine"
 	"tiffin/engine/network/nft"
 )
@@ -23,7 +25,14 @@ type Config struct {
 	// Key tells engines on one host apart: it is part of the name of the nftables
 	// table and of the group of the links. "" is the default engine.
 	Key string
+	// ResolvConf is the host's resolv.conf; "" is /etc/resolv.conf.
+	ResolvConf string
+	// Log takes what goes wrong where nobody waits for an answer; nil: nothing does.
+	Log *slog.Logger
 }
+
+// forwardsAtOnce bounds the name queries under way to the host's resolvers.
+const forwardsAtOnce = 1024
 
 // Manager makes networks, puts containers on them, and publishes their ports. It
 // works in the network namespace that Open was called in.
@@ -43,7 +52,14 @@ type Manager struct {
 	networks  map[string]*network // by ID
 	sandboxes map[string]*Sandbox // by key
 
+	endpoints map[string][]*attached // by container ID
+
 	reservations map[*Reservation]bool
+
+	// What answers name queries.
+	hostConf  dns.ResolvConf
+	forwarder *dns.Forwarder
+	serving   sync.WaitGroup
 }
 
 // Open prepares a Manager in the network namespace of the calling thread. It changes
@@ -52,8 +68,14 @@ func Open(ctx context.Context, cfg Config) (*Manager, error) {
 	if err := os.MkdirAll(filepath.Join(cfg.RunRoot, "netns"), 0o700); err != nil {
 		return nil, fmt.Errorf("prepare the network: %w", err)
 	}
-	m := &Manager{cfg: cfg, networks: map[string]*network{}, sandboxes: map[string]*Sandbox{}, reservations: map[*Reservation]bool{}}
-	m.forwarding.need = map[string]bool{}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	m := &Manager{
+		cfg: cfg, networks: map[string]*network{}, sandboxes: map[string]*Sandbox{},
+		endpoints: map[string][]*attached{}, reservations: map[*Reservation]bool{},
+		forwarding: forwarding{need: map[string]bool{}}, forwarder: dns.NewForwarder(forwardsAtOnce),
+	}
 	if err := m.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the network: %w", err), m.Close())
 	}
@@ -72,6 +94,9 @@ func (m *Manager) open(context.Context) error {
 		return err
 	}
 	if m.nft, err = nft.Dial(); err != nil {
+		return err
+	}
+	if err := m.readResolvConf(); err != nil {
 		return err
 	}
 	m.fw = newFirewall(m.nft, m.tableName())
@@ -94,6 +119,7 @@ func (m *Manager) Close() error {
 		errs = append(errs, s.close())
 	}
 	m.mu.Unlock()
+	m.serving.Wait()
 	if m.look != nil {
 		m.look.Close()
 	}
@@ -132,8 +158,10 @@ func (m *Manager) group() uint32 {
 // network is a network in the Manager's index.
 type network struct {
 	engine.Network
-	bridge bool
-	pools  []*addresses // one a family
+	bridge    bool
+	pools     []*addresses // one a family
+	members   []*attached  // never changed in place
+	directory directory
 }
 
 // lookup finds a network that Create or Restore made.

@@ -7,18 +7,39 @@ import (
 	"net"
 	"net/netip"
 
+	"tiffin/dns"
 	"tiffin/engine/network/nft"
 )
 
 // resolverAddr is where containers ask for names. Queries go to port 53 of it; we
 // listen on other ports, so that a container can have a server of its own on
 // 0.0.0.0:53.
-var resolverAddr = netip.AddrFrom4([4]byte{127, 0, 0, 11})
+var resolverAddr = dns.ServerAddr().Addr()
 
 // nameSockets are the sockets in a namespace on which its name queries arrive.
 type nameSockets struct {
 	udp *net.UDPConn
 	tcp *net.TCPListener
+}
+
+// serveNames begins to answer the name queries of a sandbox, until it is closed.
+func (m *Manager) serveNames(s *Sandbox) {
+	ctx, silence := context.WithCancel(context.Background())
+	server := dns.New(dns.Sockets{UDP: s.names.udp, TCP: s.names.tcp}, &dns.View{}, m.forwarder)
+	s.seeing.Lock()
+	s.server, s.silence = server, silence
+	s.seeing.Unlock()
+	m.refresh(s)
+	m.serving.Go(func() {
+		if err := server.Serve(ctx); err != nil {
+			m.cfg.Log.Error("answering name queries", "sandbox", s.key, "error", err)
+		}
+	})
+}
+
+// upstream opens the socket for one query to a resolver of the host's.
+func (m *Manager) upstream(ctx context.Context, network string, addr netip.AddrPort) (net.Conn, error) {
+	return m.dialer()(ctx, network, addr)
 }
 
 // listenForNames opens the sockets in the calling thread's namespace and lets

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tiffin/dns"
 	"tiffin/engine"
 )
 
@@ -25,8 +27,16 @@ type Sandbox struct {
 	names *nameSockets
 
 	change sync.Mutex // one change at a time
-	links  []*attached
 	gone   bool
+	// links are changed with this mutex and the Manager's held, never in place; so
+	// either of the two is enough to read them.
+	links []*attached
+
+	// What answers the name queries.
+	seeing    sync.Mutex
+	server    *dns.Server
+	resolvers []netip.Addr // guarded by the Manager's mutex
+	silence   context.CancelFunc
 }
 
 // EnsureSandbox returns the namespace of that key, making it when there is none: lo
@@ -64,6 +74,7 @@ func (m *Manager) ready(ctx context.Context, s *Sandbox) (again bool, err error)
 		m.forget(s)
 		return false, fmt.Errorf("sandbox %s: %w", s.key, errors.Join(err, s.close()))
 	}
+	m.serveNames(s)
 	return false, nil
 }
 
@@ -87,6 +98,7 @@ func (m *Manager) DropSandbox(_ context.Context, key string) error {
 		s.change.Lock()
 		defer s.change.Unlock()
 		for _, a := range s.links {
+			m.leave(a)
 			m.release(a)
 		}
 		errs = append(errs, s.close())
@@ -143,6 +155,9 @@ func (s *Sandbox) dial(ctx context.Context) (err error) {
 
 func (s *Sandbox) close() error {
 	var errs []error
+	if s.silence != nil {
+		s.silence()
+	}
 	if s.names != nil {
 		errs = append(errs, s.names.close())
 	}

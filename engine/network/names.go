@@ -1,0 +1,219 @@
+package network
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"tiffin/dns"
+)
+
+// Answer says to which of its names a container answers.
+type Answer int
+
+const (
+	// Silent is a container that does not run: its names exist, and lead nowhere.
+	Silent Answer = iota
+	// Unhealthy is a container that answers to its own names, and to those it shares
+	// only where no better one does.
+	Unhealthy
+	// Answering is a container that answers to all its names.
+	Answering
+)
+
+// SetAnswering says to which names a container answers, on all its networks. Every
+// neighbour sees it when SetAnswering returns.
+func (m *Manager) SetAnswering(containerID string, to Answer) {
+	var changed []*network
+	m.mu.Lock()
+	for _, a := range m.endpoints[containerID] {
+		if a.answer != to {
+			a.answer = to
+			changed = append(changed, a.network)
+		}
+	}
+	m.mu.Unlock()
+	for _, n := range changed {
+		m.announce(n)
+	}
+}
+
+// SetResolvers replaces the host's resolvers in what a sandbox asks of the outside
+// (dns in a Compose file). None means the host's.
+func (m *Manager) SetResolvers(s *Sandbox, servers []netip.Addr) {
+	m.mu.Lock()
+	s.resolvers = servers
+	m.mu.Unlock()
+	m.refresh(s)
+}
+
+// noNames is the network whose containers do not know each other by name, just as
+// on Docker's default network.
+const noNames = "bridge"
+
+// directory is what is known of the names on a network.
+type directory struct {
+	wanted atomic.Uint64 // the last change asked for
+	build  sync.Mutex
+	built  uint64 // the last change in what the neighbours see
+
+	// Guarded by the Manager's mutex, and never changed in place.
+	zone  *dns.Zone
+	names map[string][]netip.Addr
+}
+
+// announce brings a change on a network to everybody there. Changes that come while
+// one is being made are made together.
+func (m *Manager) announce(n *network) {
+	d := &n.directory
+	change := d.wanted.Add(1)
+	d.build.Lock()
+	defer d.build.Unlock()
+	if d.built >= change {
+		return
+	}
+	d.built = d.wanted.Load()
+
+	m.mu.Lock()
+	records := n.records()
+	members := slices.Clone(n.members)
+	m.mu.Unlock()
+	zone := dns.NewZone(records)
+	m.mu.Lock()
+	d.zone, d.names = zone, records.Names
+	m.mu.Unlock()
+	for _, a := range members {
+		m.refresh(a.sandbox)
+	}
+}
+
+// records are the names on a network, with the Manager's mutex held.
+func (n *network) records() dns.Records {
+	r := dns.Records{Names: map[string][]netip.Addr{}, Pointers: map[netip.Addr]string{}}
+	for _, p := range n.Pools {
+		r.Subnets = append(r.Subnets, p.Subnet)
+	}
+	if n.Spec.Name == noNames {
+		return r
+	}
+	// Only a name that nobody outside can have is a domain of ours alone: those that
+	// Compose makes have an underscore.
+	if strings.Contains(n.Spec.Name, "_") {
+		r.Domain = n.Spec.Name
+	}
+	sick := map[string][]netip.Addr{}
+	for _, a := range n.members {
+		a.record(r, sick)
+	}
+	// A name whose containers are all unhealthy leads to them still: the check may be
+	// wrong, and a name that leads nowhere helps nobody.
+	for name, addrs := range sick {
+		if len(r.Names[name]) == 0 {
+			r.Names[name] = addrs
+		}
+	}
+	return r
+}
+
+// record enters the names of an endpoint. sick takes the addresses of an unhealthy
+// one, under the names that it shares.
+func (a *attached) record(r dns.Records, sick map[string][]netip.Addr) {
+	var own, shared, unhealthy []netip.Addr
+	switch a.answer {
+	case Silent:
+	case Unhealthy:
+		own, unhealthy = a.addresses(), a.addresses()
+	case Answering:
+		own, shared = a.addresses(), a.addresses()
+	}
+	for _, name := range a.own {
+		r.Names[name] = append(r.Names[name], own...)
+	}
+	for _, name := range a.shared {
+		r.Names[name] = append(r.Names[name], shared...)
+		sick[name] = append(sick[name], unhealthy...)
+	}
+	if len(a.own) > 0 {
+		for _, ip := range a.addresses() {
+			r.Pointers[ip] = a.own[0] + "." + a.network.Spec.Name
+		}
+	}
+}
+
+func (a *attached) addresses() []netip.Addr {
+	var addrs []netip.Addr
+	for _, p := range []netip.Prefix{a.IPv4, a.IPv6} {
+		if p.IsValid() {
+			addrs = append(addrs, p.Addr())
+		}
+	}
+	return addrs
+}
+
+// refresh lets a sandbox see what is known now.
+func (m *Manager) refresh(s *Sandbox) {
+	s.seeing.Lock() // the view that is set last must be the newest
+	defer s.seeing.Unlock()
+	if s.server != nil {
+		s.server.SetView(m.view(s))
+	}
+}
+
+// view is what a sandbox sees: its links, the names on its networks, and the
+// resolvers, unless all its networks are internal.
+func (m *Manager) view(s *Sandbox) *dns.View {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v := &dns.View{Internal: len(s.links) > 0}
+	aliases := map[string][]netip.Addr{}
+	for _, a := range s.links {
+		v.Internal = v.Internal && a.network.Spec.Internal
+		d := &a.network.directory
+		if d.zone == nil {
+			continue
+		}
+		v.Zones = append(v.Zones, d.zone)
+		for alias, name := range a.aliases {
+			aliases[alias] = append(aliases[alias], d.names[name]...)
+		}
+	}
+	if len(aliases) > 0 {
+		v.Zones = append([]*dns.Zone{dns.NewZone(dns.Records{Names: aliases})}, v.Zones...)
+	}
+	for _, addr := range m.hostConf.Forwarding(dns.Wishes{Nameservers: s.resolvers}) {
+		v.Upstreams = append(v.Upstreams, dns.Upstream{Addr: addr, Dial: m.upstream})
+	}
+	return v
+}
+
+// join enters an endpoint into the index and the directory of its network.
+func (m *Manager) join(a *attached) {
+	m.mu.Lock()
+	a.network.members = append(a.network.members, a)
+	a.sandbox.links = append(a.sandbox.links, a)
+	m.endpoints[a.container] = append(m.endpoints[a.container], a)
+	m.mu.Unlock()
+	m.announce(a.network)
+	m.refresh(a.sandbox)
+}
+
+// leave undoes join.
+func (m *Manager) leave(a *attached) {
+	m.mu.Lock()
+	a.network.members = without(a.network.members, a)
+	a.sandbox.links = without(a.sandbox.links, a)
+	m.endpoints[a.container] = without(m.endpoints[a.container], a)
+	if len(m.endpoints[a.container]) == 0 {
+		delete(m.endpoints, a.container)
+	}
+	m.mu.Unlock()
+	m.announce(a.network)
+	m.refresh(a.sandbox)
+}
+
+// without makes a new list: others may be reading the old one.
+func without(list []*attached, a *attached) []*attached {
+	return slices.DeleteFunc(slices.Clone(list), func(other *attached) bool { return other == a })
+}
