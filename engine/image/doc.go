@@ -9,7 +9,7 @@
 //
 // Reading order: store.go (what it is made of), name.go (references), document.go and config.go (a stranger's
 // JSON, checked), facts.go (what is known of an image), resolve.go (find one), pull.go fetch.go unpack.go
-// publish.go (make one), flight.go progress.go (tell about it), hold.go remove.go (keep and drop one),
+// publish.go durable.go (make one), flight.go progress.go (tell about it), hold.go remove.go (keep and drop one),
 // tag.go load.go import.go save.go.
 //
 // Not here: HTTP and its guards (image/registry), tar and its guards (image/layer), credentials of the user

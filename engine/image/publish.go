@@ -58,11 +58,12 @@ func (s *Store) publish(ctx context.Context, l lease, b *bundle, names ...string
 				return fmt.Errorf("name %s: %w", name, err)
 			}
 		}
-		return s.drop(ctx, l)
+		return errors.Join(s.mark(ctx, b.manifest), s.drop(ctx, l))
 	})
 	if err != nil {
 		return err
 	}
+	s.syncLayers(ctx, b.manifest.Digest)
 	return s.changed(ctx, b.target)
 }
 

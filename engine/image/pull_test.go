@@ -164,3 +164,31 @@ func TestPull(t *testing.T) {
 		}
 	})
 }
+
+func TestMirrors(t *testing.T) {
+	r := newShelf(t)
+	r.push(t, "library/app:v1", img{layers: []map[string]string{{"a": "a"}}})
+	down := newShelf(t)
+	down.Close()
+	lacks := newShelf(t)
+	needRoot(t)
+	s, err := Open(t.Context(), Config{
+		Root:    t.TempDir(),
+		Mirrors: map[string][]string{"docker.io": {down.URL, lacks.URL, r.URL}, "example.com": {r.URL}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	i, err := s.Pull(t.Context(), "app:v1", PullOptions{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"app:v1"}, i.Names); d != "" {
+		t.Error(d)
+	}
+	i, err = s.Pull(t.Context(), "example.com/library/app:v1", PullOptions{}, nil)
+	if err != nil || len(i.Names) != 2 {
+		t.Errorf("%v %v", i, err)
+	}
+}

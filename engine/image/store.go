@@ -42,6 +42,7 @@ type Config struct {
 // Store holds the images of one engine. Its methods may be called by many at once.
 type Store struct {
 	root      string
+	boot      string // of the host, since when it runs
 	meta      *metadata.DB
 	content   content.Store
 	images    images.Store
@@ -54,6 +55,7 @@ type Store struct {
 	blobs  keyed // one fetch of a blob at a time
 	chains keyed // one unpacking of a stack of layers at a time
 	pulls  flights
+	syncs  sync.WaitGroup
 
 	mu      sync.RWMutex
 	records map[string]record            // by name
@@ -109,6 +111,10 @@ func (s *Store) open(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Join(s.root, emptyLayer), 0o700); err != nil {
 		return err
 	}
+	var err error
+	if s.boot, err = bootID(); err != nil {
+		return err
+	}
 	blobs, err := local.NewStore(filepath.Join(s.root, "content"))
 	if err != nil {
 		return err
@@ -129,12 +135,16 @@ func (s *Store) open(ctx context.Context) error {
 	s.snapshots = s.meta.Snapshotter(snapshotter)
 	s.images = metadata.NewImageStore(s.meta)
 	s.leases = metadata.NewLeaseManager(s.meta)
+	if err := s.recover(within(ctx)); err != nil {
+		return err
+	}
 	return s.readRecords(ctx)
 }
 
-// Close ends the pulls that are under way, and waits for them.
+// Close ends the pulls that are under way, and waits for them and until what they made is on the disk.
 func (s *Store) Close() error {
 	s.pulls.close()
+	s.syncs.Wait()
 	s.registry.Close()
 	var errs []error
 	if s.meta != nil {

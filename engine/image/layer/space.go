@@ -49,7 +49,8 @@ const checkEvery = 64 << 20
 type Space struct {
 	dir     *os.File // a descriptor: the thread that writes sees no host paths
 	reserve Reserve
-	next    int64
+	looked  bool
+	checked int64
 }
 
 // Watch begins to watch the disk of dir.
@@ -68,12 +69,12 @@ func (s *Space) Close() error { return s.dir.Close() }
 //
 // Errors: ErrNoSpace.
 func (s *Space) Use(total int64) error {
-	if total < s.next {
+	need := total - s.checked
+	if s.looked && need < checkEvery {
 		return nil
 	}
-	ahead := total - s.next + checkEvery
-	s.next = total + checkEvery
-	return s.check(ahead)
+	s.looked, s.checked = true, total
+	return s.check(need)
 }
 
 func (s *Space) check(need int64) error {

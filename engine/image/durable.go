@@ -1,0 +1,123 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/containerd/containerd/v2/core/leases"
+	"github.com/containerd/errdefs"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
+
+	"tiffin/engine"
+)
+
+// Blobs and records are on the disk before they count. The files of layers are not: to wait for them would double
+// the time of a pull. So an image is published with a mark beside it, which goes when its files have been synced.
+// A mark from before a reboot says that they may never have been written; its layers are unpacked again.
+//
+// The mark is a lease that holds nothing.
+const (
+	markPrefix = "unsynced "
+	labelBoot  = "tiffin/boot"
+	labelType  = "tiffin/type"
+	labelSize  = "tiffin/size"
+)
+
+// mark says that the files of a manifest's layers are not on the disk yet.
+func (s *Store) mark(ctx context.Context, manifest ocispec.Descriptor) error {
+	_, err := s.leases.Create(ctx, leases.WithID(markPrefix+manifest.Digest.String()), leases.WithLabels(map[string]string{
+		labelBoot: s.boot, labelType: manifest.MediaType, labelSize: strconv.FormatInt(manifest.Size, 10),
+	}))
+	if errdefs.IsAlreadyExists(err) {
+		return nil // published twice, before the first was synced
+	}
+	return err
+}
+
+// syncLayers begins to write the files of all layers, and then takes the mark off.
+func (s *Store) syncLayers(ctx context.Context, manifest digest.Digest) {
+	ctx = context.WithoutCancel(ctx)
+	s.syncs.Go(func() {
+		dir, err := os.Open(s.layersRoot())
+		if err != nil {
+			return
+		}
+		defer func() { _ = dir.Close() }()
+		if unix.Syncfs(int(dir.Fd())) == nil {
+			// If it stays, the layers are unpacked once more than needed.
+			_ = s.drop(ctx, lease{ID: markPrefix + manifest.String()})
+		}
+	})
+}
+
+// recover makes good what a power cut may have done to layers, and syncs what an engine before this one left.
+func (s *Store) recover(ctx context.Context) error {
+	list, err := s.leases.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range list {
+		name, ok := strings.CutPrefix(l.ID, markPrefix)
+		if !ok {
+			continue
+		}
+		if l.Labels[labelBoot] != s.boot {
+			if err := s.unpackAgain(ctx, name, l.Labels); err != nil {
+				return fmt.Errorf("unpack image %s again after a reboot: %w", name, err)
+			}
+		}
+		s.syncLayers(ctx, digest.Digest(name))
+	}
+	return nil
+}
+
+// unpackAgain makes the layers of a manifest anew, from its blobs. Those that another image stands on are older.
+func (s *Store) unpackAgain(ctx context.Context, manifest string, labels map[string]string) error {
+	size, err := strconv.ParseInt(labels[labelSize], 10, 64)
+	if err != nil {
+		return err
+	}
+	b, err := s.localBundle(ctx, ocispec.Descriptor{MediaType: labels[labelType], Digest: digest.Digest(manifest), Size: size})
+	if errdefs.IsNotFound(err) {
+		return nil // removed since
+	}
+	if err != nil {
+		return err
+	}
+	for _, chain := range slices.Backward(b.variant.chains) {
+		err := s.snapshots.Remove(ctx, chain.String())
+		if errdefs.IsFailedPrecondition(err) {
+			break
+		}
+		if err != nil && !errdefs.IsNotFound(err) {
+			return err
+		}
+	}
+	for i, d := range b.parts.Layers {
+		line := newLayerLine(func(engine.Progress) {}, "", d.Digest, d.Size)
+		if err := s.unpackLayer(ctx, b, i, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bootID tells one boot of the host from another.
+func bootID() (string, error) {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", err
+	}
+	id := strings.TrimSpace(string(b))
+	if id == "" {
+		return "", errors.New("the kernel has no boot ID")
+	}
+	return id, nil
+}
