@@ -2,8 +2,6 @@ package project
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -37,10 +35,7 @@ func manyServices(n int) string {
 func BenchmarkLoad(b *testing.B) {
 	for _, n := range []int{1, 50, 1000} {
 		b.Run(fmt.Sprintf("services=%d", n), func(b *testing.B) {
-			dir := b.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(manyServices(n)), 0o600); err != nil {
-				b.Fatal(err)
-			}
+			dir := write(b, manyServices(n))
 			o := Options{WorkingDir: dir, Name: "bench", Environ: []string{"HOME=/root"}}
 			b.ReportAllocs()
 			for b.Loop() {

@@ -19,6 +19,8 @@ type checker struct {
 	texts  *sources
 	src    *source
 	expand expansion
+	// literal takes text with variables for anything, since it stays as it is.
+	literal bool
 }
 
 // check looks at all documents of the file.
@@ -44,6 +46,9 @@ func (c *checker) value(node *yaml.Node, s *shape, path []string) error {
 	k, text, err := c.resolve(node, path)
 	if err != nil {
 		return err
+	}
+	if k == kindVariable {
+		return nil
 	}
 	if !accepts(s.kinds, k, text) {
 		return c.mismatch(node, s, k, path)
@@ -76,6 +81,9 @@ func (c *checker) resolve(node *yaml.Node, path []string) (kind, string, error) 
 		return kindInt, decimal(node), nil
 	case "!!float":
 		return kindFloat, node.Value, nil
+	}
+	if c.literal && strings.Contains(node.Value, "$") {
+		return kindVariable, "", nil
 	}
 	text, err := c.expand.expand(node.Value)
 	if err != nil {
@@ -323,7 +331,7 @@ func (c *checker) mismatch(node *yaml.Node, s *shape, k kind, path []string) err
 	switch {
 	case k == kindNull:
 		hint = "Remove the key, or give it a value."
-	case k == kindText && s.kinds&kindList != 0:
+	case k&(kindText|kindInt|kindFloat) != 0 && s.kinds&kindList != 0:
 		hint = fmt.Sprintf("Write it as a list: [%q].", node.Value)
 	case k == kindMap && s.kinds&kindList != 0:
 		hint = "Begin each entry with \"- \"."

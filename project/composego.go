@@ -20,48 +20,70 @@ import (
 	"tiffin/engine"
 )
 
-// load merges and resolves the files into p.model.
-func (p *Project) load(ctx context.Context, o Options) error {
+// way is how far compose-go resolves the files.
+type way struct {
+	noInterpolate, noNormalize, noPaths, noConsistency, noFiles bool
+	// modelOnly stops at the merged document.
+	modelOnly bool
+}
+
+// load merges and resolves the files into p.attributes and p.model.
+func (p *Project) load(ctx context.Context, o Options, w way) error {
 	err := p.bounded(ctx, func() error {
-		details, options := p.request(ctx, o)
+		details, options := p.request(w)
 		attributes, err := loader.LoadModelWithContext(ctx, details, options...)
 		if err != nil {
 			return err
 		}
-		settle(attributes, p.site.dir)
-		p.attributes = attributes
+		from := origin{p.site.dir, p.site.env["HOME"]}
+		if w.noPaths {
+			from = origin{}
+		}
+		settle(attributes, from)
+		if p.attributes = attributes; w.modelOnly {
+			return nil
+		}
 		full := loader.ToOptions(&details, options)
 		model, err := loader.ModelToProject(attributes, full, details)
 		if err != nil {
 			return err
 		}
-		if p.model, err = p.choose(model, o); err != nil {
-			return err
-		}
-		return nil
+		p.model, err = p.choose(model, o)
+		return err
 	})
 	if err != nil {
 		return explain(err)
 	}
-	if err := p.consistent(); err != nil {
-		return err
+	if w.modelOnly {
+		return nil
+	}
+	if !w.noConsistency {
+		if err := p.consistent(); err != nil {
+			return err
+		}
+	}
+	if w.noFiles {
+		return nil
 	}
 	return p.resolveFiles()
 }
 
-// request is what compose-go is asked for.
-func (p *Project) request(_ context.Context, _ Options) (types.ConfigDetails, []func(*loader.Options)) {
+// request is what compose-go is asked for. Its validation, defaults and paths are ours
+// (check.go, settle.go), for their places and their speed.
+func (p *Project) request(w way) (types.ConfigDetails, []func(*loader.Options)) {
 	details := types.ConfigDetails{WorkingDir: p.site.dir, Environment: p.site.env}
-	unset := func(name string) {
-		p.warn("The " + quote(name) + " variable is not set. Defaulting to a blank string.")
-	}
 	for _, src := range p.texts.all[:p.texts.main] {
 		details.ConfigFiles = append(details.ConfigFiles, types.ConfigFile{Filename: src.path, Content: src.content})
+	}
+	unset := func(name string) {
+		p.warn("The " + quote(name) + " variable is not set. Defaulting to a blank string.")
 	}
 	return details, []func(*loader.Options){
 		loader.WithProfiles(p.site.profiles),
 		func(lo *loader.Options) {
 			lo.SetProjectName(p.site.name, true)
+			lo.SkipInterpolation = w.noInterpolate
+			lo.SkipNormalization = w.noNormalize
 			lo.SkipResolveEnvironment = true
 			lo.SkipResolveLabels = true
 			lo.SkipConsistencyCheck = true

@@ -18,9 +18,6 @@ func (p *Project) consistent() error {
 	if err := missing(document(), p.attributes, nil); err != nil {
 		return err
 	}
-	if n := len(p.model.AllServices()); n > maxServices {
-		return at([]string{"services"}, "the project has %d services, more than %d", n, maxServices)
-	}
 	rules := []rule{hasImage, knownNetworks, knownSources, knownServices, knownDependencies, replicas, agreeing, targets}
 	for _, name := range p.model.ServiceNames() {
 		s := p.model.Services[name]
@@ -142,7 +139,7 @@ func undefined(path []string, service, what, name string, known []string) *fault
 // knownServices looks at what names a service outside of depends_on.
 func knownServices(p *types.Project, s *types.ServiceConfig) error {
 	for _, ref := range []struct{ attribute, mode string }{
-		{"network_mode", s.NetworkMode}, {"ipc", s.Ipc}, {"pid", s.Pid}, {"uts", s.Uts}, {"cgroup", s.Cgroup},
+		{"network_mode", s.NetworkMode}, {"ipc", s.Ipc}, {"pid", s.Pid}, {"uts", s.Uts},
 	} {
 		if name, ok := strings.CutPrefix(ref.mode, types.ServicePrefix); ok {
 			if err := knownService(p, in(s, ref.attribute), s.Name, name); err != nil {

@@ -36,11 +36,11 @@ func (p *Project) resolveFiles() error {
 	}
 	model, err := p.model.WithServicesEnvironmentResolved(true)
 	if err != nil {
-		return invalid("%s", strings.TrimPrefix(err.Error(), "failed to "))
+		return dotenvError(err)
 	}
 	p.model, err = model.WithServicesLabelsResolved(true)
 	if err != nil {
-		return invalid("%s", strings.TrimPrefix(err.Error(), "failed to "))
+		return dotenvError(err)
 	}
 	return p.variableNames()
 }

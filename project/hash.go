@@ -10,11 +10,11 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// hashed are the attributes of a service in the order in which docker compose (5.x,
+// ordered are the attributes of a service in the order in which docker compose (5.x,
 // compose-go 2.14) has them when it computes the config hash. compose-go 2.16 has
 // another order, and a hash that changes with the library would recreate every
 // container, so the order is ours to keep. Attributes that came later go to the end.
-var hashed = []string{
+var ordered = []string{
 	"Profiles",
 	"Annotations", "Attach", "Build", "Develop", "BlkioConfig", "CapAdd", "CapDrop", "CgroupParent", "Cgroup",
 	"CPUCount", "CPUPercent", "CPUPeriod", "CPUQuota", "CPURTPeriod", "CPURTRuntime", "CPUS", "CPUSet", "CPUShares",
@@ -27,20 +27,20 @@ var hashed = []string{
 	"Restart", "Runtime", "Scale", "Secrets", "SecurityOpt", "ShmSize", "StdinOpen", "StopGracePeriod", "StopSignal",
 	"StorageOpt", "Sysctls", "Tmpfs", "Tty", "Ulimits", "UseAPISocket", "User", "UserNSMode", "Uts", "VolumeDriver",
 	"Volumes", "VolumesFrom", "WorkingDir", "PreStart", "PostStart", "PreStop",
-	"PullRefreshAfter", "Umask",
+	"PullRefreshAfter", "Umask", "Extensions",
 }
 
-// layout is a struct of the hashed attributes, and where each is found in a service.
+// layout is a struct of the ordered attributes, and where each is found in a service.
 type layout struct {
 	of   reflect.Type
 	from [][]int
 }
 
-var hashLayout = sync.OnceValue(func() layout {
+var serviceLayout = sync.OnceValue(func() layout {
 	service := reflect.TypeFor[types.ServiceConfig]()
 	var fields []reflect.StructField
 	var out layout
-	for _, name := range hashed {
+	for _, name := range ordered {
 		f, ok := service.FieldByName(name)
 		if !ok {
 			continue
@@ -51,6 +51,16 @@ var hashLayout = sync.OnceValue(func() layout {
 	out.of = reflect.StructOf(fields)
 	return out
 })
+
+// inOrder is the service as a struct whose fields have docker compose's order.
+func inOrder(s types.ServiceConfig) any {
+	shape := serviceLayout()
+	from, to := reflect.ValueOf(s), reflect.New(shape.of).Elem()
+	for i, index := range shape.from {
+		to.Field(i).Set(from.FieldByIndex(index))
+	}
+	return to.Interface()
+}
 
 // serviceHash is docker compose's config-hash: sha256 over the JSON of the service
 // without what does not change a container.
@@ -65,12 +75,7 @@ func serviceHash(s types.ServiceConfig) string {
 	}
 	s.DependsOn = nil
 	s.Profiles = nil
-	shape := hashLayout()
-	from, to := reflect.ValueOf(s), reflect.New(shape.of).Elem()
-	for i, index := range shape.from {
-		to.Field(i).Set(from.FieldByIndex(index))
-	}
-	return hashOf(to.Interface())
+	return hashOf(inOrder(s))
 }
 
 func networkHash(n types.NetworkConfig) string { return hashOf(&n) }

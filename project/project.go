@@ -3,8 +3,6 @@ package project
 import (
 	"context"
 	"io"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -59,6 +57,10 @@ type Project struct {
 // Errors: engine.ErrNotFound when there is no Compose file or no service of a name in
 // o, engine.ErrInvalid for what is wrong with the files, each with its place.
 func Load(ctx context.Context, o Options) (*Project, error) {
+	return load(ctx, o, way{})
+}
+
+func load(ctx context.Context, o Options, w way) (*Project, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxLoadTime)
 	defer cancel()
 	warn := onlyOnce(o.Warn)
@@ -66,7 +68,8 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 	if err != nil {
 		return nil, err
 	}
-	texts, err := read(ctx, where, o.Stdin, warn)
+	r := reader{where: where, stdin: o.Stdin, warn: warn, literal: w.noInterpolate}
+	texts, err := r.read(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +77,7 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 		return nil, err
 	}
 	p := &Project{site: where, texts: texts, warn: warn}
-	if err := p.load(ctx, o); err != nil {
+	if err := p.load(ctx, o, w); err != nil {
 		return nil, texts.locate(err)
 	}
 	return p, nil
@@ -88,15 +91,6 @@ func (p *Project) Name() string { return p.model.Name }
 func (p *Project) Lookup(name string) (string, bool) {
 	v, ok := p.site.env[name]
 	return v, ok
-}
-
-// Environment is what interpolation sees, sorted, KEY=value (config --environment).
-func (p *Project) Environment() []string {
-	out := make([]string, 0, len(p.site.env))
-	for _, k := range slices.Sorted(maps.Keys(p.site.env)) {
-		out = append(out, k+"="+p.site.env[k])
-	}
-	return out
 }
 
 // onlyOnce says each thing once, however often compose-go and we come by it.

@@ -26,11 +26,19 @@ type scope struct {
 // reader follows include and extends from the files of a project, before compose-go
 // opens the same files again: each is checked once.
 type reader struct {
+	where *site
+	stdin io.Reader
+	warn  func(string)
+	// literal leaves variables as they are (config --no-interpolate).
+	literal bool
+
 	texts *sources
 	seen  map[string]bool
 	// bases says which service extends which, in the order found.
 	bases   map[ref]base
 	derived []ref
+	// services are the names of all services so far.
+	services map[string]bool
 }
 
 // ref is a service in a file.
@@ -43,22 +51,23 @@ type base struct {
 }
 
 // read reads and checks the files of a project, and those that they lead to.
-func read(ctx context.Context, where *site, stdin io.Reader, warn func(string)) (*sources, error) {
-	texts, err := readMain(ctx, where, stdin)
+func (r *reader) read(ctx context.Context) (*sources, error) {
+	texts, err := readMain(ctx, r.where, r.stdin)
 	if err != nil {
 		return nil, err
 	}
-	r := reader{texts: texts, seen: map[string]bool{}, bases: map[ref]base{}}
+	r.texts, r.seen, r.bases, r.services = texts, map[string]bool{}, map[ref]base{}, map[string]bool{}
 	for _, src := range texts.all[:texts.main] {
-		src.warnVersion(warn)
-		in := scope{dir: where.dir, env: where.env, chain: []string{src.path}}
+		src.warnVersion(r.warn)
+		in := scope{dir: r.where.dir, env: r.where.env, chain: []string{src.path}}
 		r.seen[src.path] = true
 		if err := r.follow(ctx, src, in); err != nil {
 			return nil, err
 		}
 	}
 	if len(texts.docs()) == 0 {
-		return nil, engine.Hint(invalid("%s: the file is empty", texts.show(where.files[0])), "Write \"services:\" into it.")
+		return nil, engine.Hint(
+			invalid("%s: the file is empty", texts.show(r.where.files[0])), "Write \"services:\" into it.")
 	}
 	return texts, r.circularExtends()
 }
@@ -102,17 +111,35 @@ func (r *reader) circularExtends() error {
 
 // follow checks a file and what it leads to.
 func (r *reader) follow(ctx context.Context, src *source, in scope) error {
-	c := &checker{texts: r.texts, src: src, expand: in.expansion()}
+	c := &checker{texts: r.texts, src: src, expand: in.expansion(), literal: r.literal}
 	if err := c.check(); err != nil {
 		return err
 	}
 	for _, doc := range src.docs {
+		if err := r.count(c, doc); err != nil {
+			return err
+		}
 		if err := r.includes(ctx, c, doc, in); err != nil {
 			return err
 		}
 		if err := r.extended(ctx, c, doc, in); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// count refuses a project with more services than anybody runs on one host.
+func (r *reader) count(c *checker, doc *yaml.Node) error {
+	key, services := child(doc, "services")
+	if services == nil || services.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i < len(services.Content); i += 2 {
+		r.services[services.Content[i].Value] = true
+	}
+	if n := len(r.services); n > maxServices {
+		return c.wrong(key, "the project has %d services, more than %d", n, maxServices)
 	}
 	return nil
 }
@@ -189,7 +216,7 @@ func (s scope) include(c *checker, paths []*yaml.Node, dir string, envFiles []*y
 	}
 	vars, err := dotenv.GetEnvFromFile(s.env, files)
 	if err != nil {
-		return out, invalid("%s", strings.TrimPrefix(err.Error(), "failed to "))
+		return out, dotenvError(err)
 	}
 	out.env = maps.Clone(vars)
 	maps.Copy(out.env, s.env)
@@ -258,9 +285,7 @@ func (r *reader) enter(ctx context.Context, c *checker, at *yaml.Node, path stri
 		return c.wrong(at, "the project has more than %d files", maxSources)
 	}
 	if isRemote(path) {
-		return engine.Hint(engine.Problem(engine.ErrUnsupported,
-			c.wrong(at, "%s: remote Compose files are not carried out yet", path)),
-			"Fetch it first, and name the local copy.")
+		return remote(r.texts.position(c.src, at) + ": " + path)
 	}
 	if !isFile(path) {
 		return c.wrong(at, "%s: there is no such file", r.texts.show(path))

@@ -22,6 +22,9 @@ const (
 	kindList
 	kindMap
 
+	// kindVariable is text that is not known.
+	kindVariable kind = 0
+
 	kindAny = kindNull | kindBool | kindInt | kindFloat | kindText | kindList | kindMap
 )
 

@@ -35,7 +35,7 @@ func (p *Project) container(s *types.ServiceConfig) (engine.ContainerSpec, error
 
 func image(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 	out.Image, out.Platform = s.Image, s.Platform
-	if s.Image == "" {
+	if s.Image == "" && s.Build != nil {
 		return at(in(s, "build"), "service %q is built from source, and builds are not carried out yet", s.Name).
 			hint("Give it an image, or make one elsewhere and bring it in with tiffin import.").unsupported()
 	}
@@ -192,7 +192,7 @@ func namespaces(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 		{"pid", s.Pid, []string{"host"}, true},
 		{"ipc", s.Ipc, []string{"none", "private", "shareable", "host"}, true},
 		{"uts", s.Uts, []string{"host"}, true},
-		{"cgroup", s.Cgroup, []string{"host", "private"}, true},
+		{"cgroup", s.Cgroup, []string{"host", "private"}, false},
 		{"userns_mode", s.UserNSMode, []string{"host"}, false},
 	} {
 		if m.value == "" || slices.Contains(m.words, m.value) || m.shared && refersToOther(m.value) {

@@ -2,57 +2,65 @@ package project
 
 import (
 	"path/filepath"
+	"strings"
 
 	"github.com/compose-spec/compose-go/v2/paths"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/compose-spec/compose-go/v2/utils"
 )
 
+// origin is where relative paths begin: the project directory (they stay as they are
+// when it is "") and, for ~, the user's.
+type origin struct{ dir, home string }
+
 // settle fills in defaults and makes host paths absolute in a merged document. compose-go
 // does both, but compares every value with every pattern that it has, which makes up a
 // fifth of the time of loading; here each attribute is looked up where it stands.
-func settle(attributes map[string]any, dir string) {
+func settle(attributes map[string]any, from origin) {
 	for _, s := range entries(attributes, "services") {
-		container(s, dir)
+		from.container(s)
 		for _, hook := range list(s, "pre_start") {
-			container(hook, dir)
+			from.container(hook)
 		}
 		for _, port := range list(s, "ports") {
 			setDefault(port, "protocol", "tcp")
 			setDefault(port, "mode", "ingress")
 		}
+		if build, ok := s["build"].(map[string]any); ok {
+			from.build(build)
+		}
 		develop, _ := s["develop"].(map[string]any)
 		for _, watch := range list(develop, "watch") {
-			watchPath(watch, dir)
+			from.watch(watch)
 		}
 	}
 	for _, section := range []string{"configs", "secrets"} {
 		for _, f := range entries(attributes, section) {
-			absolutize(f, "file", dir)
+			from.absolutize(f, "file")
 		}
 	}
 	for _, v := range entries(attributes, "volumes") {
 		if opts, ok := v["driver_opts"].(map[string]any); ok && v["driver"] == "local" && opts["o"] == "bind" {
-			absolutize(opts, "device", dir)
+			from.absolutize(opts, "device")
 		}
 	}
 }
 
-func container(s map[string]any, dir string) {
+func (o origin) container(s map[string]any) {
 	for _, v := range list(s, "volumes") {
 		if v["type"] == types.VolumeTypeBind {
-			absolutize(v, "source", dir)
+			o.absolutize(v, "source")
 		}
 		if bind, ok := v["bind"].(map[string]any); ok {
 			setDefault(bind, "create_host_path", true)
 		}
 	}
 	for _, f := range list(s, "env_file") {
-		absolutize(f, "path", dir)
+		o.absolutize(f, "path")
 	}
 	if files, ok := s["label_file"].([]any); ok {
 		for i, f := range files {
-			files[i] = absolutePath(f, dir)
+			files[i] = o.absolute(f)
 		}
 	}
 	for _, secret := range list(s, "secrets") {
@@ -62,30 +70,56 @@ func container(s map[string]any, dir string) {
 	}
 }
 
-// watchPath follows symbolic links, as compose-go does.
-func watchPath(watch map[string]any, dir string) {
-	absolutize(watch, "path", dir)
+// build leaves contexts that are no local directories as they are.
+func (o origin) build(build map[string]any) {
+	setDefault(build, "context", ".")
+	if isLocal(build["context"]) {
+		o.absolutize(build, "context")
+	}
+	contexts, _ := build["additional_contexts"].(map[string]any)
+	for name, context := range contexts {
+		if isLocal(context) {
+			o.absolutize(contexts, name)
+		}
+	}
+	keys, _ := build["ssh"].(map[string]any)
+	for name := range keys {
+		o.absolutize(keys, name)
+	}
+}
+
+func isLocal(context any) bool {
+	path, ok := context.(string)
+	return ok && !strings.Contains(path, "://") && !strings.HasPrefix(path, types.ServicePrefix) && !isRemote(path)
+}
+
+// watch follows symbolic links, as compose-go does.
+func (o origin) watch(watch map[string]any) {
+	o.absolutize(watch, "path")
 	path, _ := watch["path"].(string)
 	if resolved, err := utils.ResolveSymbolicLink(path); err == nil {
 		watch["path"] = resolved
 	}
 }
 
-func absolutize(entry map[string]any, key, dir string) {
+func (o origin) absolutize(entry map[string]any, key string) {
 	if v, ok := entry[key]; ok {
-		entry[key] = absolutePath(v, dir)
+		entry[key] = o.absolute(v)
 	}
 }
 
-func absolutePath(v any, dir string) any {
+func (o origin) absolute(v any) any {
 	path, ok := v.(string)
-	if !ok || path == "" {
+	if !ok || path == "" || o.dir == "" {
 		return v
 	}
-	if path = paths.ExpandUser(path); filepath.IsAbs(path) || paths.IsWindowsAbs(path) {
+	if rest, ok := strings.CutPrefix(path, "~"); ok {
+		path = filepath.Join(o.home, rest)
+	}
+	if filepath.IsAbs(path) || paths.IsWindowsAbs(path) {
 		return path
 	}
-	return filepath.Join(dir, path)
+	return filepath.Join(o.dir, path)
 }
 
 func setDefault(entry map[string]any, key string, value any) {

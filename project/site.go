@@ -146,7 +146,7 @@ func (s *site) readEnvFiles(useDefault bool) error { //nolint:revive // the flag
 	}
 	vars, err := dotenv.GetEnvFromFile(s.env, files)
 	if err != nil {
-		return invalid("%s", strings.TrimPrefix(err.Error(), "failed to "))
+		return dotenvError(err)
 	}
 	for k, v := range vars {
 		if _, ok := s.env[k]; !ok {
@@ -174,6 +174,12 @@ func checkEnvFile(path string) error {
 	default:
 		return nil
 	}
+}
+
+// dotenvError moves the line that the parser found behind the path.
+func dotenvError(err error) error {
+	text := strings.TrimPrefix(err.Error(), "failed to read ")
+	return invalid("%s", strings.Replace(text, ": line ", ":", 1))
 }
 
 // environ reads KEY=value lines.

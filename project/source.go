@@ -60,9 +60,7 @@ func readMain(ctx context.Context, where *site, stdin io.Reader) (*sources, erro
 // open reads and parses one file.
 func (s *sources) open(path string, stdin io.Reader) (*source, error) {
 	if isRemote(path) {
-		return nil, engine.Hint(
-			engine.Problem(engine.ErrUnsupported, fmt.Errorf("%s: remote Compose files are not carried out yet", path)),
-			"Fetch it first, and name the local copy.")
+		return nil, remote(path)
 	}
 	content, err := s.slurp(path, stdin)
 	if err != nil {
@@ -104,20 +102,32 @@ func (s *sources) syntaxError(path string, err error) error {
 	if i := strings.LastIndex(text, ": "); i >= 0 {
 		text = text[i+2:]
 	}
-	out := invalid("%s:%d:%d: this is not YAML: %s", s.show(path), line, column, text)
-	for part, hint := range map[string]string{
-		"cannot start any token":         "Indent with spaces, not tabs, and put quotes around text that begins with @ or `.",
-		"did not find expected key":      "Is the line indented like those above it?",
-		"unexpected end of stream":       "A quote or bracket does not close.",
-		"mapping values are not allowed": "Put quotes around text with a colon in it.",
-		"could not find expected ':'":    "A key ends with a colon and a space.",
-		"unknown anchor":                 "An anchor (&name) stands before the aliases (*name) that use it.",
-	} {
-		if strings.Contains(text, part) {
-			return engine.Hint(out, hint)
-		}
+	err = invalid("%s:%d:%d: this is not YAML: %s", s.show(path), line, column, text)
+	if hint := syntaxHint(text); hint != "" {
+		return engine.Hint(err, hint)
 	}
-	return out
+	return err
+}
+
+// syntaxHint says in other words what the YAML parser means.
+func syntaxHint(text string) string {
+	says := func(part string) bool { return strings.Contains(text, part) }
+	switch {
+	case says("cannot start any"):
+		return "Indent with spaces, not tabs, and put quotes around text that begins with @ or `."
+	case says("did not find expected key"):
+		return "Is the line indented like those above it?"
+	case says("unexpected end of stream"):
+		return "A quote or bracket does not close."
+	case says("mapping values are not allowed"):
+		return "Put quotes around text with a colon in it."
+	case says("could not find expected ':'"):
+		return "A key ends with a colon and a space."
+	case says("unknown anchor"):
+		return "An anchor (&name) stands before the aliases (*name) that use it."
+	default:
+		return ""
+	}
 }
 
 // places reads "4, column 2"; the column may be missing.
@@ -168,6 +178,12 @@ func (s *sources) slurp(path string, stdin io.Reader) ([]byte, error) {
 
 func tooLarge(name string, size int64) error {
 	return invalid("%s is larger than %d MiB (%d bytes or more)", name, maxFileSize>>20, size)
+}
+
+func remote(path string) error {
+	return engine.Hint(
+		engine.Problem(engine.ErrUnsupported, fmt.Errorf("%s: remote Compose files are not carried out yet", path)),
+		"Fetch it first, and name the local copy.")
 }
 
 // isRemote says that path names a Compose file in a registry or a git repository.

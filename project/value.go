@@ -119,8 +119,9 @@ func checkMask(text string) error {
 	return nil
 }
 
+// checkMode lets a decimal number pass: YAML has read 0440 as 288 by then.
 func checkMode(text string) error {
-	if _, err := strconv.ParseUint(text, 8, 12); err != nil {
+	if n, err := strconv.ParseUint(text, 10, 32); err != nil || n > 7777 {
 		return &wrong{quote(text) + " are no permission bits", "Write the mode in octal: 0440."}
 	}
 	return nil
