@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"tiffin/tests/harness"
 )
@@ -44,6 +45,27 @@ func freePort(t *testing.T) string {
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
+// client fails when it has no answer soon: a connection that is taken and then forgotten must not hang the test.
+func client() *http.Client { return &http.Client{Timeout: 5 * time.Second} }
+
+// answers waits until a page is there.
+func answers(t *testing.T, url string) {
+	t.Helper()
+	harness.Until(t, 5*time.Second, url+" answers", func() bool {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Close = true
+		resp, err := client().Do(req)
+		if err != nil {
+			return false
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+}
+
 // browse fetches a page and wants some text on it.
 func browse(t *testing.T, url, want string) {
 	t.Helper()
@@ -68,7 +90,7 @@ func submit(t *testing.T, url, form, want string) {
 func send(t *testing.T, req *http.Request, want string) {
 	t.Helper()
 	req.Close = true // the next project may have the same port
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client().Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,6 +42,7 @@ func TestKillingTheEngineLosesNothing(t *testing.T) {
 	before := e.Snapshot(t)
 	e.OK(t, "up", "-d")
 	page := "http://127.0.0.1:" + e.Env["PORT"] + "/"
+	answers(t, page) // started does not mean listening yet
 	browse(t, page, "still here")
 
 	ids := e.OK(t, "ps", "-q", "--no-trunc")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // remain is something in the kernel that carries the name of these roots.
@@ -38,7 +39,12 @@ func remainingLinks(key string) []remain {
 	var all []remain
 	for _, l := range links {
 		if l.Attrs().Group == group {
-			all = append(all, remain{"link " + l.Attrs().Name, func() error { return netlink.LinkDel(l) }})
+			all = append(all, remain{"link " + l.Attrs().Name, func() error {
+				if err := netlink.LinkDel(l); !errors.Is(err, unix.ENODEV) { // gone with its bridge or its peer
+					return err
+				}
+				return nil
+			}})
 		}
 	}
 	return all
