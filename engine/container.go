@@ -191,6 +191,9 @@ type State struct {
 	FinishedAt time.Time `json:",omitzero"`
 	// RestartCount counts restarts by policy since the last start by command.
 	RestartCount int `json:",omitempty"`
+	// RestartStreak counts those of them in a row that did not settle; the back-off
+	// grows with it.
+	RestartStreak int `json:",omitempty"`
 	// Stopped says that a command stopped it: unless-stopped leaves it alone.
 	Stopped bool   `json:",omitempty"`
 	Health  Health `json:",omitzero"`

@@ -5,11 +5,12 @@ import "time"
 // RestartPolicy is when a container that ended is started again. The zero value is never.
 type RestartPolicy struct {
 	Mode RestartMode `json:",omitempty"`
-	// MaxAttempts bounds on-failure; 0 means no bound.
+	// MaxAttempts bounds the restarts since the last start by command, or, with Window,
+	// those in a row that did not last that long; 0: no bound.
 	MaxAttempts int `json:",omitempty"`
 	// Delay replaces the growing back-off (deploy.restart_policy.delay).
 	Delay Duration `json:",omitzero"`
-	// Window is how long it must run for the attempt to count as success; 0: 10 s.
+	// Window is how long it must run for a restart to have settled; 0: 10 s.
 	Window Duration `json:",omitzero"`
 }
 
@@ -34,50 +35,55 @@ const (
 type Restart struct {
 	Again bool
 	After time.Duration
-	// Count is the new count of restarts in a row.
-	Count  int
+	// Streak is the new number of restarts in a row that did not settle.
+	Streak int
 	Reason string
 }
 
-// Decide answers whether a container that ended with exitCode after running for
-// ran, having been restarted count times in a row, is started again. stopped says
-// that a command ended it. The back-off is Docker's: 100 ms, doubling to a minute,
-// and from the start again after a run of ten seconds.
-func (p RestartPolicy) Decide(exitCode, count int, ran time.Duration, stopped bool) Restart {
-	if stopped {
+// Decide answers whether a container that ended after running for ran is started
+// again; s is its state at the end, restarts so far included. The back-off is Docker's:
+// 100 ms, doubling to a minute, and from the start again after a run that settled.
+func (p RestartPolicy) Decide(s *State, ran time.Duration) Restart {
+	if s.Stopped {
 		return Restart{Reason: "stopped by a command"}
 	}
 	switch p.Mode {
 	case RestartAlways, RestartUnlessStopped:
 	case RestartOnFailure:
-		if exitCode == 0 {
+		if s.ExitCode == 0 {
 			return Restart{Reason: "exit code 0"}
-		}
-		if p.MaxAttempts > 0 && count >= p.MaxAttempts {
-			return Restart{Count: count, Reason: "restarts used up"}
 		}
 	case RestartNo:
 		return Restart{Reason: "no restart policy"}
 	default:
 		return Restart{Reason: "unknown restart policy"}
 	}
-	settled := restartSettled
+	streak, attempts := s.RestartStreak, s.RestartCount
+	if ran >= p.settled() {
+		streak = 0
+	}
 	if p.Window > 0 {
-		settled = time.Duration(p.Window)
+		attempts = streak
 	}
-	backOff := count
-	if ran >= settled {
-		backOff = 0
+	if p.MaxAttempts > 0 && attempts >= p.MaxAttempts {
+		return Restart{Streak: streak, Reason: "restarts used up"}
 	}
-	return Restart{Again: true, After: p.delay(backOff), Count: count + 1, Reason: string(p.Mode)}
+	return Restart{Again: true, After: p.backOff(streak), Streak: streak + 1, Reason: string(p.Mode)}
 }
 
-func (p RestartPolicy) delay(count int) time.Duration {
+func (p RestartPolicy) settled() time.Duration {
+	if p.Window > 0 {
+		return time.Duration(p.Window)
+	}
+	return restartSettled
+}
+
+func (p RestartPolicy) backOff(streak int) time.Duration {
 	if p.Delay > 0 {
 		return time.Duration(p.Delay)
 	}
 	d := restartBackOffMin
-	for range count {
+	for range streak {
 		if d *= 2; d >= restartBackOffMax {
 			return restartBackOffMax
 		}
@@ -86,15 +92,18 @@ func (p RestartPolicy) delay(count int) time.Duration {
 }
 
 // AtBoot says whether a container with this policy is started when the engine finds
-// it dead after a reboot.
-func (p RestartPolicy) AtBoot(exitCode int, stopped bool) bool {
+// it dead after a reboot; s is its last recorded state.
+func (p RestartPolicy) AtBoot(s *State) bool {
+	if s.StartedAt.IsZero() {
+		return false // nobody has started it yet
+	}
 	switch p.Mode {
 	case RestartAlways:
 		return true
 	case RestartUnlessStopped:
-		return !stopped
+		return !s.Stopped
 	case RestartOnFailure:
-		return !stopped && exitCode != 0
+		return !s.Stopped && s.ExitCode != 0
 	default:
 		return false
 	}

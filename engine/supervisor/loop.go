@@ -58,7 +58,7 @@ func (s *Supervisor) idle(ctx context.Context) {
 	case r := <-s.requests:
 		switch r.do {
 		case start:
-			s.state.RestartCount = 0
+			s.state.RestartCount, s.state.RestartStreak = 0, 0
 			s.begin(r.reply)
 		case stop:
 			r.reply <- nil
@@ -289,10 +289,11 @@ func (s *Supervisor) exited(ctx context.Context, exit Exit) {
 	s.cfg.Host.Ended(context.WithoutCancel(ctx))
 	s.to(engine.StatusExited)
 	events := exitEvents(exit, byCommand)
-	answer := s.cfg.Restart.Decide(exit.Code, s.state.RestartCount, ran, s.state.Stopped)
+	answer := s.cfg.Restart.Decide(&s.state, ran)
+	s.state.RestartStreak = answer.Streak
 	if answer.Again {
 		s.to(engine.StatusRestarting)
-		s.state.RestartCount = answer.Count
+		s.state.RestartCount++
 	}
 	s.publish(events...)
 	for _, reply := range s.stoppers {

@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// fill gives every field below v a value that is not its zero value, each number
+// and text another one.
+func fill(t *testing.T, v reflect.Value, n *int) {
+	t.Helper()
+	*n++
+	switch p := v.Addr().Interface().(type) {
+	case *time.Time:
+		*p = time.Unix(int64(*n), int64(*n)).UTC()
+		return
+	case *netip.Addr:
+		*p = netip.AddrFrom4([4]byte{10, 0, byte(*n >> 8), byte(*n)})
+		return
+	case *netip.Prefix:
+		*p = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(*n >> 8), byte(*n)}), 24)
+		return
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.String:
+		v.SetString(fmt.Sprintf("text %d", *n))
+	case reflect.Int, reflect.Int64:
+		v.SetInt(int64(*n))
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uint:
+		v.SetUint(uint64(*n % 256))
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem(), n)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		fallthrough
+	case reflect.Array:
+		for i := range v.Len() {
+			fill(t, v.Index(i), n)
+		}
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		key, elem := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(t, key, n)
+		fill(t, elem, n)
+		v.SetMapIndex(key, elem)
+	case reflect.Struct:
+		for _, field := range v.Fields() {
+			fill(t, field, n)
+		}
+	default:
+		t.Fatalf("a %s cannot be filled: is it data?", v.Type())
+	}
+}
+
+func roundTrip[T any](t *testing.T, v T) T {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back T
+	if err := json.Unmarshal(text, &back); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return back
+}
+
+// addresses compare as values, which cmp cannot know of.
+func addresses() cmp.Option {
+	return cmp.Options{
+		cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	}
+}
+
+func roundTripOfFull[T any](t *testing.T) {
+	t.Helper()
+	var v T
+	fill(t, reflect.ValueOf(&v).Elem(), new(int))
+	if diff := cmp.Diff(v, roundTrip(t, v), addresses()); diff != "" {
+		t.Errorf("%T, all of it: %s", v, diff)
+	}
+	var zero T
+	if diff := cmp.Diff(zero, roundTrip(t, zero), addresses()); diff != "" {
+		t.Errorf("%T, nothing of it: %s", zero, diff)
+	}
+}
+
+func TestNothingIsLostAsJSON(t *testing.T) {
+	t.Parallel()
+	roundTripOfFull[Stack](t)
+	roundTripOfFull[Container](t)
+	roundTripOfFull[Network](t)
+	roundTripOfFull[Volume](t)
+	roundTripOfFull[Image](t)
+	roundTripOfFull[UpRequest](t)
+	roundTripOfFull[DownRequest](t)
+	roundTripOfFull[ActRequest](t)
+	roundTripOfFull[RunRequest](t)
+	roundTripOfFull[PullRequest](t)
+	roundTripOfFull[ListRequest](t)
+	roundTripOfFull[LogRequest](t)
+	roundTripOfFull[AttachRequest](t)
+	roundTripOfFull[Exec](t)
+	roundTripOfFull[LogSource](t)
+	roundTripOfFull[LogExit](t)
+	roundTripOfFull[Event](t)
+	roundTripOfFull[Progress](t)
+	roundTripOfFull[ProjectSummary](t)
+	roundTripOfFull[Info](t)
+	roundTripOfFull[Top](t)
+	roundTripOfFull[RemoveOptions](t)
+}
+
+func TestClearedAndUnsetCommandsStayApart(t *testing.T) {
+	t.Parallel()
+	tests := map[string]ContainerSpec{
+		"from the image":                {},
+		"cleared":                       {Entrypoint: []string{}, Cmd: []string{}},
+		"a cleared entrypoint":          {Entrypoint: []string{}, Cmd: []string{"true"}},
+		"an entrypoint, no command":     {Entrypoint: []string{"/init"}, Cmd: []string{}},
+		"an entrypoint, the image's":    {Entrypoint: []string{"/init"}},
+		"a command of one empty word":   {Cmd: []string{""}},
+		"a time to stop of zero is one": {StopTimeout: new(Duration)},
+	}
+	for name, spec := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(spec, roundTrip(t, spec)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestDurationIsText(t *testing.T) {
+	t.Parallel()
+	h := Healthcheck{Interval: Duration(90 * time.Second)}
+	text, err := json.Marshal(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(text), `{"Interval":"1m30s"}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	for _, bad := range []string{`90`, `"90"`, `"soon"`, `""`, `{}`} {
+		d := Duration(time.Second)
+		if err := json.Unmarshal([]byte(bad), &d); err == nil || d != Duration(time.Second) {
+			t.Errorf("%s: %v, %v", bad, d, err)
+		}
+	}
+}
