@@ -100,13 +100,7 @@ func (s *Store) unpackAgain(ctx context.Context, manifest string, labels map[str
 			return err
 		}
 	}
-	for i, d := range b.parts.Layers {
-		line := newLayerLine(func(engine.Progress) {}, "", d.Digest, d.Size)
-		if err := s.unpackLayer(ctx, b, i, line); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.unpackHere(ctx, b, newLayerLines(func(engine.Progress) {}, "", b))
 }
 
 // bootID tells one boot of the host from another.

@@ -38,7 +38,7 @@ func (s *Store) Import(ctx context.Context, r io.Reader, name string, config eng
 	if err == nil {
 		var b *bundle
 		if b, err = newBundle(blob, diffID, config); err == nil {
-			err = s.unpackLayer(ctx, b, 0, newLayerLine(func(engine.Progress) {}, "", blob.Digest, blob.Size))
+			err = s.unpackHere(ctx, b, newLayerLines(func(engine.Progress) {}, "", b))
 		}
 		if err == nil {
 			err = s.publish(ctx, lease, b, named.String())

@@ -124,13 +124,8 @@ func (s *Store) adopt(ctx context.Context, target ocispec.Descriptor, names []st
 	if len(names) == 0 {
 		shown = []string{b.variant.image.ID}
 	}
-	lines := make([]*layerLine, len(b.parts.Layers))
-	for i, d := range b.parts.Layers {
-		lines[i] = newLayerLine(report, "Image "+shown[0], d.Digest, d.Size)
-		if err := s.unpackLayer(ctx, b, i, lines[i]); err != nil {
-			return nil, err
-		}
-		lines[i].say(textDone)
+	if err := s.unpackHere(ctx, b, newLayerLines(report, "Image "+shown[0], b)); err != nil {
+		return nil, err
 	}
 	none, ctx, err := s.lease(ctx)
 	if err != nil {

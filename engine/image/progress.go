@@ -4,8 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-
 	"tiffin/engine"
 )
 
@@ -36,8 +34,12 @@ type layerLine struct {
 	ended bool
 }
 
-func newLayerLine(report engine.Report, image string, d digest.Digest, size int64) *layerLine {
-	return &layerLine{report: report, id: engine.ShortID(d.Encoded()), parent: image, total: size}
+func newLayerLines(report engine.Report, image string, b *bundle) []*layerLine {
+	lines := make([]*layerLine, len(b.parts.Layers))
+	for i, d := range b.parts.Layers {
+		lines[i] = &layerLine{report: report, id: engine.ShortID(d.Digest.Encoded()), parent: image, total: d.Size}
+	}
+	return lines
 }
 
 // say reports the layer's next word, if the last one was not its last.

@@ -203,12 +203,9 @@ func (p *pull) document(ctx context.Context, d ocispec.Descriptor) ([]byte, erro
 	return b, err
 }
 
-// layers fetches the layers, several at a time, and unpacks each as soon as it and those below it are here.
+// layers fetches the layers, several at a time, and unpacks each as soon as it is here.
 func (p *pull) layers(ctx context.Context, b *bundle) error {
-	lines := make([]*layerLine, len(b.parts.Layers))
-	for i, d := range b.parts.Layers {
-		lines[i] = newLayerLine(p.report, p.line, d.Digest, d.Size)
-	}
+	lines := newLayerLines(p.report, p.line, b)
 	if err := p.store.tellHere(ctx, b, lines); err != nil {
 		return err
 	}
@@ -217,9 +214,11 @@ func (p *pull) layers(ctx context.Context, b *bundle) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(downloads + 1)
-	fetched := make([]chan struct{}, len(b.parts.Layers))
-	for i := range fetched {
-		fetched[i] = make(chan struct{})
+	come := make([]chan struct{}, len(b.parts.Layers))
+	fetched := make([]<-chan struct{}, len(come))
+	for i := range come {
+		come[i] = make(chan struct{})
+		fetched[i] = come[i]
 	}
 	g.Go(func() error {
 		return p.store.unpackAll(ctx, b, lines, fetched)
@@ -229,7 +228,7 @@ func (p *pull) layers(ctx context.Context, b *bundle) error {
 			if err := p.fetchLayer(ctx, d, lines[i]); err != nil {
 				return err
 			}
-			close(fetched[i])
+			close(come[i])
 			return nil
 		})
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/containerd/log"
 	"github.com/opencontainers/go-digest"
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sync/semaphore"
 
 	"tiffin/engine/image/layer"
 	"tiffin/engine/image/registry"
@@ -52,8 +53,9 @@ type Store struct {
 	registry  *registry.Client
 	limits    layer.Limits
 
-	blobs  keyed // one fetch of a blob at a time
-	chains keyed // one unpacking of a stack of layers at a time
+	blobs  keyed               // one fetch of a blob at a time
+	chains keyed               // one unpacking of a stack of layers at a time
+	slots  *semaphore.Weighted // for unpacking
 	pulls  flights
 	syncs  sync.WaitGroup
 
@@ -83,7 +85,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		root: c.Root, registry: client, limits: layer.DefaultLimits(),
+		root: c.Root, registry: client, limits: layer.DefaultLimits(), slots: semaphore.NewWeighted(extractions()),
 		local: map[digest.Digest][]*variant{}, holds: map[string]string{},
 	}
 	if c.Reserve != (layer.Reserve{}) {

@@ -3,14 +3,17 @@ package image
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
+	"runtime"
 	"slices"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/errdefs"
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"tiffin/engine"
 	"tiffin/engine/image/layer"
@@ -36,103 +39,168 @@ func (s *Store) tellHere(ctx context.Context, b *bundle, lines []*layerLine) err
 	return nil
 }
 
-// unpackAll unpacks the layers in order, each when its blob has come.
-func (s *Store) unpackAll(ctx context.Context, b *bundle, lines []*layerLine, fetched []chan struct{}) error {
+// extractions is how many layers are unpacked at once, in the whole store: the work is the processor's and the
+// disk's, and each has two threads.
+func extractions() int64 { return int64(max(2, runtime.GOMAXPROCS(0))) }
+
+// unpackAll makes the folders of all layers: each as soon as its blob has come, and beside the others; they are
+// stacked in order.
+func (s *Store) unpackAll(ctx context.Context, b *bundle, lines []*layerLine, fetched []<-chan struct{}) error {
+	g, ctx := errgroup.WithContext(ctx)
+	ready := make([]chan *folder, len(b.parts.Layers))
 	for i := range b.parts.Layers {
-		select {
-		case <-fetched[i]:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		if err := s.unpackLayer(ctx, b, i, lines[i]); err != nil {
+		ready[i] = make(chan *folder, 1)
+		g.Go(func() error {
+			select {
+			case <-fetched[i]:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			f, err := s.extract(ctx, b, i, lines[i])
+			if err == nil {
+				ready[i] <- f
+			}
 			return err
-		}
-		lines[i].say(textDone)
+		})
 	}
-	return nil
+	g.Go(func() error {
+		for i := range b.parts.Layers {
+			select {
+			case f := <-ready[i]:
+				if err := s.stack(ctx, b, i, f); err != nil {
+					return err
+				}
+				lines[i].say(textDone)
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		return nil
+	})
+	err := g.Wait()
+	for i := range ready {
+		select {
+		case f := <-ready[i]:
+			err = errors.Join(err, s.abandon(ctx, f)) // unpacked, but one below it failed
+		default:
+		}
+	}
+	return err
 }
 
-// unpackLayer makes the folder of the ith layer, unless it is there.
-func (s *Store) unpackLayer(ctx context.Context, b *bundle, i int, line *layerLine) error {
+// folder is an unpacked layer that is not part of a stack yet; nil stands for one that was there before. Its chain
+// is locked until it is stacked or abandoned.
+type folder struct {
+	key     string
+	dir     string
+	implied []string
+	unlock  func()
+}
+
+// extract unpacks the ith layer into a folder of its own, unless it is there.
+func (s *Store) extract(ctx context.Context, b *bundle, i int, line *layerLine) (*folder, error) {
 	chain := b.variant.chains[i].String()
 	unlock, err := s.chains.lock(ctx, chain)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer unlock()
-	parent := ""
-	if i > 0 {
-		parent = b.variant.chains[i-1].String()
-	}
-	key := "unpack " + rand.Text() + " " + chain
+	f := &folder{key: "unpack " + rand.Text() + " " + chain, unlock: unlock}
 	// With the label, a folder that is there already is put under the lease.
-	_, err = s.snapshots.Prepare(ctx, key, parent, snapshots.WithLabels(map[string]string{snapshots.LabelSnapshotRef: chain}))
-	if errdefs.IsAlreadyExists(err) {
-		return nil
-	}
+	_, err = s.snapshots.Prepare(ctx, f.key, "", snapshots.WithLabels(map[string]string{snapshots.LabelSnapshotRef: chain}))
 	if err != nil {
-		return fmt.Errorf("prepare the layer %s: %w", chain, err)
+		unlock()
+		if errdefs.IsAlreadyExists(err) {
+			return nil, nil //nolint:nilnil // see folder
+		}
+		return nil, fmt.Errorf("prepare the layer %s: %w", chain, err)
 	}
-	line.say(textExtracting)
-	err = s.applyLayer(ctx, b, i, key, line)
-	if err == nil {
-		err = s.snapshots.Commit(ctx, chain, key)
+	if err := s.fill(ctx, b, i, f, line); err != nil {
+		return nil, errors.Join(fmt.Errorf("layer %s: %w", b.parts.Layers[i].Digest, err), s.abandon(ctx, f))
 	}
-	if err == nil {
-		return nil
-	}
-	if gone := s.snapshots.Remove(context.WithoutCancel(ctx), key); gone != nil {
-		err = fmt.Errorf("%w; and remove it: %w", err, gone)
-	}
-	return fmt.Errorf("layer %s: %w", b.parts.Layers[i].Digest, err)
+	return f, nil
 }
 
-// applyLayer unpacks the ith blob into the folder of key, and checks that the image's config knows what came out.
-func (s *Store) applyLayer(ctx context.Context, b *bundle, i int, key string, line *layerLine) error {
-	d := b.parts.Layers[i]
-	target, err := s.layerTarget(ctx, key, b, i)
-	if err != nil {
+// fill unpacks the ith blob, and checks that the image's config knows what came out.
+func (s *Store) fill(ctx context.Context, b *bundle, i int, f *folder, line *layerLine) (err error) {
+	if f.dir, err = s.layerDir(ctx, f.key); err != nil {
 		return err
 	}
+	if err := s.slots.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer s.slots.Release(1)
+	d := b.parts.Layers[i]
 	blob, err := s.content.ReaderAt(ctx, d)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = blob.Close() }()
+	line.say(textExtracting)
 	r := &extracting{r: content.NewReader(blob), line: line}
-	got, err := layer.Apply(ctx, layer.Source{Blob: r, Size: d.Size}, target, s.limits)
+	got, err := layer.Apply(ctx, layer.Source{Blob: r, Size: d.Size}, f.dir, s.limits)
 	if err != nil {
 		return err
 	}
-	want := b.config.RootFS.DiffIDs[i]
-	if got.DiffID != want {
+	if want := b.config.RootFS.DiffIDs[i]; got.DiffID != want {
 		return engine.Problem(engine.ErrInvalid, fmt.Errorf("it holds %s, and the image's config promises %s", got.DiffID, want))
+	}
+	f.implied = got.Implied
+	return nil
+}
+
+// stack puts the ith folder on those below it, which are stacked.
+func (s *Store) stack(ctx context.Context, b *bundle, i int, f *folder) error {
+	if f == nil {
+		return nil
+	}
+	err := s.inherit(ctx, b.variant.chains[:i], f)
+	if err == nil {
+		parent := ""
+		if i > 0 {
+			parent = b.variant.chains[i-1].String()
+		}
+		err = s.snapshots.Commit(ctx, b.variant.chains[i].String(), f.key, snapshots.WithParent(parent))
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("layer %s: %w", b.parts.Layers[i].Digest, err), s.abandon(ctx, f))
+	}
+	f.unlock()
+	return nil
+}
+
+// inherit gives folders that the layer left out what they have below.
+func (s *Store) inherit(ctx context.Context, chains []digest.Digest, f *folder) error {
+	if len(f.implied) == 0 {
+		return nil
+	}
+	var below []string
+	for _, chain := range slices.Backward(chains) {
+		dir, err := s.layerDir(ctx, chain.String())
+		if err != nil {
+			return err
+		}
+		below = append(below, dir)
+	}
+	return layer.Inherit(f.dir, below, f.implied)
+}
+
+// abandon removes a folder that will not be stacked.
+func (s *Store) abandon(ctx context.Context, f *folder) error {
+	if f == nil {
+		return nil
+	}
+	defer f.unlock()
+	if err := s.snapshots.Remove(context.WithoutCancel(ctx), f.key); err != nil {
+		return fmt.Errorf("remove what was unpacked: %w", err)
 	}
 	return nil
 }
 
-// layerTarget is where the ith layer goes, relative to the folder of all layers.
-func (s *Store) layerTarget(ctx context.Context, key string, b *bundle, i int) (layer.Target, error) {
-	t := layer.Target{Base: filepath.Join(s.layersRoot(), "snapshots")}
-	dir, err := s.layerDir(ctx, key)
-	if err != nil {
-		return t, err
-	}
-	if t.Dir, err = filepath.Rel(t.Base, dir); err != nil {
-		return t, err
-	}
-	for _, chain := range slices.Backward(b.variant.chains[:i]) {
-		dir, err := s.layerDir(ctx, chain.String())
-		if err != nil {
-			return t, err
-		}
-		rel, err := filepath.Rel(t.Base, dir)
-		if err != nil {
-			return t, err
-		}
-		t.Parents = append(t.Parents, rel)
-	}
-	return t, nil
+// unpackHere is unpackAll for an image whose blobs are here.
+func (s *Store) unpackHere(ctx context.Context, b *bundle, lines []*layerLine) error {
+	here := make(chan struct{})
+	close(here)
+	return s.unpackAll(ctx, b, lines, slices.Repeat([]<-chan struct{}{here}, len(b.parts.Layers)))
 }
 
 // extracting tells how much of a blob has been unpacked.

@@ -19,28 +19,23 @@ type Source struct {
 	Size int64
 }
 
-// Target is where a layer goes. Dir and Parents are relative to Base, which holds nothing but layers.
-type Target struct {
-	Base string
-	Dir  string
-	// Parents are the layers below, top first: a folder that the layer leaves out has their owner and mode.
-	Parents []string
-}
-
 // Result is what was unpacked.
 type Result struct {
 	// DiffID is the digest of the uncompressed stream.
 	DiffID digest.Digest
 	// Size is the length of the uncompressed stream in bytes.
 	Size int64
+	// Implied are folders that entries lie in, but that the layer says nothing about, parents first: see Inherit.
+	Implied []string
 }
 
-// Apply unpacks src into dst, with whiteouts in overlayfs' form. What it made is of no use when it fails, or when
-// the DiffID is not the expected one. It needs CAP_SYS_ADMIN.
+// Apply unpacks src into the folder dir, with whiteouts in overlayfs' form; dir/.. must be as private as dir. What
+// it made is of no use when it fails, or when the DiffID is not the expected one. It needs CAP_SYS_CHROOT and,
+// for opaque folders, CAP_SYS_ADMIN.
 //
 // Errors: ErrRefused for a layer that is over a limit or not well-formed, ErrNoSpace when it would use the reserve.
-func Apply(ctx context.Context, src Source, dst Target, limits Limits) (Result, error) {
-	space, err := limits.Reserve.Watch(filepath.Join(dst.Base, dst.Dir))
+func Apply(ctx context.Context, src Source, dir string, limits Limits) (Result, error) {
+	space, err := limits.Reserve.Watch(dir)
 	if err != nil {
 		return Result{}, err
 	}
@@ -54,10 +49,12 @@ func Apply(ctx context.Context, src Source, dst Target, limits Limits) (Result, 
 	defer ahead.Close()
 
 	hash := digest.Canonical.Digester()
-	g := &guard{limits: limits, compressed: src.Size, space: space}
+	g := newGuard(limits, src.Size, space)
 	counted := &meter{r: io.TeeReader(ahead, hash.Hash()), seen: g.stream}
-	err = confined(dst.Base, dst.Dir, func() error {
-		return unpack(ctx, counted, g, dst)
+	err = confined(filepath.Dir(dir), func() error {
+		_, err := archive.Apply(ctx, filepath.Join("/", filepath.Base(dir)), counted,
+			archive.WithFilter(g.entry), archive.WithConvertWhiteout(archive.OverlayConvertWhiteout))
+		return err
 	})
 	if err == nil {
 		// The archive may end before the stream does; the digest covers all of it.
@@ -66,7 +63,7 @@ func Apply(ctx context.Context, src Source, dst Target, limits Limits) (Result, 
 	if err != nil {
 		return Result{}, fmt.Errorf("unpack the layer: %w", blame(err))
 	}
-	return Result{DiffID: hash.Digest(), Size: counted.n}, nil
+	return Result{DiffID: hash.Digest(), Size: counted.n, Implied: g.folders.implied()}, nil
 }
 
 // blame gives an error its kind: what neither the host nor the caller did is the layer's fault.
@@ -77,19 +74,6 @@ func blame(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrRefused, err)
-}
-
-// unpack runs where Base is the root.
-func unpack(ctx context.Context, r io.Reader, g *guard, dst Target) error {
-	parents := make([]string, len(dst.Parents))
-	for i, p := range dst.Parents {
-		parents[i] = filepath.Join("/", p)
-	}
-	_, err := archive.Apply(ctx, filepath.Join("/", dst.Dir), r,
-		archive.WithFilter(g.entry),
-		archive.WithConvertWhiteout(archive.OverlayConvertWhiteout),
-		archive.WithParents(parents))
-	return err
 }
 
 // meter counts what is read, and lets seen end the reading.

@@ -42,6 +42,11 @@ type guard struct {
 	entries int
 	content int64 // sum of the entries' sizes: a hole costs no bytes in the stream
 	broken  error // the first rule that was broken: readers may drop an error that comes with bytes
+	folders folders
+}
+
+func newGuard(l Limits, compressed int64, s *Space) *guard {
+	return &guard{limits: l, compressed: compressed, space: s, folders: folders{}}
 }
 
 // stream checks the length of the stream so far.
@@ -84,7 +89,11 @@ func (g *guard) entry(h *tar.Header) (bool, error) {
 		return false, err
 	}
 	removeForeignAttributes(h.PAXRecords)
-	return !isDevice(h) && !isAufsRecord(h.Name), nil
+	if isDevice(h) || isAufsRecord(h.Name) {
+		return false, nil
+	}
+	g.folders.see(h.Name, h.Typeflag == tar.TypeDir)
+	return true, nil
 }
 
 // isID tells whether n can be a user or group: more than 31 bits would wrap to another, perhaps to root.

@@ -166,7 +166,7 @@ func newHouse(tb testing.TB) house {
 	return h
 }
 
-func (h house) target() Target { return Target{Base: h.base, Dir: "2/fs", Parents: []string{"1/fs"}} }
+func (h house) target() string { return filepath.Join(h.base, "2/fs") }
 
 // outside is everything but the layer that is being filled.
 func (h house) outside(tb testing.TB) string {
