@@ -69,7 +69,7 @@ func (s *starter) resolvConf() string {
 	case s.sandbox == nil && len(spec.DNS)+len(spec.DNSSearch)+len(spec.DNSOptions) == 0:
 		return string(text)
 	case s.sandbox == nil:
-		return host.WithoutServer(wishes).String()
+		return host.With(wishes).String()
 	default:
 		return host.ForContainer(wishes).String()
 	}

@@ -31,13 +31,13 @@ func thermalPaths() []string {
 	return found
 }
 
-// removeCgroupBase removes the parent of the control groups after the last of them:
-// the kernel refuses while there is another.
-func (r *Rooms) removeCgroupBase() {
+// RemoveCgroupBase removes the parent of the control groups. No container may be about
+// to start meanwhile.
+func (r *Rooms) RemoveCgroupBase() {
 	tree := r.Host.Cgroups
 	for _, dir := range append(slices.Collect(maps.Values(tree.V1)), tree.Unified) {
 		if dir != "" {
-			_ = unix.Rmdir(filepath.Join(dir, r.CgroupBase)) //nolint:errcheck // see above
+			_ = unix.Rmdir(filepath.Join(dir, r.CgroupBase)) // not there in every hierarchy
 		}
 	}
 }

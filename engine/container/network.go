@@ -63,6 +63,7 @@ func (s *starter) attachNetworks(ctx context.Context) error {
 			return err
 		}
 	}
+	s.rooms.Networks.SetResolvers(sandbox, s.record.Spec.DNS)
 	if s.ports, err = s.c.takePorts(ctx, &s.record); err != nil {
 		return err
 	}

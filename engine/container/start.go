@@ -273,7 +273,6 @@ func (c *Container) Ended(ctx context.Context) {
 		errs = append(errs, r.cgroup.Destroy(ctx))
 		r.process.Drop()
 	}
-	c.rooms.removeCgroupBase()
 	if err := errors.Join(errs...); err != nil {
 		c.rooms.Log.Warn("not all was taken back", "container", record.Name, "err", err)
 	}

@@ -45,6 +45,10 @@ func (d *Daemon) remove(ctx context.Context, c *container.Container, opts remove
 	errs := []error{d.dropSandbox(ctx, &record)}
 	d.mu.Lock()
 	delete(d.containers, c.ID)
+	if len(d.containers) == 0 {
+		// Under the lock, so that none can be made and started meanwhile.
+		d.rooms.RemoveCgroupBase()
+	}
 	d.mu.Unlock()
 	d.releaseName(record.Name, c.ID)
 	errs = append(errs, d.removeFiles(&record), d.records.Delete(kindContainer, c.ID), d.states.Delete(kindState, c.ID), d.rooms.Images.Release(ctx, c.ID))
