@@ -22,11 +22,11 @@ type AttachRequest struct {
 	ContainerID string
 	Network     engine.Network
 	Spec        engine.EndpointSpec
-	// Names are the container's own names on this network: the first is the one that
-	// its address leads back to. Shared are those that others may have as well: its
-	// service's and its aliases.
-	Names  []string
-	Shared []string
+	// Name is the container's name, which its addresses lead back to.
+	Name string
+	// Names are all the names that lead to it on this network: its own and its
+	// service's, aliases, its short ID.
+	Names []string
 	// Links are further names that only this container knows, each with what it
 	// stands for: a name on this network.
 	Links map[string]string
@@ -42,16 +42,14 @@ type attached struct {
 	sandbox *Sandbox
 
 	// Guarded by the Manager's mutex.
-	container   string
-	answer      Answer
-	own, shared []string
-	aliases     map[string]string
+	container string
+	name      string
+	aliases   map[string]string
+	answer    Answer
 }
 
 func (a *attached) belongTo(r AttachRequest) {
-	a.container, a.own, a.shared, a.aliases = r.ContainerID, r.Names, r.Shared, r.Links
-	a.Names = slices.Concat(r.Names, r.Shared)
-	a.answer = Silent
+	a.container, a.name, a.Names, a.aliases, a.answer = r.ContainerID, r.Name, r.Names, r.Links, Silent
 }
 
 // Attach puts a sandbox on a network: addresses, a pair of links, routes and names.
@@ -81,7 +79,7 @@ func (m *Manager) attach(s *Sandbox, n *network, r AttachRequest) (_ *attached, 
 	if s.gone {
 		return nil, engine.Problem(engine.ErrConflict, errors.New("the sandbox is gone"))
 	}
-	if !n.bridge {
+	if n.Bridge == "" {
 		return nil, engine.Problem(engine.ErrInvalid,
 			fmt.Errorf("a container cannot be attached to a network of driver %s", n.Spec.Driver))
 	}
@@ -107,21 +105,32 @@ func (m *Manager) attach(s *Sandbox, n *network, r AttachRequest) (_ *attached, 
 		return nil, err
 	}
 	back.add(func() error { m.release(a); return nil })
-	if err := m.connect(s, a); err != nil {
-		return nil, err
-	}
 	back.add(func() error { return m.removeLinks(a.HostLink) })
-	if err := s.configure(a); err != nil {
-		return nil, err
-	}
-	// The bridge learns that the link has a carrier from a worker of the kernel, some
-	// time later, and drops what comes before: a first packet that is lost costs its
-	// sender a second. To ask for the link is to bring that forward.
-	if err := m.rtnl.do(getLink("look at veth "+a.HostLink, a.HostLink)); err != nil {
+	if err := m.wire(s, a); err != nil {
 		return nil, err
 	}
 	m.join(a)
 	return a, nil
+}
+
+// wire makes the links of an endpoint and configures them.
+func (m *Manager) wire(s *Sandbox, a *attached) error {
+	if err := m.connect(s, a); err != nil {
+		return err
+	}
+	if err := s.configure(a); err != nil {
+		return err
+	}
+	return m.settle(a)
+}
+
+// settle waits until an endpoint can be reached. That a link has a carrier is made
+// known by a worker of the kernel, some time later: to the bridge, which drops what
+// comes before, and of the bridge itself, by its first port, to the host. A first
+// packet that is lost costs its sender a second. To ask for a link is to bring that forward.
+func (m *Manager) settle(a *attached) error {
+	what := "look at veth " + a.HostLink
+	return m.rtnl.do(getLink(what, a.HostLink), getLink(what, a.network.Bridge))
 }
 
 // Detach takes a sandbox off a network. It may be off already.

@@ -30,26 +30,67 @@ const (
 // free, ErrUnsupported for other drivers and options.
 func (m *Manager) Create(ctx context.Context, spec engine.NetworkSpec, id, project string) (engine.Network, error) {
 	n := engine.Network{ID: id, Project: project, Created: time.Now(), Spec: spec}
-	bridge, err := isBridge(spec.Driver)
-	if err == nil && bridge {
-		_, err = parseOptions(spec.DriverOpts)
-	}
+	n, err := m.create(ctx, n)
 	if err != nil {
 		return engine.Network{}, fmt.Errorf("create network %s: %w", spec.Name, err)
 	}
+	return n, nil
+}
+
+func (m *Manager) create(ctx context.Context, n engine.Network) (_ engine.Network, err error) {
+	if _, err := parseOptions(n.Spec.DriverOpts); err != nil {
+		return n, err
+	}
+	bridge, err := isBridge(n.Spec.Driver)
+	if err != nil {
+		return n, err
+	}
 	if bridge {
-		n, err = m.createBridge(ctx, n)
-		if err != nil {
-			return engine.Network{}, fmt.Errorf("create network %s: %w", spec.Name, err)
+		n.Bridge = bridgeName(n)
+	}
+	if n, err = m.plan(n); err != nil || !bridge {
+		return n, err
+	}
+	var back undo
+	defer func() { err = back.unless(err) }()
+	back.add(func() error { return m.remove(n) })
+	if err := m.fw.add(networkEntries(n)...); err != nil {
+		return n, err
+	}
+	if err := m.startForwarding(n); err != nil {
+		return n, err
+	}
+	if err := m.ensureBridge(n); err != nil {
+		return n, err
+	}
+	return n, ctx.Err()
+}
+
+// plan chooses the subnets of a network and enters it into the index, so that the
+// next one chooses others.
+func (m *Manager) plan(n engine.Network) (engine.Network, error) {
+	m.planning.Lock()
+	defer m.planning.Unlock()
+	if n.Bridge != "" {
+		var err error
+		if n.Pools, err = m.choosePools(n); err != nil {
+			return n, err
 		}
 	}
-	m.register(n, bridge)
+	m.register(n)
 	return n, nil
 }
 
 // Remove takes a network away, with whatever is left of its endpoints. It may be
 // gone already.
 func (m *Manager) Remove(_ context.Context, n engine.Network) error {
+	if err := m.remove(n); err != nil {
+		return fmt.Errorf("remove network %s: %w", n.Spec.Name, err)
+	}
+	return nil
+}
+
+func (m *Manager) remove(n engine.Network) error {
 	m.mu.Lock()
 	delete(m.networks, n.ID)
 	m.mu.Unlock()
@@ -57,10 +98,7 @@ func (m *Manager) Remove(_ context.Context, n engine.Network) error {
 		return nil
 	}
 	err := m.removeBridge(n.Bridge)
-	if err := errors.Join(err, m.fw.remove(networkEntries(n)...), m.stopForwarding(n.ID)); err != nil {
-		return fmt.Errorf("remove network %s: %w", n.Spec.Name, err)
-	}
-	return nil
+	return errors.Join(err, m.fw.remove(networkEntries(n)...), m.stopForwarding(n.ID))
 }
 
 func isBridge(driver string) (bool, error) {
@@ -109,27 +147,6 @@ func parseOptions(opts map[string]string) (options, error) {
 		}
 	}
 	return o, nil
-}
-
-func (m *Manager) createBridge(ctx context.Context, n engine.Network) (_ engine.Network, err error) {
-	if n.Pools, err = m.choosePools(n); err != nil {
-		return n, err
-	}
-	n.Bridge = bridgeName(n)
-	var back undo
-	defer func() { err = back.unless(err) }()
-	if err := m.startForwarding(n); err != nil {
-		return n, err
-	}
-	back.add(func() error { return m.stopForwarding(n.ID) })
-	if err := m.ensureBridge(n); err != nil {
-		return n, err
-	}
-	back.add(func() error { return m.removeBridge(n.Bridge) })
-	if err := m.fw.add(networkEntries(n)...); err != nil {
-		return n, err
-	}
-	return n, ctx.Err()
 }
 
 func bridgeName(n engine.Network) string {
@@ -207,8 +224,8 @@ func (m *Manager) subnets() []netip.Prefix {
 	return all
 }
 
-func (m *Manager) register(n engine.Network, bridge bool) {
-	entry := &network{Network: n, bridge: bridge}
+func (m *Manager) register(n engine.Network) {
+	entry := &network{Network: n}
 	for _, p := range n.Pools {
 		entry.pools = append(entry.pools, newAddresses(p))
 	}

@@ -34,6 +34,15 @@ func newFirewall(conn *nft.Conn, name string) *firewall {
 	return &firewall{conn: conn, name: name, own: nft.Owned, wanted: map[string]map[string]nft.Element{}}
 }
 
+// set makes these entries, and no others, the content of the table, and writes it whole.
+func (f *firewall) set(entries []entry) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wanted = map[string]map[string]nft.Element{}
+	f.note(entries)
+	return f.write()
+}
+
 // add adds entries; those that are there already may be named again.
 func (f *firewall) add(entries ...entry) error {
 	f.mu.Lock()

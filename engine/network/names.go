@@ -10,21 +10,22 @@ import (
 	"tiffin/dns"
 )
 
-// Answer says to which of its names a container answers.
+// Answer says whether the names of a container lead to it.
 type Answer int
 
 const (
 	// Silent is a container that does not run: its names exist, and lead nowhere.
 	Silent Answer = iota
-	// Unhealthy is a container that answers to its own names, and to those it shares
-	// only where no better one does.
+	// Unhealthy is a container to which a name leads if there is no better one: always
+	// its own, and its service's when all replicas are unhealthy. The check may be
+	// wrong, and a name that leads nowhere helps nobody.
 	Unhealthy
-	// Answering is a container that answers to all its names.
+	// Answering is a container to which all its names lead.
 	Answering
 )
 
-// SetAnswering says to which names a container answers, on all its networks. Every
-// neighbour sees it when SetAnswering returns.
+// SetAnswering says whether the names of a container lead to it, on all its networks.
+// Every neighbour sees it when SetAnswering returns.
 func (m *Manager) SetAnswering(containerID string, to Answer) {
 	var changed []*network
 	m.mu.Lock()
@@ -103,43 +104,29 @@ func (n *network) records() dns.Records {
 	if strings.Contains(n.Spec.Name, "_") {
 		r.Domain = n.Spec.Name
 	}
-	sick := map[string][]netip.Addr{}
+	worse := map[string][]netip.Addr{}
 	for _, a := range n.members {
-		a.record(r, sick)
+		addrs := a.addresses()
+		for _, name := range a.Names {
+			switch a.answer {
+			case Silent:
+				r.Names[name] = append(r.Names[name], nil...) // it exists
+			case Unhealthy:
+				worse[name] = append(worse[name], addrs...)
+			case Answering:
+				r.Names[name] = append(r.Names[name], addrs...)
+			}
+		}
+		for _, ip := range addrs {
+			r.Pointers[ip] = a.name + "." + n.Spec.Name
+		}
 	}
-	// A name whose containers are all unhealthy leads to them still: the check may be
-	// wrong, and a name that leads nowhere helps nobody.
-	for name, addrs := range sick {
+	for name, addrs := range worse {
 		if len(r.Names[name]) == 0 {
 			r.Names[name] = addrs
 		}
 	}
 	return r
-}
-
-// record enters the names of an endpoint. sick takes the addresses of an unhealthy
-// one, under the names that it shares.
-func (a *attached) record(r dns.Records, sick map[string][]netip.Addr) {
-	var own, shared, unhealthy []netip.Addr
-	switch a.answer {
-	case Silent:
-	case Unhealthy:
-		own, unhealthy = a.addresses(), a.addresses()
-	case Answering:
-		own, shared = a.addresses(), a.addresses()
-	}
-	for _, name := range a.own {
-		r.Names[name] = append(r.Names[name], own...)
-	}
-	for _, name := range a.shared {
-		r.Names[name] = append(r.Names[name], shared...)
-		sick[name] = append(sick[name], unhealthy...)
-	}
-	if len(a.own) > 0 {
-		for _, ip := range a.addresses() {
-			r.Pointers[ip] = a.own[0] + "." + a.network.Spec.Name
-		}
-	}
 }
 
 func (a *attached) addresses() []netip.Addr {
@@ -190,13 +177,17 @@ func (m *Manager) view(s *Sandbox) *dns.View {
 
 // join enters an endpoint into the index and the directory of its network.
 func (m *Manager) join(a *attached) {
+	m.enter(a)
+	m.announce(a.network)
+	m.refresh(a.sandbox)
+}
+
+func (m *Manager) enter(a *attached) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	a.network.members = append(a.network.members, a)
 	a.sandbox.links = append(a.sandbox.links, a)
 	m.endpoints[a.container] = append(m.endpoints[a.container], a)
-	m.mu.Unlock()
-	m.announce(a.network)
-	m.refresh(a.sandbox)
 }
 
 // leave undoes join.

@@ -92,7 +92,7 @@ func (h *testHost) replica(n engine.Network, name, service string) (*Sandbox, st
 	h.tb.Helper()
 	s := h.sandbox(name)
 	ep, err := h.Attach(h.tb.Context(), s, AttachRequest{
-		ContainerID: name, Network: n, Names: []string{name}, Shared: []string{service},
+		ContainerID: name, Name: name, Network: n, Names: []string{name, service},
 	})
 	if err != nil {
 		h.tb.Fatal(err)

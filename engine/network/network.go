@@ -47,6 +47,8 @@ type Manager struct {
 
 	forwarding forwarding
 
+	planning sync.Mutex // one network chooses its subnets at a time
+
 	// mu guards the index; no lock is held while the kernel works.
 	mu        sync.Mutex
 	networks  map[string]*network // by ID
@@ -158,7 +160,6 @@ func (m *Manager) group() uint32 {
 // network is a network in the Manager's index.
 type network struct {
 	engine.Network
-	bridge    bool
 	pools     []*addresses // one a family
 	members   []*attached  // never changed in place
 	directory directory
