@@ -8,6 +8,7 @@ import (
 
 // entry is a record as it is in the file; to be written without a value, it is removed.
 type entry struct {
+	part      string // recordsBucket or damagedBucket
 	kind, key string
 	value     []byte
 }

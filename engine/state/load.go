@@ -84,8 +84,8 @@ func (s *Store) Quarantine() ([]Damaged, error) {
 	return out, nil
 }
 
-func (r entry) into(value any) error {
-	text, err := decode(r.kind, r.key, r.value)
+func (e entry) into(value any) error {
+	text, err := decode(e.kind, e.key, e.value)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (s *Store) read(kind string) ([]entry, error) {
 			return nil
 		}
 		return bucket.ForEach(func(key, value []byte) error {
-			out = append(out, entry{kind, string(key), bytes.Clone(value)})
+			out = append(out, entry{recordsBucket, kind, string(key), bytes.Clone(value)})
 			return nil
 		})
 	})

@@ -249,16 +249,18 @@ func TestParallelWritersAllGetTheirRecordsIn(t *testing.T) {
 	}
 }
 
-const childEnv = "TIFFIN_STATE_TEST_CHILD"
+const (
+	childEnv  = "TIFFIN_STATE_TEST_CHILD"
+	childFile = "state.db" // in its working directory
+)
 
 // TestChild is no test: it is what TestAKilledWriter… kills. It counts up, and says
 // each number that is on disk.
 func TestChild(*testing.T) {
-	path := os.Getenv(childEnv)
-	if path == "" {
+	if os.Getenv(childEnv) == "" {
 		return
 	}
-	s, err := Open(path, Options{})
+	s, err := Open(childFile, Options{})
 	for i := 0; err == nil; i++ {
 		key := fmt.Sprintf("%06d", i)
 		if err = s.PutAll("pet", map[string]any{"x" + key: pet{key, i}, "y" + key: pet{key, i}}); err == nil {
@@ -270,9 +272,9 @@ func TestChild(*testing.T) {
 
 func TestAKilledWriterLeavesEveryRecordThatItHadPromised(t *testing.T) {
 	for round, after := range []int{0, 1, 7, 40} {
-		path := filepath.Join(t.TempDir(), "state.db")
-		promised := killAfter(t, path, after)
-		pets, damaged := loadPets(t, open(t, path))
+		dir := t.TempDir()
+		promised := killAfter(t, dir, after)
+		pets, damaged := loadPets(t, open(t, filepath.Join(dir, childFile)))
 		if len(damaged) > 0 || len(pets)%2 != 0 || len(pets)/2 <= promised {
 			t.Fatalf("round %d: %d records after %d promises, damaged: %v", round, len(pets), promised, damaged)
 		}
@@ -286,10 +288,10 @@ func TestAKilledWriterLeavesEveryRecordThatItHadPromised(t *testing.T) {
 }
 
 // killAfter has a child write until it has promised a number, kills it, and returns its last promise.
-func killAfter(t *testing.T, path string, number int) int {
+func killAfter(t *testing.T, dir string, number int) int {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$")
-	cmd.Env = append(os.Environ(), childEnv+"="+path)
+	cmd.Env, cmd.Dir = append(os.Environ(), childEnv+"=1"), dir
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -5,16 +5,15 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"time"
 
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
 )
 
 // Store is a file of records. All methods may be called by many at once.
 type Store struct {
-	db *bbolt.DB
+	db      *bbolt.DB
+	problem error
 
 	writing sync.Mutex // held by the one who commits
 	mu      sync.Mutex
@@ -36,15 +35,25 @@ const (
 	damagedBucket = "damaged"
 )
 
-// Open opens the file, or makes it; its folder must be there.
+// Open opens the file, or makes it; its folder must be there. A file that is damaged is
+// made anew from what can be read of it, see Damage.
 //
 // Errors: ErrLocked; os.ErrPermission when others than its owner could have written it.
 func Open(path string, o Options) (*Store, error) {
-	db, err := openFile(path, o)
+	s := &Store{}
+	var err error
+	s.db, err = openFile(path, o)
+	var broken *brokenError
+	if errors.As(err, &broken) {
+		s.problem = broken.problem
+		if err = broken.rebuild(path); err == nil {
+			s.db, err = openFile(path, o)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open state %s: %w", path, err)
 	}
-	err = db.Update(func(tx *bbolt.Tx) error {
+	err = s.db.Update(func(tx *bbolt.Tx) error {
 		for _, name := range []string{recordsBucket, damagedBucket} {
 			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 				return err
@@ -53,24 +62,23 @@ func Open(path string, o Options) (*Store, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open state %s: %w", path, errors.Join(err, db.Close()))
+		return nil, fmt.Errorf("open state %s: %w", path, errors.Join(err, s.db.Close()))
 	}
-	return &Store{db: db}, nil
+	return s, nil
 }
 
+// Damage says what was wrong with the file when it was opened; nil: nothing. Records
+// may be missing then, and the file as it was is beside it, with .damaged behind its name.
+func (s *Store) Damage() error { return s.problem }
+
 func openFile(path string, o Options) (*bbolt.DB, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout:      time.Nanosecond, // one try
+	return bbolt.Open(path, 0o600, &bbolt.Options{
 		NoSync:       o.Volatile,
 		NoGrowSync:   o.Volatile,
 		FreelistType: bbolt.FreelistMapType,
 		NoStatistics: true,
-		OpenFile:     openOwn,
+		OpenFile:     openSafe,
 	})
-	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, ErrLocked
-	}
-	return db, err
 }
 
 // openOwn opens a regular file that nobody but us can have written.
@@ -110,7 +118,7 @@ func (s *Store) PutAll(kind string, records map[string]any) error {
 		if err != nil {
 			return err
 		}
-		w.entries = append(w.entries, entry{kind, key, value})
+		w.entries = append(w.entries, entry{recordsBucket, kind, key, value})
 	}
 	return s.commit(w)
 }
@@ -122,7 +130,7 @@ func (s *Store) Delete(kind string, keys ...string) error {
 		if err := checkNames(kind, key); err != nil {
 			return err
 		}
-		w.entries = append(w.entries, entry{kind: kind, key: key})
+		w.entries = append(w.entries, entry{part: recordsBucket, kind: kind, key: key})
 	}
 	return s.commit(w)
 }
