@@ -81,6 +81,8 @@ func (c *checker) resolve(node *yaml.Node, path []string) (kind, string, error) 
 		return kindInt, decimal(node), nil
 	case "!!float":
 		return kindFloat, node.Value, nil
+	case "!!timestamp":
+		return kindDate, node.Value, nil
 	}
 	if c.literal && strings.Contains(node.Value, "$") {
 		return kindVariable, "", nil
@@ -130,6 +132,9 @@ func (c *checker) badVariable(node *yaml.Node, path []string, err error) error {
 func accepts(want, k kind, text string) bool {
 	if want&k != 0 {
 		return true
+	}
+	if k == kindDate { // compose-go makes text of it where any scalar will do
+		return want&kindText != 0 && want&kindBool != 0 && want&kindFloat != 0
 	}
 	if k != kindText {
 		return false
@@ -337,7 +342,7 @@ func (c *checker) mismatch(node *yaml.Node, s *shape, k kind, path []string) err
 		hint = "Begin each entry with \"- \"."
 	case k == kindList && s.kinds&kindMap != 0:
 		hint = "Write the entries as \"key: value\", without \"- \"."
-	case k&(kindInt|kindFloat|kindBool) != 0 && s.kinds&kindText != 0:
+	case k&(kindInt|kindFloat|kindBool|kindDate) != 0 && s.kinds&kindText != 0:
 		hint = fmt.Sprintf("Put quotes around it: %q.", node.Value)
 	default:
 		return err
@@ -357,6 +362,7 @@ func (k kind) String() string {
 		{kindText, "text"},
 		{kindInt | kindFloat, "a number"},
 		{kindBool, "true or false"},
+		{kindDate, "a date"},
 		{kindNull, "empty"},
 	} {
 		if k&w.kind != 0 {

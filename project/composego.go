@@ -2,8 +2,8 @@ package project
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -33,7 +33,7 @@ func (p *Project) load(ctx context.Context, o Options, w way) error {
 		details, options := p.request(w)
 		attributes, err := loader.LoadModelWithContext(ctx, details, options...)
 		if err != nil {
-			return err
+			return explain(err)
 		}
 		from := origin{p.site.dir, p.site.env["HOME"]}
 		if w.noPaths {
@@ -46,16 +46,13 @@ func (p *Project) load(ctx context.Context, o Options, w way) error {
 		full := loader.ToOptions(&details, options)
 		model, err := loader.ModelToProject(attributes, full, details)
 		if err != nil {
-			return err
+			return explain(err)
 		}
 		p.model, err = p.choose(model, o)
 		return err
 	})
-	if err != nil {
-		return explain(err)
-	}
-	if w.modelOnly {
-		return nil
+	if err != nil || w.modelOnly {
+		return err
 	}
 	if !w.noConsistency {
 		if err := p.consistent(); err != nil {
@@ -113,7 +110,8 @@ func casts() map[tree.Path]interpolation.Cast {
 	return out
 }
 
-// explain turns what is left of compose-go's errors, after our own checks, into ours.
+// explain turns what is left of compose-go's errors, after our own checks, into ours:
+// it finds the path that the text mentions, and leaves the names of Go types out.
 func explain(err error) error {
 	text := err.Error()
 	if rest, ok := strings.CutPrefix(text, "cannot extend service "); ok {
@@ -123,7 +121,28 @@ func explain(err error) error {
 			return at([]string{"services", name, "extends"}, "service %q extends what is not there: %s", name, reason)
 		}
 	}
-	return err
+	for word := range strings.FieldsSeq(text) {
+		path := mentioned(word)
+		if path == nil {
+			continue
+		}
+		_, reason, _ := strings.Cut(text, word)
+		if reason = strings.Trim(reason, " :\n"); strings.Contains(reason, " type ") || reason == "" {
+			reason = "the value is of the wrong kind"
+		}
+		reason, _, _ = strings.Cut(reason, "\n")
+		return at(path, "%s: %s", dotted(path), reason)
+	}
+	return invalid("%s", text)
+}
+
+// mentioned reads services.web.ports.[0] and 'services[web].ports[0]'.
+func mentioned(word string) []string {
+	path := strings.FieldsFunc(strings.Trim(word, "':,\""), func(c rune) bool { return strings.ContainsRune(".[]", c) })
+	if len(path) < 2 || !slices.Contains([]string{"services", "networks", "volumes", "configs", "secrets"}, path[0]) {
+		return nil
+	}
+	return path
 }
 
 // choose enables the named services with their profiles, and sets what the command
@@ -191,19 +210,15 @@ func (p *Project) bounded(ctx context.Context, f func() error) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return invalid("loading the project takes longer than %s", maxLoadTime)
-		}
-		return fmt.Errorf("load the project: %w", ctx.Err())
+		return context.Cause(ctx)
 	}
 }
 
 // listen sends compose-go's warnings to warn until the returned function is called.
 func listen(warn func(string)) (stop func()) {
 	logger := logrus.StandardLogger()
-	out := logger.Out
-	hooks := logger.ReplaceHooks(logrus.LevelHooks{logrus.WarnLevel: {hook(warn)}})
-	logger.SetOutput(nowhere{})
+	out, hooks := logger.Out, logger.ReplaceHooks(logrus.LevelHooks{logrus.WarnLevel: {hook(warn)}})
+	logger.SetOutput(io.Discard)
 	return func() {
 		logger.ReplaceHooks(hooks)
 		logger.SetOutput(out)
@@ -218,7 +233,3 @@ func (h hook) Fire(e *logrus.Entry) error {
 	h(e.Message)
 	return nil
 }
-
-type nowhere struct{}
-
-func (nowhere) Write(b []byte) (int, error) { return len(b), nil }

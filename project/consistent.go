@@ -107,13 +107,14 @@ func knownNetworks(p *types.Project, s *types.ServiceConfig) error {
 // knownSources looks at volumes, configs and secrets.
 func knownSources(p *types.Project, s *types.ServiceConfig) error {
 	for i, v := range s.Volumes {
-		if _, ok := p.Volumes[v.Source]; !ok && v.Type == types.VolumeTypeVolume && v.Source != "" {
-			f := undefined(in(s, "volumes", itoa(i)), s.Name, "volume", v.Source, p.VolumeNames())
-			if strings.Contains(v.Source, "/") {
-				return f.hint("A path begins with / or ./ or ~.")
-			}
-			return f
+		if _, ok := p.Volumes[v.Source]; ok || v.Type != types.VolumeTypeVolume || v.Source == "" {
+			continue
 		}
+		f := undefined(in(s, "volumes", itoa(i)), s.Name, "volume", v.Source, p.VolumeNames())
+		if strings.Contains(v.Source, "/") {
+			return f.hint("A path begins with / or ./ or ~.")
+		}
+		return f
 	}
 	for i, c := range s.Configs {
 		if _, ok := p.Configs[c.Source]; !ok {

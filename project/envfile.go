@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 
@@ -38,22 +36,8 @@ func (p *Project) resolveFiles() error {
 	if err != nil {
 		return dotenvError(err)
 	}
-	p.model, err = model.WithServicesLabelsResolved(true)
-	if err != nil {
+	if p.model, err = model.WithServicesLabelsResolved(true); err != nil {
 		return dotenvError(err)
-	}
-	return p.variableNames()
-}
-
-// variableNames refuses environments that no process can have.
-func (p *Project) variableNames() error {
-	for _, name := range p.model.ServiceNames() {
-		s := p.model.Services[name]
-		for _, k := range slices.Sorted(maps.Keys(s.Environment)) {
-			if k == "" || strings.ContainsAny(k, "=\x00") {
-				return at(in(&s, "environment"), "service %q: %q is no name of a variable", name, k)
-			}
-		}
 	}
 	return nil
 }

@@ -18,27 +18,26 @@ const defaultFileMode = 0o444
 
 // files translates configs and secrets, and reads what they hold.
 func (p *Project) files(s *types.ServiceConfig, out *engine.ContainerSpec) error {
-	for i, c := range s.Configs {
-		where := in(s, "configs", itoa(i))
-		f, err := fileMount(where, engine.FileConfig, types.FileReferenceConfig(c))
+	add := func(kind engine.FileKind, i int, ref types.FileReferenceConfig, from types.FileObjectConfig) error {
+		f, err := fileMount(in(s, string(kind)+"s", itoa(i)), kind, ref)
 		if err != nil {
 			return err
 		}
-		if f.Content, err = p.content(engine.FileConfig, c.Source, types.FileObjectConfig(p.model.Configs[c.Source])); err != nil {
+		f.Content, err = p.content(kind, ref.Source, from)
+		out.Files = append(out.Files, f)
+		return err
+	}
+	for i, c := range s.Configs {
+		from := types.FileObjectConfig(p.model.Configs[c.Source])
+		if err := add(engine.FileConfig, i, types.FileReferenceConfig(c), from); err != nil {
 			return err
 		}
-		out.Files = append(out.Files, f)
 	}
 	for i, c := range s.Secrets {
-		where := in(s, "secrets", itoa(i))
-		f, err := fileMount(where, engine.FileSecret, types.FileReferenceConfig(c))
-		if err != nil {
+		from := types.FileObjectConfig(p.model.Secrets[c.Source])
+		if err := add(engine.FileSecret, i, types.FileReferenceConfig(c), from); err != nil {
 			return err
 		}
-		if f.Content, err = p.content(engine.FileSecret, c.Source, types.FileObjectConfig(p.model.Secrets[c.Source])); err != nil {
-			return err
-		}
-		out.Files = append(out.Files, f)
 	}
 	return nil
 }

@@ -61,7 +61,8 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 }
 
 func load(ctx context.Context, o Options, w way) (*Project, error) {
-	ctx, cancel := context.WithTimeout(ctx, maxLoadTime)
+	tooLong := invalid("loading the project takes longer than %s", maxLoadTime)
+	ctx, cancel := context.WithTimeoutCause(ctx, maxLoadTime, tooLong)
 	defer cancel()
 	warn := onlyOnce(o.Warn)
 	where, err := locate(o, warn)

@@ -65,9 +65,9 @@ func (r *reader) read(ctx context.Context) (*sources, error) {
 			return nil, err
 		}
 	}
-	if len(texts.docs()) == 0 {
+	if texts.empty() {
 		return nil, engine.Hint(
-			invalid("%s: the file is empty", texts.show(r.where.files[0])), "Write \"services:\" into it.")
+			invalid("%s:1:1: the file is empty", texts.show(r.where.files[0])), "Write \"services:\" into it.")
 	}
 	return texts, r.circularExtends()
 }
@@ -278,8 +278,8 @@ func (r *reader) enter(ctx context.Context, c *checker, at *yaml.Node, path stri
 		return nil
 	}
 	r.seen[path] = true
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	if len(r.texts.all) >= maxSources {
 		return c.wrong(at, "the project has more than %d files", maxSources)

@@ -21,6 +21,7 @@ const (
 	kindText
 	kindList
 	kindMap
+	kindDate
 
 	// kindVariable is text that is not known.
 	kindVariable kind = 0
@@ -58,6 +59,8 @@ func compileDocument() *shape {
 	}
 	c := compiler{definitions: root.Definitions, done: map[string]*shape{}}
 	out := c.compile(&root)
+	// compose-go panics on a mode that is null, which the schema allows.
+	out.at([]string{"services", "*", "pid"}, func(s *shape) { s.kinds &^= kindNull })
 	for path, check := range checks() {
 		out.at(strings.Split(path, "."), func(s *shape) { s.check = check })
 	}

@@ -44,8 +44,8 @@ func readMain(ctx context.Context, where *site, stdin io.Reader) (*sources, erro
 	}
 	texts := &sources{cwd: where.cwd}
 	for _, path := range where.files {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
 		}
 		src, err := texts.open(path, stdin)
 		if err != nil {
@@ -94,7 +94,8 @@ func (s *sources) syntaxError(path string, err error) error {
 		if !ok {
 			break
 		}
-		line, column = places(after)
+		column = 1
+		_, _ = fmt.Sscanf(after, "%d, column %d", &line, &column) // the column may be missing
 		if rest = after; strings.HasSuffix(text, "unexpected end of stream") {
 			break
 		}
@@ -128,25 +129,6 @@ func syntaxHint(text string) string {
 	default:
 		return ""
 	}
-}
-
-// places reads "4, column 2"; the column may be missing.
-func places(text string) (line, column int) {
-	line, column = 1, 1
-	digits := leadingDigits(text)
-	if n, err := strconv.Atoi(digits); err == nil {
-		line = n
-	}
-	if rest, ok := strings.CutPrefix(text[len(digits):], ", column "); ok {
-		if n, err := strconv.Atoi(leadingDigits(rest)); err == nil {
-			column = n
-		}
-	}
-	return line, column
-}
-
-func leadingDigits(s string) string {
-	return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))]
 }
 
 func (s *sources) slurp(path string, stdin io.Reader) ([]byte, error) {
@@ -207,13 +189,16 @@ func (s *sources) show(path string) string {
 	return path
 }
 
-// docs are the documents of the files that the project was told of.
-func (s *sources) docs() []*yaml.Node {
-	var out []*yaml.Node
+// empty says that there is nothing in the files that the project was told of.
+func (s *sources) empty() bool {
 	for _, src := range s.all[:s.main] {
-		out = append(out, src.docs...)
+		for _, doc := range src.docs {
+			if len(doc.Content) > 0 && doc.Tag != "!reset" {
+				return false
+			}
+		}
 	}
-	return out
+	return true
 }
 
 // projectName is the last name that the files give, interpolated.

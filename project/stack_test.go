@@ -64,19 +64,7 @@ func isResult(name string) bool {
 // run loads the project of a case. Its directory is called /project in what comes out.
 func run(t *testing.T, archive *txtar.Archive) map[string]string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "shop")
-	for _, f := range archive.Files {
-		if isResult(f.Name) {
-			continue
-		}
-		path := filepath.Join(dir, f.Name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, f.Data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	dir := unpack(t, archive)
 	var warnings []string
 	o, show := options(t, string(archive.Comment))
 	o.WorkingDir = filepath.Join(dir, o.WorkingDir)
@@ -104,6 +92,25 @@ func result(t *testing.T, o Options, show string, out map[string]string) {
 		}
 	}
 	out[what] = text
+}
+
+// unpack writes the files of a case, and returns their directory.
+func unpack(t *testing.T, archive *txtar.Archive) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "shop")
+	for _, f := range archive.Files {
+		if isResult(f.Name) {
+			continue
+		}
+		path := filepath.Join(dir, f.Name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, f.Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 // answer is what the case wants to see: the Stack, or what its line "show" says.

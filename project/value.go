@@ -21,57 +21,42 @@ func (w *wrong) Error() string { return w.text }
 // checks says for attributes what their text has to be. The schema knows the kinds of
 // values only, and compose-go finds out after the places are lost.
 func checks() map[string]func(string) error {
-	out := map[string]func(string) error{
-		"ports.[]":                           checkPort,
-		"ports.[].published":                 checkPublished,
-		"ports.[].target":                    checkTarget,
-		"ports.[].host_ip":                   checkAddress,
-		"expose.[]":                          checkPublished,
-		"volumes.[]":                         checkVolume,
-		"command":                            checkCommand,
-		"entrypoint":                         checkCommand,
-		"environment.[]":                     checkVariable,
-		"devices.[]":                         checkDevice,
-		"healthcheck.retries":                checkWhole,
-		"deploy.replicas":                    checkWhole,
-		"scale":                              checkWhole,
-		"umask":                              checkMask,
-		"configs.[].mode":                    checkMode,
-		"secrets.[].mode":                    checkMode,
-		"blkio_config.weight":                checkWhole,
-		"ulimits.*":                          checkInteger,
-		"ulimits.*.soft":                     checkInteger,
-		"ulimits.*.hard":                     checkInteger,
-		"deploy.resources.limits.pids":       checkInteger,
-		"deploy.restart_policy.max_attempts": checkWhole,
-	}
-	for name := range strings.FieldsSeq(`stop_grace_period pull_refresh_after
-		healthcheck.interval healthcheck.timeout healthcheck.start_period healthcheck.start_interval
-		deploy.restart_policy.delay deploy.restart_policy.window
-		deploy.update_config.delay deploy.update_config.monitor
-		deploy.rollback_config.delay deploy.rollback_config.monitor`) {
-		out[name] = checkDuration
-	}
-	for name := range strings.FieldsSeq(`mem_limit mem_reservation memswap_limit mem_swappiness shm_size build.shm_size
-		deploy.resources.limits.memory deploy.resources.reservations.memory volumes.[].tmpfs.size
-		blkio_config.device_read_bps.[].rate blkio_config.device_write_bps.[].rate
-		blkio_config.device_read_iops.[].rate blkio_config.device_write_iops.[].rate`) {
-		out[name] = checkBytes
-	}
-	for name := range strings.FieldsSeq(`cpu_count cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares
-		oom_score_adj pids_limit`) {
-		out[name] = checkInteger
-	}
-	for _, name := range []string{"cpus", "cpu_percent", "deploy.resources.limits.cpus", "deploy.resources.reservations.cpus"} {
-		out[name] = checkNumber
-	}
-	all := map[string]func(string) error{}
-	for name, check := range out {
-		for _, parent := range []string{"services.*.", "services.*.pre_start.[].", "jobs.*."} {
-			all[parent+name] = check
+	out := map[string]func(string) error{}
+	for _, row := range []struct {
+		check func(string) error
+		names string
+	}{
+		{checkPort, "ports.[]"},
+		{checkPublished, "ports.[].published expose.[]"},
+		{checkTarget, "ports.[].target"},
+		{checkAddress, "ports.[].host_ip"},
+		{checkVolume, "volumes.[]"},
+		{checkCommand, "command entrypoint"},
+		{checkVariable, "environment.[]"},
+		{checkDevice, "devices.[]"},
+		{checkHost, "extra_hosts.[]"},
+		{checkMask, "umask"},
+		{checkMode, "configs.[].mode secrets.[].mode"},
+		{checkWhole, "healthcheck.retries deploy.replicas scale blkio_config.weight deploy.restart_policy.max_attempts"},
+		{checkInteger, "ulimits.* ulimits.*.soft ulimits.*.hard deploy.resources.limits.pids cpu_count cpu_period " +
+			"cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares oom_score_adj pids_limit"},
+		{checkNumber, "cpus cpu_percent deploy.resources.limits.cpus deploy.resources.reservations.cpus"},
+		{checkDuration, "stop_grace_period pull_refresh_after " +
+			"healthcheck.interval healthcheck.timeout healthcheck.start_period healthcheck.start_interval " +
+			"deploy.restart_policy.delay deploy.restart_policy.window deploy.update_config.delay " +
+			"deploy.update_config.monitor deploy.rollback_config.delay deploy.rollback_config.monitor"},
+		{checkBytes, "mem_limit mem_reservation memswap_limit mem_swappiness shm_size build.shm_size " +
+			"deploy.resources.limits.memory deploy.resources.reservations.memory volumes.[].tmpfs.size " +
+			"blkio_config.device_read_bps.[].rate blkio_config.device_write_bps.[].rate " +
+			"blkio_config.device_read_iops.[].rate blkio_config.device_write_iops.[].rate"},
+	} {
+		for name := range strings.FieldsSeq(row.names) {
+			for _, parent := range []string{"services.*.", "services.*.pre_start.[].", "jobs.*."} {
+				out[parent+name] = row.check
+			}
 		}
 	}
-	return all
+	return out
 }
 
 func checkDuration(text string) error {
@@ -141,6 +126,13 @@ func checkVariable(text string) error {
 		return &wrong{quote(text) + " has no variable name", "Write NAME=value."}
 	case strings.TrimRight(name, " \t") != name:
 		return &wrong{"environment variable " + quote(name) + " is declared with a trailing space", "Write NAME=value, without spaces around =."}
+	}
+	return nil
+}
+
+func checkHost(text string) error {
+	if i := strings.IndexAny(text, "=:"); i <= 0 {
+		return &wrong{quote(text) + " has no name and address", "Write name=address, or name=host-gateway for the host."}
 	}
 	return nil
 }
