@@ -1,4 +1,5 @@
-// Command tiffin-keeper is the parent of one project's containers. The engine starts
+// Command tiffin-keeper is the parent of one project's containers; and as the first
+// process of a container that is to have an init, it is that. The engine starts
 // it from a copy in memory; there is no other use of it. See package keeper.
 package main
 
@@ -8,4 +9,9 @@ import (
 	"tiffin/engine/keeper"
 )
 
-func main() { syscall.Exit(keeper.Main()) }
+func main() {
+	if syscall.Getpid() == 1 {
+		syscall.Exit(reap())
+	}
+	syscall.Exit(keeper.Main())
+}

@@ -25,9 +25,8 @@ type processSpec struct {
 // commandLabel marks the steps that look for the command: their failure is told in words that people know.
 const commandLabel = "exec"
 
-// ReaperName is how the reaper is called, as its first argument says. The second is the file to execute, and from
-// the third on come the command's own arguments.
-const ReaperName = "tiffin-init"
+// reaperName is how the reaper shows in a list of processes, before the command and its arguments.
+const reaperName = "tiffin-init"
 
 // process adds the steps from the finished file tree to execve. Their order is given by what each one needs:
 //
@@ -166,29 +165,45 @@ func (c *compiler) seccomp(p processSpec) {
 	c.Call("load the seccomp filter", unix.SYS_SECCOMP, program.Imm(unix.SECCOMP_SET_MODE_FILTER), program.Imm(p.filter.flags), fprog)
 }
 
-// exec replaces the program by the command, or by the reaper, which then starts the command.
+// exec replaces the program by the command.
 func (c *compiler) exec(p processSpec) {
 	env, argv := c.Ptrs(p.Env), c.Ptrs(p.Args)
+	if p.reaper != none {
+		c.splitReaper(p, env)
+	}
 	files := candidates(p.Args[0], p.Env)
 	if len(files) == 0 {
 		c.Fail(commandLabel, unix.ENOENT)
 	}
 	for i, file := range files {
-		var attempt *program.Step
-		next := c.Target()
-		if p.reaper == none {
-			attempt = c.Call(commandLabel, unix.SYS_EXECVE, c.Str(file), argv, env)
-		} else {
-			attempt = c.Call(commandLabel, unix.SYS_FACCESSAT2,
-				program.Imm(unix.AT_FDCWD), c.Str(file), program.Imm(unix.X_OK), program.Imm(unix.AT_EACCESS))
-			c.Call("exec the reaper", unix.SYS_EXECVEAT, p.reaper, c.Str(""),
-				c.Ptrs(append([]string{ReaperName, file}, p.Args...)), env, program.Imm(unix.AT_EMPTY_PATH))
-		}
-		c.Place(next)
+		attempt := c.Call(commandLabel, unix.SYS_EXECVE, c.Str(file), argv, env)
 		if i < len(files)-1 {
-			attempt.Tolerate(unix.ENOENT, unix.ENOTDIR, unix.EACCES).Else(next)
+			attempt.Tolerate(unix.ENOENT, unix.ENOTDIR, unix.EACCES)
 		}
 	}
+}
+
+// splitReaper makes the process that goes on to be the command, as a child of this one, which becomes the reaper. It
+// is the second process of the PID namespace, and therefore has the number 2. It goes on when the reaper listens for
+// signals, of which it tells by one.
+func (c *compiler) splitReaper(p processSpec, env program.Data) {
+	pid, child := c.Register("pid"), c.Target()
+	signals := func(set uint64) {
+		c.Call("set the signal mask", unix.SYS_RT_SIGPROCMASK, program.Imm(unix.SIG_SETMASK), c.Bytes(words(set)), program.Imm(0), program.Imm(8))
+	}
+	signals(math.MaxUint64)
+	c.Call("make the command's process", unix.SYS_CLONE, program.Imm(int(unix.SIGCHLD))).Into(pid)
+	c.JumpEqual(pid, 0, child)
+	c.Call("become the reaper", unix.SYS_EXECVEAT, p.reaper, c.Str(""), c.Ptrs(append([]string{reaperName, "--"}, p.Args...)), env,
+		program.Imm(unix.AT_EMPTY_PATH))
+	c.Place(child)
+	c.Call("wait for the reaper", unix.SYS_RT_SIGTIMEDWAIT, c.Bytes(words(1<<(uint64(unix.SIGUSR1)-1))), program.Imm(0), program.Imm(0), program.Imm(8)).
+		Tolerate(unix.EINTR)
+	c.Call("begin a process group", unix.SYS_SETPGID, program.Imm(0), program.Imm(0))
+	if p.terminal != none {
+		c.Call("take the terminal's foreground", unix.SYS_IOCTL, program.Imm(0), program.Imm(unix.TIOCSPGRP), c.Bytes(words32(2, 0)))
+	}
+	signals(0)
 }
 
 // defaultPath is where a command is searched when the environment has no PATH.

@@ -22,7 +22,8 @@ type Container struct {
 	Join   map[specs.LinuxNamespaceType]*os.File
 	Stdio  Stdio
 	Output Output
-	// Reaper is the program that becomes PID 1 and reaps, if the container is to have one; see the package's doc.
+	// Reaper is the keeper's program, if PID 1 is to be a reaper of orphans that hands signals on to the command. The
+	// container needs a PID namespace of its own for it.
 	Reaper *os.File
 }
 
@@ -98,6 +99,7 @@ func (h *Host) open(c *Container) (*opened, error) {
 	}
 	o := &opened{Container: c}
 	steps := []func() error{
+		o.checkReaper,
 		o.openNamespaces,
 		o.openMounts,
 		func() error { return o.openHierarchies(h.Cgroups) },
@@ -120,6 +122,16 @@ func (h *Host) open(c *Container) (*opened, error) {
 func (o *opened) own(f *os.File) *os.File {
 	o.owned = append(o.owned, f)
 	return f
+}
+
+func (o *opened) checkReaper() error {
+	ownPID := slices.ContainsFunc(o.Spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+		return n.Type == specs.PIDNamespace && n.Path == "" && o.Join[n.Type] == nil
+	})
+	if o.Reaper != nil && !ownPID {
+		return fmt.Errorf("reaper without a pid namespace of the container's own: %w", ErrInvalid)
+	}
+	return nil
 }
 
 func (o *opened) openNamespaces() error {
