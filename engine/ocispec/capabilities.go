@@ -26,11 +26,12 @@ func capabilities(spec *engine.ContainerSpec, has []string) ([]string, error) {
 	if spec.Privileged {
 		return has, nil
 	}
-	add, err := capabilityNames(spec.CapAdd)
+	known := knownCapabilities()
+	add, err := capabilityNames(spec.CapAdd, known)
 	if err != nil {
 		return nil, err
 	}
-	drop, err := capabilityNames(spec.CapDrop)
+	drop, err := capabilityNames(spec.CapDrop, known)
 	if err != nil {
 		return nil, err
 	}
@@ -49,12 +50,13 @@ func capabilities(spec *engine.ContainerSpec, has []string) ([]string, error) {
 	default:
 		want = append(without(defaultCapabilities(), drop), add...)
 	}
-	return without(knownCapabilities(), without(knownCapabilities(), intersection(want, has))), nil
+	return slices.DeleteFunc(known, func(name string) bool {
+		return !slices.Contains(want, name) || !slices.Contains(has, name)
+	}), nil
 }
 
 // capabilityNames brings names into the form CAP_NAME.
-func capabilityNames(names []string) ([]string, error) {
-	known := knownCapabilities()
+func capabilityNames(names, known []string) ([]string, error) {
 	var out []string
 	for _, name := range names {
 		upper := strings.ToUpper(name)
@@ -71,8 +73,9 @@ func capabilityNames(names []string) ([]string, error) {
 
 // knownCapabilities are all that there are, by number.
 func knownCapabilities() []string {
-	var out []string
-	for _, c := range capability.ListKnown() {
+	list := capability.ListKnown()
+	out := make([]string, 0, len(list))
+	for _, c := range list {
 		out = append(out, "CAP_"+strings.ToUpper(c.String()))
 	}
 	return out
@@ -80,10 +83,6 @@ func knownCapabilities() []string {
 
 func without(list, drop []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(drop, s) })
-}
-
-func intersection(list, with []string) []string {
-	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return !slices.Contains(with, s) })
 }
 
 // capabilitySets leaves the inheritable and ambient sets empty: a file in the image

@@ -7,9 +7,9 @@
 // not ask for is refused here, before anything is created, in words that name it.
 //
 // Reading order: spec.go (the whole), process.go args.go env.go user.go rlimits.go
-// (what runs, as whom), namespaces.go mounts.go devices.go sysctls.go (what it sees),
+// (what runs, as whom), namespaces.go mounts.go tmpfs.go devices.go sysctls.go (what it sees),
 // security.go capabilities.go (what it may), resources.go (how much).
 //
-// Not here: looking things up (ocispec/lookup), making any of it real
-// (engine/runtime), the command of a build step (engine/builder).
+// Not here: looking things up (engine/container), making any of it real
+// (engine/runtime).
 package ocispec

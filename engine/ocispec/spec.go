@@ -3,6 +3,7 @@ package ocispec
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -92,6 +93,27 @@ func New(in Input) (*specs.Spec, error) {
 		}
 	}
 	return s, nil
+}
+
+// Check says what New will refuse when the container is started, as far as that can be
+// known when it is made.
+func Check(c *engine.Container, host Host) error {
+	in := Input{Container: c, Host: host, Sources: map[string]string{shmTarget: "/"}, BlockDevices: map[string][2]int64{}}
+	for _, m := range c.Mounts {
+		in.Sources[m.Destination] = "/"
+	}
+	for _, f := range c.Spec.Files {
+		in.Sources[f.Target] = "/"
+	}
+	r := &c.Spec.Resources
+	for _, w := range r.BlkioWeightDevice {
+		in.BlockDevices[w.Path] = [2]int64{}
+	}
+	for _, rate := range slices.Concat(r.BlkioReadBps, r.BlkioWriteBps, r.BlkioReadIOps, r.BlkioWriteIOps) {
+		in.BlockDevices[rate.Path] = [2]int64{}
+	}
+	_, err := New(in)
+	return err
 }
 
 // builder is what the sections work from.

@@ -107,6 +107,9 @@ func TestSpec(t *testing.T) {
 				t.Fatal(err)
 			}
 			golden(t, name, s)
+			if err := Check(in.Container, in.Host); err != nil {
+				t.Errorf("at create: %v", err)
+			}
 		})
 	}
 }
@@ -218,6 +221,7 @@ func TestSpecsThatAreRefused(t *testing.T) {
 		"renaming the host":        {spec(func(s *engine.ContainerSpec) { s.UtsMode, s.Hostname = "host", "x" }), engine.ErrInvalid, "namespaces: hostname and uts: host contradict each other: the name would be the host's"},
 		"sysctl of the host":       {spec(func(s *engine.ContainerSpec) { s.Sysctls = map[string]string{"vm.swappiness": "1"} }), engine.ErrInvalid, "sysctls: sysctl vm.swappiness: it would change the host, a container has none of its own"},
 		"sysctl on host network":   {spec(func(s *engine.ContainerSpec) { s.NetworkMode, s.Sysctls = "host", map[string]string{"net/core/x": "1"} }), engine.ErrInvalid, "sysctls: sysctl net.core.x: not allowed in the host's network namespace"},
+		"sysctl out of its folder": {spec(func(s *engine.ContainerSpec) { s.Sysctls = map[string]string{"net/../kernel/x": "1"} }), engine.ErrInvalid, `sysctls: sysctl "net.//.kernel.x" is no name of one`},
 		"hostname by sysctl":       {spec(func(s *engine.ContainerSpec) { s.Sysctls = map[string]string{"kernel.hostname": "x"} }), engine.ErrInvalid, "sysctls: sysctl kernel.hostname: use hostname"},
 		"shared memory of nobody":  {spec(func(s *engine.ContainerSpec) { s.IpcMode = "shareable" }), engine.ErrInvalid, "mounts: ipc mode shareable: there is no shared memory to be mounted"},
 		"mount on the root":        {mounts(engine.MountPoint{Type: engine.MountTmpfs, Destination: "/x/.."}), engine.ErrInvalid, "mounts: invalid mount: the destination cannot be /"},
@@ -248,6 +252,10 @@ func TestSpecsThatAreRefused(t *testing.T) {
 			_, err := New(in)
 			if err == nil || err.Error() != c.text || !errors.Is(err, c.kind) {
 				t.Errorf("got  %v\nwant %s (%v)", err, c.text, c.kind)
+			}
+			err = Check(in.Container, in.Host)
+			if lookedUp := strings.Contains(" no source, no such disk, secret without content, shared memory of nobody,", " "+name+","); (err == nil) != lookedUp {
+				t.Errorf("at create: %v", err)
 			}
 		})
 	}
@@ -422,6 +430,40 @@ func TestTheCgroupStaysBelowTheEngines(t *testing.T) {
 			t.Errorf("%q: got %s, want %s", parent, got, want)
 		}
 	}
+}
+
+// FuzzNew has the texts that users write.
+func FuzzNew(f *testing.F) {
+	f.Add("c 1:3 rwm", "seccomp={}", "0-3,5", "size=64m", "net.ipv4.ip_forward", "rshared")
+	f.Add("a *:* m", "no-new-privileges:true", "1", "noexec", "kernel/sem", "")
+	f.Fuzz(func(t *testing.T, device, security, cpus, tmpfs, sysctl, propagation string) {
+		in := testInput()
+		in.Container.Spec = engine.ContainerSpec{
+			DeviceCgroupRules: []string{device}, SecurityOpt: []string{security}, Sysctls: map[string]string{sysctl: "1"},
+			Resources: engine.Resources{CpusetCpus: cpus},
+		}
+		in.Container.Mounts = []engine.MountPoint{
+			{Type: engine.MountTmpfs, Destination: "/t", Spec: engine.Mount{TmpfsOptions: []string{tmpfs}}},
+			{Type: engine.MountBind, Source: "/b", Destination: "/b", Propagation: propagation},
+		}
+		s, err := New(in)
+		if err != nil {
+			if !errors.Is(err, engine.ErrInvalid) && !errors.Is(err, engine.ErrUnsupported) {
+				t.Errorf("an error of no kind: %v", err)
+			}
+			return
+		}
+		for _, rule := range s.Linux.Resources.Devices[1:] {
+			if rule.Access == "" || strings.Trim(rule.Access, "rwm") != "" {
+				t.Errorf("rule %+v", rule)
+			}
+		}
+		for _, m := range s.Mounts {
+			if m.Destination == "/t" && !slices.Contains(m.Options, "nosuid") && tmpfs != "suid" {
+				t.Errorf("options %q", m.Options)
+			}
+		}
+	})
 }
 
 func BenchmarkNew(b *testing.B) {

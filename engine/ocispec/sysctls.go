@@ -30,6 +30,8 @@ func (b *builder) sysctls(s *specs.Spec) error {
 func (b *builder) checkSysctl(name string) error {
 	var what, mode string
 	switch {
+	case strings.Contains(name, "..") || strings.Contains(name, "//"):
+		return invalid("sysctl %q is no name of one", name)
 	case strings.HasPrefix(name, "net."):
 		what, mode = "network", b.spec.NetworkMode
 	case ipcSysctl(name):
