@@ -19,25 +19,6 @@ type Damaged struct {
 	Found  time.Time
 }
 
-// All calls fn with the JSON of each record of a kind, by key. What is damaged is
-// left out; Load sets it aside. fn may use the store.
-func (s *Store) All(kind string, fn func(key string, raw []byte) error) error {
-	records, err := s.read(kind)
-	if err != nil {
-		return err
-	}
-	for _, r := range records {
-		text, err := decode(kind, r.key, r.value)
-		if err != nil {
-			continue
-		}
-		if err := fn(r.key, text); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Load reads all records of a kind. Those that are damaged are moved out of the way
 // and listed, those that a newer version wrote are listed and stay.
 func Load[T any](s *Store, kind string) (map[string]T, []Damaged, error) {

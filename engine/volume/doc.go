@@ -9,7 +9,7 @@
 //
 // Reading order: store.go (make, list, remove), driver.go (driver_opts), populate.go
 // copy.go meta.go (the image's content for a new volume), bind.go (binds, subpaths),
-// files.go (configs and secrets), shm.go (shared memory).
+// files.go (configs and secrets).
 //
 // Not here: records of volumes and who uses them (engine/daemon), mounting in a
 // container (engine/ocispec says how, engine/runtime does it).

@@ -360,31 +360,6 @@ func TestFilesOnTmpfsNeedNoMount(t *testing.T) {
 	}
 }
 
-func TestSharedMemory(t *testing.T) {
-	privateMounts(t)
-	dir := filepath.Join(t.TempDir(), "shm", "id")
-	for range 2 {
-		if err := MountShm(dir, 1<<20); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var statfs unix.Statfs_t
-	if err := unix.Statfs(dir, &statfs); err != nil || statfs.Type != unix.TMPFS_MAGIC || int64(statfs.Blocks)*statfs.Bsize != 1<<20 {
-		t.Errorf("got %+v, %v", statfs, err)
-	}
-	if info, err := os.Stat(dir); err != nil || info.Mode() != os.ModeDir|os.ModeSticky|0o777 {
-		t.Errorf("%v, %v", info.Mode(), err)
-	}
-	for range 2 {
-		if err := UnmountShm(dir); err != nil {
-			t.Error(err)
-		}
-	}
-	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("left: %v", err)
-	}
-}
-
 func BenchmarkPopulate(b *testing.B) {
 	requireRoot(b)
 	image := b.TempDir()
