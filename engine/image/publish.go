@@ -87,9 +87,8 @@ func (s *Store) point(ctx context.Context, name string, target ocispec.Descripto
 		}
 	case err != nil:
 		return err
-	case old.Target.Digest == target.Digest:
-		return nil
 	default:
+		// Also when it is the same: now it was looked at.
 		if _, err := s.images.Update(ctx, images.Image{Name: name, Target: target}, "target"); err != nil {
 			return err
 		}

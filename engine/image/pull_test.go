@@ -137,6 +137,10 @@ func TestPull(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if !again.TaggedAt.After(got.TaggedAt) {
+			t.Error("it does not tell that it was looked at")
+		}
+		got.TaggedAt = again.TaggedAt
 		if d := cmp.Diff(got, again); d != "" {
 			t.Error(d)
 		}
