@@ -1,4 +1,4 @@
-// Package credentials finds the user's logins for registries, as docker keeps them.
+// Package credentials finds a user's logins for registries, as docker keeps them.
 //
 // It runs in the command line, with the user's own rights and environment: the engine is sent what is found and
 // never looks itself. Docker's configuration is read by docker's own package; helpers (credHelpers, credsStore)
