@@ -2,13 +2,42 @@ package container
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/network"
 	"tiffin/engine/ocispec"
 	"tiffin/engine/runtime"
 	"tiffin/healthcheck"
 )
+
+// Restore gives the record back what was known of the container's life.
+func (c *Container) Restore(state engine.State, endpoints map[string]engine.Endpoint, published []engine.PublishedPort) {
+	if state.Status == "" {
+		return // the machine was started since
+	}
+	c.Update(func(r *engine.Container) { r.State, r.Endpoints, r.Published = state, endpoints, published })
+}
+
+// Former is the container's place in the network, if it has one of its own.
+func (c *Container) Former() (network.Former, bool) {
+	record := c.Snapshot()
+	mode := record.Spec.NetworkMode
+	if mode == "host" || strings.HasPrefix(mode, "container:") {
+		return network.Former{}, false
+	}
+	f := network.Former{
+		Key: SandboxKey(&record), ContainerID: c.ID, Name: record.Name, Links: links(&record.Spec), Resolvers: record.Spec.DNS,
+	}
+	for _, e := range record.Endpoints {
+		f.Endpoints = append(f.Endpoints, e)
+	}
+	if record.State.Status.Alive() {
+		f.Published = record.Published
+	}
+	return f, true
+}
 
 // Adopt takes over a process that runs under a keeper since an earlier engine.
 func (c *Container) Adopt(ctx context.Context, p *runtime.Process) {
@@ -44,6 +73,9 @@ func (c *Container) Lost() {
 	c.Update(func(r *engine.Container) {
 		r.State.Status, r.State.Pid = engine.StatusExited, 0
 		r.State.ExitCode, r.State.FinishedAt = engine.ExitUnknown, time.Now()
+		if r.Spec.Restart.AtBoot(&r.State) {
+			r.State.Status = engine.StatusRestarting
+		}
 		r.Published = nil
 	})
 }

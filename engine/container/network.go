@@ -111,7 +111,7 @@ func (s *starter) attach(ctx context.Context, name string) error {
 		keep = engine.Endpoint{} // of a network that was made anew: other addresses
 	}
 	ep, err := s.rooms.Networks.Attach(ctx, s.sandbox, network.AttachRequest{
-		ContainerID: s.record.ID, Network: n, Spec: spec, Names: want.Names, Keep: keep,
+		ContainerID: s.record.ID, Name: s.record.Name, Network: n, Spec: spec, Names: want.Names, Links: links(&s.record.Spec), Keep: keep,
 	})
 	if err != nil {
 		return err
@@ -119,4 +119,17 @@ func (s *starter) attach(ctx context.Context, name string) error {
 	s.c.SetEndpoint(name, ep)
 	s.record = s.c.Snapshot()
 	return nil
+}
+
+// links are the names by which a container calls others, beside their own: alias → name.
+func links(spec *engine.ContainerSpec) map[string]string {
+	out := make(map[string]string, len(spec.Links))
+	for _, l := range spec.Links {
+		name, alias, ok := strings.Cut(l, ":")
+		if !ok {
+			alias = name
+		}
+		out[alias] = name
+	}
+	return out
 }

@@ -9,6 +9,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/container"
+	"tiffin/engine/network"
 	"tiffin/engine/runtime"
 	"tiffin/engine/state"
 )
@@ -25,17 +26,14 @@ func (d *Daemon) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for id, c := range d.containers {
+		c.Restore(live[id].State, live[id].Endpoints, live[id].Published)
+	}
 	if err := d.restoreNetworks(ctx); err != nil {
 		return err
 	}
-	d.mu.Lock()
-	all := make([]*container.Container, 0, len(d.containers))
-	for _, c := range d.containers {
-		all = append(all, c)
-	}
-	d.mu.Unlock()
-	for _, c := range all {
-		d.adopt(ctx, c, live[c.ID], processes[c.ID])
+	for id, c := range d.containers {
+		d.adopt(ctx, c, processes[id])
 	}
 	return d.sweep()
 }
@@ -74,21 +72,29 @@ func (d *Daemon) loadRecords() (map[string]liveRecord, error) {
 
 // restoreNetworks makes the networks and namespaces so that the records say.
 func (d *Daemon) restoreNetworks(ctx context.Context) error {
-	var nets []engine.Network
-	for _, n := range d.networks {
-		nets = append(nets, n)
+	var networks []engine.Network
+	for id, n := range d.networks {
+		if n.Created.IsZero() {
+			// Its creation did not come to its end: nobody uses it, and Restore sweeps what there is of it.
+			delete(d.networks, id)
+			if err := d.records.Delete(kindNetwork, id); err != nil {
+				return err
+			}
+			continue
+		}
+		networks = append(networks, n)
 	}
-	_ = nets
-	return nil
+	var formers []network.Former
+	for _, c := range d.containers {
+		if f, ok := c.Former(); ok {
+			formers = append(formers, f)
+		}
+	}
+	return d.rooms.Networks.Restore(ctx, networks, formers)
 }
 
 // adopt brings one container back under supervision.
-func (d *Daemon) adopt(ctx context.Context, c *container.Container, live liveRecord, p *runtime.Process) {
-	c.Update(func(r *engine.Container) {
-		if live.State.Status != "" {
-			r.State, r.Endpoints, r.Published = live.State, live.Endpoints, live.Published
-		}
-	})
+func (d *Daemon) adopt(ctx context.Context, c *container.Container, p *runtime.Process) {
 	record := c.Snapshot()
 	if err := d.rooms.Images.Hold(ctx, c.ID, record.ImageID); err != nil {
 		d.log.Warn("image of a container is gone", "container", record.Name, "err", err)
@@ -102,6 +108,8 @@ func (d *Daemon) adopt(ctx context.Context, c *container.Container, live liveRec
 		c.Update(func(r *engine.Container) { r.State.Status = engine.StatusExited })
 	}
 	d.supervise(c)
+	record = c.Snapshot()
+	d.answering(&record)
 }
 
 // supervise starts the goroutine of a container.

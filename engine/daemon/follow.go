@@ -1,0 +1,191 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"tiffin/engine"
+	"tiffin/engine/container"
+	"tiffin/engine/logs"
+)
+
+// follower follows the containers of a request as long as they run, those that are
+// made or started later, too.
+type follower struct {
+	d     *Daemon
+	req   *engine.LogRequest
+	began time.Time // ends before it are no news
+	stop  context.CancelCauseFunc
+
+	mu      sync.Mutex
+	places  map[string]*place // by container
+	active  int
+	idle    chan struct{} // told when active has become zero
+	readers sync.WaitGroup
+
+	emitting sync.Mutex // entries come one at a time
+	emit     func(engine.LogEntry) error
+}
+
+// place is how far a container was followed.
+type place struct {
+	active bool
+	query  logs.Query
+	end    time.Time // the last one that was told
+}
+
+func (d *Daemon) followLogs(ctx context.Context, req *engine.LogRequest, emit func(engine.LogEntry) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	f := &follower{d: d, req: req, began: req.Since, stop: stop, places: map[string]*place{}, idle: make(chan struct{}, 1), emit: emit}
+	if f.began.IsZero() {
+		f.began = time.Now()
+	}
+	defer f.readers.Wait()
+	defer stop(nil)
+	subscribed := make(chan struct{})
+	f.readers.Go(func() {
+		err := d.Events(ctx, time.Time{}, time.Time{}, func() { close(subscribed) }, func(ev engine.Event) error {
+			if ev.Type == engine.EventContainer && ev.Action == "start" {
+				f.take(ctx, ev.ID)
+			}
+			return nil
+		})
+		if err != nil {
+			stop(err)
+		}
+	})
+	<-subscribed
+	for _, c := range d.all(func(c *engine.Container) bool { return selects(req, c) }) {
+		f.take(ctx, c.ID)
+	}
+	f.mu.Lock()
+	none := f.active == 0
+	f.mu.Unlock()
+	if none && !req.Stay {
+		return nil
+	}
+	select {
+	case <-f.idle:
+		return nil
+	case <-ctx.Done():
+		if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+			return err
+		}
+		return nil
+	}
+}
+
+// take begins to follow a container, unless it is followed already.
+func (f *follower) take(ctx context.Context, id string) {
+	c, err := f.d.byID(id)
+	if err != nil {
+		return
+	}
+	record := c.Snapshot()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p, known := f.places[id]
+	if !known {
+		p = &place{query: logQuery(f.req), end: f.began}
+		f.places[id] = p
+	}
+	if p.active || !selects(f.req, &record) || ctx.Err() != nil {
+		return
+	}
+	p.active = true
+	f.active++
+	f.readers.Go(func() {
+		for more := true; more; {
+			f.follow(ctx, c, p)
+			more = f.goesOn(ctx, c, p)
+		}
+	})
+}
+
+// goesOn says whether a container that has ended was started again meanwhile; else it
+// is left, until it is started.
+func (f *follower) goesOn(ctx context.Context, c *container.Container, p *place) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if record := c.Snapshot(); mayWrite(&record) && ctx.Err() == nil {
+		return true
+	}
+	p.active = false
+	f.active--
+	if f.active == 0 && !f.req.Stay {
+		select {
+		case f.idle <- struct{}{}:
+		default:
+		}
+	}
+	return false
+}
+
+// mayWrite says that a container runs or will without a command.
+func mayWrite(c *engine.Container) bool {
+	return c.State.Status.Alive() || c.State.Status == engine.StatusStarting || c.State.Status == engine.StatusRestarting
+}
+
+// follow emits what a container writes, and how it ended, over its restarts by policy.
+func (f *follower) follow(ctx context.Context, c *container.Container, p *place) {
+	src := c.Source()
+	emit := func(e engine.LogEntry) error {
+		f.emitting.Lock()
+		defer f.emitting.Unlock()
+		err := f.emit(e)
+		if err != nil {
+			f.stop(err)
+		}
+		return err
+	}
+	for {
+		end, err := life(ctx, c, p, func(e logs.Entry) error {
+			p.query.Since, p.query.Tail = e.Time.Add(time.Nanosecond), -1
+			return emit(entryOf(src, e))
+		})
+		if err != nil || ctx.Err() != nil || !end.State.FinishedAt.After(p.end) {
+			return
+		}
+		p.end = end.State.FinishedAt
+		exit := &engine.LogExit{Code: end.State.ExitCode, Restarting: end.State.Status == engine.StatusRestarting}
+		if emit(engine.LogEntry{Source: src, Time: p.end, Exit: exit}) != nil || !exit.Restarting {
+			return
+		}
+	}
+}
+
+// life emits what a container writes until it ends, and returns its record then.
+func life(ctx context.Context, c *container.Container, p *place, emit func(logs.Entry) error) (engine.Container, error) {
+	done := make(chan struct{})
+	var end engine.Container
+	watchCtx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer close(done)
+		end = awaitNextEnd(watchCtx, c, p.end)
+	}()
+	err := logs.Read(ctx, c.LogDir(), p.query, done, emit)
+	cancel()
+	<-done
+	return end, err
+}
+
+// awaitNextEnd returns the record once the container does not run, and not because of
+// the end that is known.
+func awaitNextEnd(ctx context.Context, c *container.Container, known time.Time) engine.Container {
+	for {
+		record, changed := c.Watch()
+		waits := record.State.Status == engine.StatusRestarting && record.State.FinishedAt.After(known)
+		if !mayWrite(&record) || waits {
+			return record
+		}
+		select {
+		case <-changed:
+		case <-c.Gone:
+			return c.Snapshot()
+		case <-ctx.Done():
+			return record
+		}
+	}
+}
