@@ -275,20 +275,13 @@ func (c *checker) choose(node *yaml.Node, s *shape, k kind, path []string) error
 }
 
 func (c *checker) scalar(node *yaml.Node, s *shape, text string, path []string) error {
+	words := slices.Clip(s.enum)
 	for _, alternative := range s.choices {
-		// Of scalars only the words that are allowed and the bounds can differ.
-		if len(alternative.enum) > 0 && alternative.kinds == kindText && s.kinds&kindText != 0 {
-			return c.scalar(node, alternative, text, path)
-		}
-		if alternative.min != nil && !within(alternative, text) {
-			return c.outside(node, alternative, path)
-		}
+		words = append(words, alternative.enum...)
 	}
 	switch {
-	case len(s.enum) > 0 && !slices.Contains(s.enum, text):
-		return engine.Hint(c.wrong(node, "%s: there is no %q", dotted(path), text), meant(text, s.enum))
-	case !within(s, text):
-		return c.outside(node, s, path)
+	case len(words) > 0 && !slices.Contains(words, text):
+		return engine.Hint(c.wrong(node, "%s: there is no %q", dotted(path), text), meant(text, words))
 	case s.kinds == kindBool|kindText && s.check == nil && !isBool(text):
 		return c.wrong(node, "%s must be true or false, not %q", dotted(path), text)
 	case s.check == nil || tag(node) == "!!null":
@@ -304,25 +297,6 @@ func (c *checker) scalar(node *yaml.Node, s *shape, text string, path []string) 
 		return engine.Hint(out, w.tip)
 	}
 	return out
-}
-
-func within(s *shape, text string) bool {
-	n, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return true
-	}
-	return (s.min == nil || n >= *s.min) && (s.max == nil || n <= *s.max)
-}
-
-func (c *checker) outside(node *yaml.Node, s *shape, path []string) error {
-	switch {
-	case s.max == nil:
-		return c.wrong(node, "%s is at least %v", dotted(path), *s.min)
-	case s.min == nil:
-		return c.wrong(node, "%s is at most %v", dotted(path), *s.max)
-	default:
-		return c.wrong(node, "%s is between %v and %v", dotted(path), *s.min, *s.max)
-	}
 }
 
 // mismatch says what a value should be and is not.

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
+	"github.com/compose-spec/compose-go/v2/types"
 )
 
 // resolveFiles puts what env_file and label_file hold in the services' environment and
@@ -16,20 +18,8 @@ func (p *Project) resolveFiles() error {
 	rawFormat()
 	for _, name := range p.model.ServiceNames() {
 		s := p.model.Services[name]
-		for i, f := range s.EnvFiles {
-			if bool(f.Required) && !isFile(f.Path) {
-				return at(in(&s, "env_file", itoa(i)), "service %q: env file %s: there is no such file", name, p.texts.show(f.Path)).
-					hint("Create it, or say that it may be absent: \"required: false\" beside its path.")
-			}
-			if f.Format != "" && f.Format != "raw" && f.Format != dotenv.DotEnv {
-				return at(in(&s, "env_file", itoa(i), "format"), "service %q: there is no env_file format %q", name, f.Format).
-					hint("Leave the format out, or say raw.")
-			}
-		}
-		for i, f := range s.LabelFiles {
-			if !isFile(f) {
-				return at(in(&s, "label_file", itoa(i)), "service %q: label file %s: there is no such file", name, p.texts.show(f))
-			}
+		if err := p.filesThere(&s); err != nil {
+			return err
 		}
 	}
 	model, err := p.model.WithServicesEnvironmentResolved(true)
@@ -40,6 +30,34 @@ func (p *Project) resolveFiles() error {
 		return dotenvError(err)
 	}
 	return nil
+}
+
+// filesThere looks for the files before compose-go does, while their place can be told.
+func (p *Project) filesThere(s *types.ServiceConfig) error {
+	for i, f := range s.EnvFiles {
+		if !bool(f.Required) && !exists(f.Path) {
+			continue
+		}
+		if reason := unreadable(f.Path, maxFileSize); reason != "" {
+			return at(in(s, "env_file", itoa(i)), "service %q: env file %s: %s", s.Name, p.texts.show(f.Path), reason).
+				hint("Create it, or say that it may be absent: \"required: false\" beside its path.")
+		}
+		if f.Format != "" && f.Format != "raw" && f.Format != dotenv.DotEnv {
+			return at(in(s, "env_file", itoa(i), "format"), "service %q: there is no env_file format %q", s.Name, f.Format).
+				hint("Leave the format out, or say raw.")
+		}
+	}
+	for i, f := range s.LabelFiles {
+		if reason := unreadable(f, maxFileSize); reason != "" {
+			return at(in(s, "label_file", itoa(i)), "service %q: label file %s: %s", s.Name, p.texts.show(f), reason)
+		}
+	}
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // rawFormat teaches compose-go the env_file format "raw", once: KEY=value lines taken

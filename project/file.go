@@ -101,21 +101,17 @@ func (p *Project) content(kind engine.FileKind, name string, f types.FileObjectC
 }
 
 func (p *Project) readContent(where []string, kind engine.FileKind, name, file string) ([]byte, error) {
-	shown := p.texts.show(file)
-	st, err := os.Stat(file)
-	switch {
-	case err != nil:
-		return nil, at(where, "%s %q: %s: %s", kind, name, shown, plain(err))
-	case st.IsDir():
-		return nil, at(where, "%s %q: %s is a directory", kind, name, shown).
-			hint("A directory goes under volumes: \"- %s:/target:ro\".", file)
-	case st.Size() > maxSecretSize:
-		return nil, at(where, "%s %q: %s is larger than %d MiB", kind, name, shown, maxSecretSize>>20).
-			hint("Mount it instead: \"- %s:/target:ro\" under volumes.", file)
+	reason := unreadable(file, maxSecretSize)
+	if reason == "" {
+		content, err := os.ReadFile(file)
+		if err == nil {
+			return content, nil
+		}
+		reason = plain(err).Error()
 	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return nil, at(where, "%s %q: %s: %s", kind, name, shown, plain(err))
+	f := at(where, "%s %q: %s: %s", kind, name, p.texts.show(file), reason)
+	if exists(file) {
+		return nil, f.hint("What is large, or a directory, goes under volumes: \"- %s:/target:ro\".", file)
 	}
-	return content, nil
+	return nil, f
 }

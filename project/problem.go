@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"tiffin/engine"
 )
@@ -62,4 +63,22 @@ func plain(err error) error {
 		return pe.Err
 	}
 	return err
+}
+
+// unreadable says why a file that a Compose file names is not read, or "". Devices and
+// pipes may have no end, and no file of a project is as large as the limit.
+func unreadable(path string, limit int64) string {
+	st, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return plain(err).Error()
+	case st.IsDir():
+		return "is a directory"
+	case !st.Mode().IsRegular():
+		return "is not a regular file"
+	case st.Size() > limit:
+		return fmt.Sprintf("is larger than %d MiB", limit>>20)
+	default:
+		return ""
+	}
 }

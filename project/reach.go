@@ -206,12 +206,12 @@ func (s scope) include(c *checker, paths []*yaml.Node, dir string, envFiles []*y
 		if file == os.DevNull {
 			continue
 		}
-		if !isFile(file) {
-			return out, c.wrong(e, "include: env file %s: there is no such file", c.texts.show(file))
+		if reason := unreadable(file, maxFileSize); reason != "" {
+			return out, c.wrong(e, "include: env file %s: %s", c.texts.show(file), reason)
 		}
 		files = append(files, file)
 	}
-	if file := filepath.Join(out.dir, ".env"); envFiles == nil && isFile(file) {
+	if file := filepath.Join(out.dir, ".env"); envFiles == nil && unreadable(file, maxFileSize) == "" {
 		files = []string{file}
 	}
 	vars, err := dotenv.GetEnvFromFile(s.env, files)
@@ -287,8 +287,8 @@ func (r *reader) enter(ctx context.Context, c *checker, at *yaml.Node, path stri
 	if isRemote(path) {
 		return remote(r.texts.position(c.src, at) + ": " + path)
 	}
-	if !isFile(path) {
-		return c.wrong(at, "%s: there is no such file", r.texts.show(path))
+	if reason := unreadable(path, maxFileSize); reason != "" {
+		return c.wrong(at, "%s: %s", r.texts.show(path), reason)
 	}
 	src, err := r.texts.open(path, nil)
 	if err != nil {

@@ -42,9 +42,8 @@ type shape struct {
 	required []string
 	items    *shape
 	// choices are alternatives; the kind of a value tells which is meant.
-	choices  []*shape
-	enum     []string
-	min, max *float64
+	choices []*shape
+	enum    []string
 	// check looks at the text of a scalar. It is set by attribute, not by the schema.
 	check func(text string) error
 }
@@ -81,8 +80,6 @@ type definition struct {
 	AnyOf       []*definition          `json:"anyOf"`
 	AllOf       []*definition          `json:"allOf"`
 	Enum        []string               `json:"enum"`
-	Min         *float64               `json:"minimum"`
-	Max         *float64               `json:"maximum"`
 }
 
 // words is a word or a list of them.
@@ -120,7 +117,7 @@ func (c *compiler) compile(d *definition) *shape {
 
 func (c *compiler) fill(out *shape, d *definition) {
 	out.kinds |= kinds(d.Type)
-	out.enum, out.min, out.max = d.Enum, d.Min, d.Max
+	out.enum = d.Enum
 	out.required = append(out.required, d.Required...)
 	for key, sub := range d.Properties {
 		out.set(key, c.compile(sub))

@@ -68,6 +68,9 @@ func (p *Project) seccomp(where []string, file string) (string, error) {
 	if !filepath.IsAbs(full) {
 		full = filepath.Join(p.site.dir, full)
 	}
+	if reason := unreadable(full, maxFileSize); reason != "" {
+		return "", at(where, "%s: seccomp profile %s: %s", dotted(where), file, reason)
+	}
 	text, err := os.ReadFile(full)
 	if err != nil {
 		return "", at(where, "%s: seccomp profile %s: %s", dotted(where), file, plain(err))

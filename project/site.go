@@ -158,7 +158,7 @@ func (s *site) readEnvFiles(useDefault bool) error { //nolint:revive // the flag
 
 func isFile(path string) bool {
 	st, err := os.Stat(path)
-	return err == nil && !st.IsDir()
+	return err == nil && st.Mode().IsRegular()
 }
 
 // checkEnvFile gives the usual errors our words.

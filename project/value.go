@@ -39,7 +39,8 @@ func checks() map[string]func(string) error {
 		{checkMode, "configs.[].mode secrets.[].mode"},
 		{checkWhole, "healthcheck.retries deploy.replicas scale blkio_config.weight deploy.restart_policy.max_attempts"},
 		{checkInteger, "ulimits.* ulimits.*.soft ulimits.*.hard deploy.resources.limits.pids cpu_count cpu_period " +
-			"cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares oom_score_adj pids_limit"},
+			"cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares pids_limit"},
+		{checkOOM, "oom_score_adj"},
 		{checkNumber, "cpus cpu_percent deploy.resources.limits.cpus deploy.resources.reservations.cpus"},
 		{checkDuration, "stop_grace_period pull_refresh_after " +
 			"healthcheck.interval healthcheck.timeout healthcheck.start_period healthcheck.start_interval " +
@@ -79,6 +80,13 @@ func checkBytes(text string) error {
 func checkInteger(text string) error {
 	if _, err := strconv.ParseInt(text, 10, 64); err != nil {
 		return &wrong{quote(text) + " is not a whole number", ""}
+	}
+	return nil
+}
+
+func checkOOM(text string) error {
+	if n, err := strconv.Atoi(text); err != nil || n < -1000 || n > 1000 {
+		return &wrong{quote(text) + " is not between -1000 and 1000", ""}
 	}
 	return nil
 }
