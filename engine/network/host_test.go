@@ -2,6 +2,7 @@ package network
 
 import (
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -73,6 +74,7 @@ func (h *testHost) open(cfg Config) {
 	if cfg.ResolvConf == "" {
 		cfg.ResolvConf = filepath.Join(h.root, "absent")
 	}
+	cfg.Log = slog.New(slog.NewTextHandler(h.tb.Output(), nil))
 	m, err := Open(h.tb.Context(), cfg)
 	if err != nil {
 		h.tb.Fatal(err)

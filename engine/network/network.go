@@ -46,6 +46,7 @@ type Manager struct {
 	fw     *firewall
 
 	forwarding forwarding
+	shortcut   shortcut
 
 	planning sync.Mutex // one network chooses its subnets at a time
 
@@ -95,6 +96,10 @@ func (m *Manager) open(context.Context) error {
 	if m.rtnl, err = dialRtnl(); err != nil {
 		return err
 	}
+	m.shortcut.log = m.cfg.Log
+	if m.shortcut.cookie, err = m.rtnl.cookie(); err != nil {
+		return err
+	}
 	if m.nft, err = nft.Dial(); err != nil {
 		return err
 	}
@@ -122,6 +127,7 @@ func (m *Manager) Close() error {
 	}
 	m.mu.Unlock()
 	m.serving.Wait()
+	errs = append(errs, m.shortcut.close())
 	if m.look != nil {
 		m.look.Close()
 	}

@@ -21,8 +21,10 @@ type Reservation struct {
 	owner   string
 	sockets []*socket
 
-	change  sync.Mutex // one change at a time
-	entries []entry    // in our table while published
+	change    sync.Mutex // one change at a time
+	published bool
+	endpoint  engine.Endpoint // where the ports lead meanwhile
+	entries   []entry         // in our table meanwhile
 }
 
 // socket is one bound port. One of its two is set.

@@ -329,6 +329,49 @@ func TestUDPAnswersComeFromTheAddressThatWasAsked(t *testing.T) {
 	}
 }
 
+func TestAUDPClientIsSentToTheNewContainer(t *testing.T) {
+	h := newTestHost(t)
+	outside := h.neighbour()
+	n := h.network(engine.NetworkSpec{Name: "n"})
+	one, two := h.sandbox("one"), h.sandbox("two")
+	h.attach(one, n)
+	h.attach(two, n)
+	echo(t, one.File(), ":53")
+	echo(t, two.File(), ":53")
+	r, err := h.Reserve(t.Context(), "x", []engine.PortBinding{{HostPort: 5353, ContainerPort: 53, Protocol: "udp"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c net.Conn // one client, and so one flow
+	if err := within(outside, func() (err error) {
+		c, err = net.Dial("udp", hostIP+":5353")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write([]byte("before it is published")); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*Sandbox{one, two} {
+		if err := h.Publish(t.Context(), r, s); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.SetDeadline(time.Now().Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 100)
+		if got, err := c.Read(buf); err != nil {
+			t.Errorf("%s: got %q, %v", s.Key(), buf[:got], err)
+		}
+		if err := h.DropSandbox(t.Context(), s.Key()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // echo sends every datagram back.
 func echo(tb testing.TB, ns *os.File, addr string) {
 	tb.Helper()

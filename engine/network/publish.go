@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -37,14 +38,22 @@ func (m *Manager) publish(ctx context.Context, r *Reservation, ep engine.Endpoin
 	var back undo
 	defer func() { err = back.unless(err) }()
 	back.add(func() error { return m.unpublish(r) })
+	r.published, r.endpoint = true, ep
 	for _, s := range r.sockets {
 		r.entries = append(r.entries, portEntries(s.PublishedPort, ep, bridge)...)
 	}
 	if err := m.fw.add(r.entries...); err != nil {
 		return err
 	}
+	if err := m.forgetFlows(r.sockets, ep); err != nil {
+		return err
+	}
 	for _, s := range r.sockets {
-		s.forward(m.dialer(), target(s.PublishedPort, ep))
+		to := target(s.PublishedPort, ep)
+		s.forward(m.dialer(), to)
+		if err := m.shortcut.add(s.PublishedPort, to); err != nil {
+			return err
+		}
 	}
 	return ctx.Err()
 }
@@ -61,12 +70,17 @@ func (m *Manager) Unpublish(_ context.Context, r *Reservation) error {
 }
 
 func (m *Manager) unpublish(r *Reservation) error {
-	err := m.fw.remove(r.entries...)
+	if !r.published {
+		return nil
+	}
+	r.published = false
+	errs := []error{m.fw.remove(r.entries...), m.forgetFlows(r.sockets, r.endpoint)}
 	r.entries = nil
 	for _, s := range r.sockets {
+		errs = append(errs, m.shortcut.remove(s.PublishedPort))
 		s.stop()
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 // Outside is the endpoint that has the default route, or the first family's when

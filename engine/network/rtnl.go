@@ -111,6 +111,15 @@ func (c *rtnl) index(name string) (int, error) {
 	return int(r.Uint32()), nil
 }
 
+// cookie is a number that no other network namespace has, until the next boot.
+func (c *rtnl) cookie() (uint64, error) {
+	cookie, err := unix.GetsockoptUint64(c.fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err != nil {
+		return 0, fmt.Errorf("identify the network namespace: %w", err)
+	}
+	return cookie, nil
+}
+
 // link is what a new link is given.
 type link struct {
 	name  string
