@@ -3,6 +3,7 @@ package runtime
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -150,7 +151,7 @@ func (b *bench) boxOf(s *specs.Spec) *box {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { closeAll(root) })
-	cgroup, warnings, err := b.host.Cgroups.Create(testCgroupPath(b, b.host.Cgroups)+string(rune('a'+b.count)), s.Linux.Resources)
+	cgroup, warnings, err := b.host.Cgroups.Create(testCgroupPath(b, b.host.Cgroups)+itoa(b.count), s.Linux.Resources)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -166,7 +167,7 @@ func (b *bench) boxOf(s *specs.Spec) *box {
 	})
 	out := newOutput(b)
 	return &box{bench: b, upper: writable[0], output: out, Container: Container{
-		ID: strings.Repeat("0", 63) + string(rune('a'+b.count)), Spec: s, Rootfs: root, Cgroup: cgroup,
+		ID: fmt.Sprintf("%08x%056x", os.Getpid(), b.count), Spec: s, Rootfs: root, Cgroup: cgroup,
 		Stdio: Stdio{Stdout: out.write, Stderr: out.write},
 	}}
 }
@@ -222,7 +223,7 @@ func (x *box) exec(change func(*specs.Process), args ...string) (said string, ex
 	}
 	out := newOutput(x.bench)
 	p, _, err := x.host.Exec(x.Context(), x.keeper, &Exec{
-		ID: "exec-" + string(rune('a'+x.count)), Container: x.ID, Pidfd: x.process.Pidfd(), Process: &process,
+		ID: "exec-" + itoa(x.count), Container: x.ID, Pidfd: x.process.Pidfd(), Process: &process,
 		Seccomp: x.Spec.Linux.Seccomp, Cgroup: x.Cgroup, Stdio: Stdio{Stdout: out.write, Stderr: out.write},
 	})
 	if err != nil {

@@ -140,6 +140,9 @@ func (c *Cgroup) make(r *cgroups.Resources) error {
 			return err
 		}
 	}
+	if err := c.setDevices(r); err != nil {
+		return err
+	}
 	return c.manager.Set(r)
 }
 

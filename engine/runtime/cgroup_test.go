@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +98,40 @@ func TestCgroupPathMustBeBelowTheRoot(t *testing.T) {
 		if _, _, err := tree.Create(path, nil); err == nil {
 			t.Errorf("%q was accepted", path)
 		}
+	}
+}
+
+func TestCgroupDeviceRulesAreTheSameBothWays(t *testing.T) {
+	tree := testTree(t)
+	if tree.v2() {
+		t.Skip("v2 has no list of rules to read")
+	}
+	list := func(rules ...specs.LinuxDeviceCgroup) string {
+		t.Helper()
+		c, _, err := tree.Create(testCgroupPath(t, tree), &specs.LinuxResources{Devices: rules})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(filepath.Join(c.dirs["devices"], "devices.list"))
+		if err := errors.Join(err, c.Destroy(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(string(text), "\n")
+		slices.Sort(lines)
+		return strings.Join(lines, "\n")
+	}
+	denyAll := specs.LinuxDeviceCgroup{Allow: false, Access: "rwm"}
+	fuse := specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: new(int64(10)), Minor: new(int64(229)), Access: "wr"}
+	// To allow and deny again takes the library.
+	again := specs.LinuxDeviceCgroup{Allow: false, Type: "c", Major: new(int64(10)), Minor: new(int64(229)), Access: "rwm"}
+	if diff := cmp.Diff(list(denyAll, fuse, again), list()); diff != "" {
+		t.Errorf("-library +ours\n%s", diff)
+	}
+	if got := list(denyAll, fuse); !strings.Contains(got, "c 10:229 rw\n") || strings.Contains(got, "a *:*") {
+		t.Errorf("got %s", got)
+	}
+	if got := list(specs.LinuxDeviceCgroup{Allow: true, Access: "rwm"}); !strings.Contains(got, "a *:* rwm") {
+		t.Errorf("all allowed: %s", got)
 	}
 }
 

@@ -161,6 +161,49 @@ func TestRunBinds(t *testing.T) {
 	}
 }
 
+// A container that shares a volume could change what a path in it leads to, between the look and the mount.
+func TestRunBindsWhileTheirPlaceIsExchanged(t *testing.T) {
+	b := newBench(t)
+	volume, source, outside := t.TempDir(), t.TempDir(), t.TempDir()
+	writeTestFile(t, filepath.Join(source, "file"), "mounted\n")
+	if err := errors.Join(
+		os.Mkdir(filepath.Join(volume, "at"), 0o755), os.Symlink(outside, filepath.Join(volume, "link")),
+	); err != nil {
+		t.Fatal(err)
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = unix.Renameat2(unix.AT_FDCWD, filepath.Join(volume, "at"), unix.AT_FDCWD, filepath.Join(volume, "link"), unix.RENAME_EXCHANGE)
+			}
+		}
+	}()
+	started := 0
+	for range 40 {
+		x := b.box("true")
+		x.Spec.Mounts = append(x.Spec.Mounts, bind(volume, "/v", ""), bind(source, "/v/at/deep", ""))
+		if p, err := x.try(); err == nil {
+			started++
+			x.wait(p)
+			p.Drop()
+		}
+	}
+	close(stop)
+	<-stopped
+	if started == 0 {
+		t.Error("none of them has started")
+	}
+	left, err := os.ReadDir(outside)
+	if err != nil || len(left) != 0 {
+		t.Errorf("made outside of the container: %v, %v", left, err)
+	}
+}
+
 func TestRunReadOnlyBindIsDeep(t *testing.T) {
 	b := newBench(t)
 	volume, below := t.TempDir(), t.TempDir()
@@ -206,13 +249,14 @@ func TestRunMountThatCannotBeMade(t *testing.T) {
 		mount specs.Mount
 		says  string
 	}{
-		"the source is missing":    {bind("/no/such/source", "/v", ""), "mount /v: open mount source /no/such/source: no such file or directory"},
-		"a directory on a file":    {bind("/", "/bin/busybox", ""), "mount /bin/busybox: not a directory"},
-		"a file on a directory":    {bind(file, "/bin", ""), "mount /bin: is a directory"},
-		"a relative source":        {bind("x", "/v", ""), `mount /v: source "x" is not absolute: invalid`},
-		"an unknown option":        {specs.Mount{Destination: "/t", Type: "tmpfs", Options: []string{"colour=red"}}, "mount /t: option colour=red: invalid argument"},
-		"an unknown file system":   {specs.Mount{Destination: "/t", Type: "nosuchfs"}, "mount /t: no such device"},
-		"something inside of proc": {bind("/", "/proc/self/attr", ""), "mount /proc/self/attr: nothing may be mounted inside of /proc: invalid"},
+		"the source is missing":      {bind("/no/such/source", "/v", ""), "mount /v: open mount source /no/such/source: no such file or directory"},
+		"a directory on a file":      {bind("/", "/bin/busybox", ""), "mount /bin/busybox: not a directory"},
+		"a file on a directory":      {bind(file, "/bin", ""), "mount /bin: is a directory"},
+		"a relative source":          {bind("x", "/v", ""), `mount /v: source "x" is not absolute: invalid`},
+		"an unknown option":          {specs.Mount{Destination: "/t", Type: "tmpfs", Options: []string{"colour=red"}}, "mount /t: option colour=red: invalid argument"},
+		"an unknown file system":     {specs.Mount{Destination: "/t", Type: "nosuchfs"}, "mount /t: no such device"},
+		"something in place of proc": {bind("/srv", "/proc", ""), "mount /proc: source /srv: only the kernel's files may be there: invalid"},
+		"something inside of proc":   {bind("/", "/proc/self/attr", ""), "mount /proc/self/attr: nothing may be mounted inside of /proc: invalid"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

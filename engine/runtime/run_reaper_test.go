@@ -34,6 +34,13 @@ func TestReaper(t *testing.T) {
 			t.Errorf("exit %d", exit.Code())
 		}
 	})
+	t.Run("its program cannot be written to", func(t *testing.T) {
+		b := b.in(t)
+		said, _ := b.box("echo x >/proc/1/exe; head -c 4 /proc/1/exe | tail -c 3").withReaper().run()
+		if said != "sh: can't create /proc/1/exe: Text file busy\nELF" {
+			t.Errorf("said %q", said)
+		}
+	})
 	t.Run("orphans are buried", func(t *testing.T) {
 		b := b.in(t)
 		script := "for i in 1 2 3; do (true & exec true) & wait $!; done; sleep 0.1; ls /proc | grep -c '^[0-9]'; cat /proc/[0-9]*/stat | grep -c ' Z '"

@@ -37,25 +37,22 @@ func applyOptions(tree *os.File, m mountOptions) error {
 	if propagation == 0 {
 		propagation = unix.MS_PRIVATE
 	}
-	changes := []struct {
-		attr      unix.MountAttr
-		recursive bool
-	}{
-		{unix.MountAttr{Propagation: propagation}, !m.alone},
-		{unix.MountAttr{Attr_set: m.deep.set, Attr_clr: m.deep.clear}, true},
-		{unix.MountAttr{Attr_set: m.attrs.set, Attr_clr: m.attrs.clear}, false},
+	top := unix.MountAttr{Attr_set: m.attrs.set, Attr_clr: m.attrs.clear}
+	all := unix.MountAttr{Attr_set: m.deep.set, Attr_clr: m.deep.clear}
+	if m.alone {
+		top.Propagation = propagation
+	} else {
+		all.Propagation = propagation
 	}
-	for _, c := range changes {
-		if c.attr == (unix.MountAttr{}) {
-			continue
-		}
-		flags := uint(unix.AT_EMPTY_PATH)
-		if c.recursive {
-			flags |= unix.AT_RECURSIVE
-		}
-		if err := unix.MountSetattr(int(tree.Fd()), "", flags, &c.attr); err != nil {
-			return &fs.PathError{Op: "set mount attributes of", Path: tree.Name(), Err: err}
-		}
+	return errors.Join(setAttr(tree, all, unix.AT_RECURSIVE), setAttr(tree, top, 0))
+}
+
+func setAttr(tree *os.File, attr unix.MountAttr, flags uint) error {
+	if attr == (unix.MountAttr{}) {
+		return nil
+	}
+	if err := unix.MountSetattr(int(tree.Fd()), "", unix.AT_EMPTY_PATH|flags, &attr); err != nil {
+		return &fs.PathError{Op: "set mount attributes of", Path: tree.Name(), Err: err}
 	}
 	return nil
 }
@@ -76,9 +73,14 @@ func openSource(m specs.Mount, options mountOptions) (source, error) {
 		return source{}, fmt.Errorf("mount %s: %w", m.Destination, err)
 	}
 	var st unix.Stat_t
-	if err := unix.Fstat(int(tree.Fd()), &st); err != nil {
+	var sfs unix.Statfs_t
+	err = errors.Join(unix.Fstat(int(tree.Fd()), &st), unix.Fstatfs(int(tree.Fd()), &sfs))
+	if err == nil && cleanPath(m.Destination) == "/proc" && sfs.Type != unix.PROC_SUPER_MAGIC {
+		err = fmt.Errorf("only the kernel's files may be there: %w", ErrInvalid)
+	}
+	if err != nil {
 		err = errors.Join(err, tree.Close())
-		return source{}, fmt.Errorf("mount %s: stat %s: %w", m.Destination, m.Source, err)
+		return source{}, fmt.Errorf("mount %s: source %s: %w", m.Destination, m.Source, err)
 	}
 	return source{tree, st.Mode&unix.S_IFMT == unix.S_IFDIR}, nil
 }
