@@ -8,13 +8,15 @@
 //
 //	locate ─▶ read ─▶ check ─▶ compose-go ─▶ consistency ─▶ Stack
 //	files,    texts,   schema,   merged       references,     the engine's
-//	env       limits   places    model        cycles          document
+//	env       places   limits    model        cycles          document
 //
-// Reading order: project.go (Load), site.go discover.go name.go (where, which
-// environment, which name), source.go (texts and places), schema.go check.go (before
-// compose-go), composego.go (the door), consistent.go (after it), stack.go service.go
-// and the files of its parts (the translation), attribute.go (the table), config.go
-// (tiffin config).
+// Reading order: project.go (Load), site.go discover.go name.go (which files, which
+// environment, which name), source.go reach.go (texts and places; include and
+// extends), check.go schema.go value.go limit.go expand.go (each file, before
+// compose-go), composego.go settle.go (the door, and what we do in its stead),
+// consistent.go envfile.go (the merged model), stack.go service.go and a file for each
+// part of a service (the translation), attribute.go attributes.go (the table),
+// hash.go config.go (tiffin config), flags.go, problem.go suggest.go.
 //
 // Not here: what happens to a Stack (engine/plan), and anything of the host but files.
 package project

@@ -222,8 +222,7 @@ func (s *sources) projectName(env map[string]string) (string, error) {
 	return name, nil
 }
 
-// locate gives a fault its place: the deepest part of its path that some file has,
-// and of the files the last, as it has the last word.
+// locate gives a fault its place: the deepest part of its path that some file has.
 func (s *sources) locate(err error) error {
 	var f *fault
 	if !errors.As(err, &f) {
@@ -242,7 +241,9 @@ func (s *sources) locate(err error) error {
 
 func (s *sources) place(path []string) string {
 	best, where := 0, ""
-	for _, src := range slices.Backward(s.all) {
+	byWeight := slices.Clone(s.all)
+	slices.Reverse(byWeight[:s.main]) // the last of them has the last word, over what they lead to as well
+	for _, src := range byWeight {
 		for _, doc := range src.docs {
 			if node, depth := find(doc, path); depth > best {
 				best, where = depth, s.position(src, node)

@@ -89,7 +89,11 @@ func network(key string, n types.NetworkConfig) (engine.NetworkSpec, error) {
 		Labels:      n.Labels,
 	}
 	switch n.Driver {
-	case "", "default", "bridge", "host", "none", "null", "macvlan", "ipvlan":
+	case "", "bridge", "host", "none", "macvlan", "ipvlan":
+	case "default":
+		out.Driver = ""
+	case "null":
+		out.Driver = "none"
 	default:
 		return out, at(append(path, "driver"), "network %q: there is no network driver %q", key, n.Driver).
 			hint("Leave the driver out, or say \"bridge\".").unsupported()
