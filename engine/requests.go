@@ -156,6 +156,8 @@ type LogRequest struct {
 	Containers []string `json:",omitempty"` // IDs; instead of Project
 	Index      int      `json:",omitempty"`
 	Follow     bool     `json:",omitempty"`
+	// Stay follows on when all have ended: what is started later is followed, too.
+	Stay bool `json:",omitempty"`
 	// Tail is the number of last lines of each container; -1: all.
 	Tail  int
 	Since time.Time `json:",omitzero"`

@@ -34,6 +34,8 @@ type place struct {
 	active bool
 	query  logs.Query
 	end    time.Time // the last one that was told
+	// restarts says that it was told as one that is not for good.
+	restarts bool
 }
 
 func (d *Daemon) followLogs(ctx context.Context, req *engine.LogRequest, emit func(engine.LogEntry) error) error {
@@ -145,11 +147,12 @@ func (f *follower) follow(ctx context.Context, c *container.Container, p *place)
 			p.query.Since, p.query.Tail = e.Time.Add(time.Nanosecond), -1
 			return emit(entryOf(src, e))
 		})
-		if err != nil || ctx.Err() != nil || !end.State.FinishedAt.After(p.end) {
+		// Whoever was told of a restart that somebody prevented hears of the end once more.
+		if err != nil || ctx.Err() != nil || !end.State.FinishedAt.After(p.end) && !p.restarts {
 			return
 		}
-		p.end = end.State.FinishedAt
 		exit := &engine.LogExit{Code: end.State.ExitCode, Restarting: end.State.Status == engine.StatusRestarting}
+		p.end, p.restarts = end.State.FinishedAt, exit.Restarting
 		if emit(engine.LogEntry{Source: src, Time: p.end, Exit: exit}) != nil || !exit.Restarting {
 			return
 		}
