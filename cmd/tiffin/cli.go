@@ -3,10 +3,13 @@ package main
 import (
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/moby/term"
+
+	"tiffin/project"
 )
 
 // cli is what every command has: streams, the environment, the global options.
@@ -15,9 +18,12 @@ type cli struct {
 	out, err io.Writer
 	env      []string
 	opts     globalOptions
+	// project is what was loaded: its .env may set what the environment does not.
+	project *project.Project
 
 	interrupts  chan os.Signal
 	mu          sync.Mutex
+	failures    []string        // what went wrong, as it was reported
 	onInterrupt func(count int) // set while a command handles signals by itself
 	interrupted int
 }
@@ -28,12 +34,26 @@ func newCLI(in, out, err *os.File, env []string) *cli {
 
 // getenv looks a variable up in the environment that the program was started with.
 func (c *cli) getenv(key string) string {
-	for i := len(c.env) - 1; i >= 0; i-- {
-		if v, ok := strings.CutPrefix(c.env[i], key+"="); ok {
-			return v
+	v, _ := c.lookupEnv(key)
+	return v
+}
+
+func (c *cli) lookupEnv(key string) (value string, ok bool) {
+	for _, entry := range slices.Backward(c.env) {
+		if v, ok := strings.CutPrefix(entry, key+"="); ok {
+			return v, true
 		}
 	}
-	return ""
+	return "", false
+}
+
+// setting looks up a COMPOSE_ variable, which may stand in the .env of the project, too.
+func (c *cli) setting(key string) string {
+	if v, ok := c.lookupEnv(key); ok || c.project == nil {
+		return v
+	}
+	v, _ := c.project.Lookup(key)
+	return v
 }
 
 // takeInterrupts hands signals to the command until the returned function is called.

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,14 +25,23 @@ type roots struct{ data, run string }
 
 func (c *cli) roots() roots {
 	r := roots{data: "/var/lib/tiffin", run: "/run/tiffin"}
-	if v := c.getenv("TIFFIN_DATA_ROOT"); v != "" {
-		r.data = v
-	}
-	if v := c.getenv("TIFFIN_RUN_ROOT"); v != "" {
-		r.run = v
+	for key, root := range map[string]*string{dataRootVar: &r.data, runRootVar: &r.run} {
+		if v := c.getenv(key); v != "" {
+			*root = v
+			// Without a working directory the root stays as it was given.
+			if abs, err := filepath.Abs(v); err == nil {
+				*root = abs
+			}
+		}
 	}
 	return r
 }
+
+// The variables that move the roots.
+const (
+	dataRootVar = "TIFFIN_DATA_ROOT"
+	runRootVar  = "TIFFIN_RUN_ROOT"
+)
 
 func (r roots) socket() string { return filepath.Join(r.run, "tiffin.sock") }
 
@@ -38,14 +51,18 @@ const startTimeout = 20 * time.Second
 // connect returns a client of the engine, which it starts if none runs.
 func (c *cli) connect(ctx context.Context) (*api.Client, error) {
 	r := c.roots()
-	if listening(r.socket()) {
+	err := dial(r.socket())
+	switch {
+	case err == nil:
 		return api.NewClient(r.socket()), nil
-	}
-	if os.Geteuid() != 0 {
+	case errors.Is(err, unix.EACCES):
+		return nil, engine.Hint(engine.Problem(engine.ErrDenied, fmt.Errorf("the engine at %s is for root only", r.socket())),
+			"run the command with sudo")
+	case os.Geteuid() != 0:
 		return nil, engine.Hint(engine.Problem(engine.ErrDenied, errors.New("tiffin must be root to make containers")),
-			"run it with sudo")
+			"run the command with sudo")
 	}
-	if err := startEngine(ctx, r); err != nil {
+	if err := c.startEngine(ctx, r); err != nil {
 		return nil, err
 	}
 	return api.NewClient(r.socket()), nil
@@ -53,24 +70,48 @@ func (c *cli) connect(ctx context.Context) (*api.Client, error) {
 
 // connectIfRunning returns nil when no engine runs.
 func (c *cli) connectIfRunning() *api.Client {
-	if r := c.roots(); listening(r.socket()) {
+	if r := c.roots(); dial(r.socket()) == nil {
 		return api.NewClient(r.socket())
 	}
 	return nil
 }
 
-func listening(socket string) bool {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return false
+// look returns a client for commands that only look at containers; nil when there are
+// none. Only what is on disk needs an engine to be started for it.
+func (c *cli) look(ctx context.Context) (*api.Client, error) {
+	if client := c.connectIfRunning(); client != nil {
+		return client, nil
 	}
-	defer unix.Close(fd) //nolint:errcheck // nothing was written
-	return unix.Connect(fd, &unix.SockaddrUnix{Name: socket}) == nil
+	entries, err := os.ReadDir(filepath.Join(c.roots().data, "containers"))
+	if len(entries) == 0 && (err == nil || errors.Is(err, fs.ErrNotExist)) {
+		return nil, nil
+	}
+	return c.connect(ctx)
 }
 
-// startEngine starts the engine in the background, in a session of its own, and
-// waits until it listens. Commands that do so at once take turns.
-func startEngine(ctx context.Context, r roots) error {
+// list lists containers. The client is nil when there is no engine, and none is needed.
+func (c *cli) list(ctx context.Context, req *engine.ListRequest) (*api.Client, []engine.Container, error) {
+	client, err := c.look(ctx)
+	if client == nil || err != nil {
+		return nil, nil, err
+	}
+	list, err := client.List(ctx, req)
+	return client, list, err
+}
+
+// dial says whether somebody listens.
+func dial(socket string) error {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("make socket: %w", err)
+	}
+	defer unix.Close(fd) //nolint:errcheck // nothing was written
+	return unix.Connect(fd, &unix.SockaddrUnix{Name: socket})
+}
+
+// startEngine starts the engine in the background and waits until it listens.
+// Commands that do so at once take turns.
+func (c *cli) startEngine(ctx context.Context, r roots) error {
 	if err := os.MkdirAll(r.run, 0o700); err != nil {
 		return fmt.Errorf("make run root: %w", err)
 	}
@@ -79,7 +120,7 @@ func startEngine(ctx context.Context, r roots) error {
 		return err
 	}
 	defer turn.Close()
-	if listening(r.socket()) {
+	if dial(r.socket()) == nil {
 		return nil
 	}
 	log, err := os.OpenFile(filepath.Join(r.run, "engine.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -92,21 +133,48 @@ func startEngine(ctx context.Context, r roots) error {
 		return fmt.Errorf("make pipe: %w", err)
 	}
 	defer ready.Close()
-	cmd := exec.Command("/proc/self/exe", "engine", "--ready-fd", "3")
-	cmd.Args[0] = "tiffin"
-	cmd.Dir = "/"
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.ExtraFiles = []*os.File{tell}
-	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
-	err = cmd.Start()
+	err = c.spawnEngine(ctx, r, log, tell)
 	tell.Close()
-	if err != nil {
-		return fmt.Errorf("start engine: %w", err)
+	if err == nil {
+		err = awaitReady(ctx, ready)
 	}
-	if err := awaitReady(ctx, ready); err != nil {
+	if err != nil {
 		return engine.Hint(fmt.Errorf("start engine: %w", err), "its log is "+log.Name())
 	}
+	return nil
+}
+
+// spawnEngine starts the engine in a session of its own. It outlives the command, so it
+// takes over neither the command's open files (a lock of the user's shell would be held for
+// ever) nor more of its environment than it needs.
+func (c *cli) spawnEngine(ctx context.Context, r roots, log, ready *os.File) error {
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("mark open files: %w", err)
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "/proc/self/exe", "engine", "--ready-fd", "3")
+	cmd.Args[0] = "tiffin"
+	cmd.Dir = "/"
+	cmd.Env = append(engineEnvironment(c.env), dataRootVar+"="+r.data, runRootVar+"="+r.run)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = []*os.File{ready}
+	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
 	return cmd.Process.Release()
+}
+
+// engineEnvironment is what of the user's environment concerns an engine: how to reach
+// registries, and Go's own settings.
+func engineEnvironment(env []string) []string {
+	names := []string{
+		"PATH", "HOME", "TZ", "TMPDIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+		"SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG", "GOTRACEBACK", "GOGC", "GOMEMLIMIT",
+	}
+	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return !slices.Contains(names, name)
+	})
 }
 
 // awaitReady reads what the engine says of its start: "ok", or why it ended.

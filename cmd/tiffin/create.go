@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"github.com/spf13/cobra"
 
 	"tiffin/engine"
@@ -79,10 +80,6 @@ func (c *cli) pull(cmd *cobra.Command, o *pullOptions, services []string) error 
 	if err != nil {
 		return err
 	}
-	auths, err := c.credentials(stack)
-	if err != nil {
-		return err
-	}
 	client, err := c.connect(ctx)
 	if err != nil {
 		return err
@@ -93,7 +90,8 @@ func (c *cli) pull(cmd *cobra.Command, o *pullOptions, services []string) error 
 		report = func(engine.Progress) {}
 	}
 	err = client.Pull(ctx, &engine.PullRequest{
-		Stack: *stack, Services: services, IncludeDeps: o.includeDeps, Policy: policy, SkipBuild: o.ignoreBuildable, Auths: auths,
+		Stack: *stack, Services: services, IncludeDeps: o.includeDeps, Policy: policy, SkipBuild: o.ignoreBuildable,
+		Auths: c.credentials(ctx, client, stack, cmp.Or(policy, engine.PullAlways)),
 	}, report)
 	p.finish()
 	if err != nil && o.ignoreFailures && ctx.Err() == nil {

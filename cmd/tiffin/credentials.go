@@ -1,30 +1,86 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"tiffin/engine"
+	"tiffin/engine/api"
+	"tiffin/engine/image/credentials"
 )
 
-// dockerConfig reads docker's configuration file.
-func (c *cli) dockerConfig() ([]byte, error) {
+// dockerConfig is what of docker's configuration file concerns the command line itself.
+type dockerConfig struct {
+	PsFormat string
+
+	Auths       map[string]json.RawMessage
+	CredsStore  string
+	CredHelpers map[string]string
+}
+
+// readDockerConfig reads docker's configuration file; a broken one is for those who need it.
+func (c *cli) readDockerConfig() dockerConfig {
 	dir := c.getenv("DOCKER_CONFIG")
 	if dir == "" {
 		dir = filepath.Join(c.getenv("HOME"), ".docker")
 	}
-	return os.ReadFile(filepath.Join(dir, "config.json"))
+	var config dockerConfig
+	text, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err == nil && json.Unmarshal(text, &config) != nil {
+		// credentials says what is wrong with it.
+		config.CredsStore = "?"
+	}
+	return config
 }
 
-// credentials are the caller's for the registries of a Stack, read with its rights:
-// the engine never opens its files nor runs its helpers.
-func (c *cli) credentials(stack *engine.Stack) (map[string]engine.RegistryAuth, error) {
-	var refs []string
-	for i := range stack.Services {
-		if ref := stack.Services[i].Container.Image; ref != "" {
-			refs = append(refs, ref)
-		}
+func (d *dockerConfig) logins() bool {
+	return len(d.Auths) > 0 || len(d.CredHelpers) > 0 || d.CredsStore != ""
+}
+
+// credentials are the caller's for the registries that the images of a Stack may be fetched
+// from, found with the caller's rights: the engine never opens its files nor runs its helpers.
+// policy replaces the services' own pull policies, unless it is empty. Logins that cannot be
+// found are a warning: the image may be had without.
+func (c *cli) credentials(ctx context.Context, client *api.Client, stack *engine.Stack, policy engine.PullPolicy) map[string]engine.RegistryAuth {
+	config := c.readDockerConfig()
+	if !config.logins() || c.opts.dryRun {
+		return nil
 	}
-	_ = refs
-	return nil, nil
+	var registries []string
+	for i := range stack.Services {
+		svc := &stack.Services[i]
+		registry, err := credentials.Registry(svc.Container.Image)
+		if err != nil || slices.Contains(registries, registry) || !mayPull(ctx, client, svc, policy) {
+			continue
+		}
+		registries = append(registries, registry)
+	}
+	if len(registries) == 0 {
+		return nil
+	}
+	found, err := credentials.All(ctx, registries)
+	if err != nil {
+		c.warn(err.Error())
+	}
+	return found
+}
+
+// mayPull says whether the image of a service may have to be fetched: a helper that asks
+// for a password must not run for nothing.
+func mayPull(ctx context.Context, client *api.Client, svc *engine.Service, policy engine.PullPolicy) bool {
+	if policy == "" {
+		policy = svc.PullPolicy
+	}
+	switch policy {
+	case engine.PullAlways, engine.PullRefresh:
+		return true
+	case engine.PullNever, engine.PullBuild:
+		return false
+	default:
+		_, err := client.Image(ctx, svc.Container.Image)
+		return err != nil
+	}
 }

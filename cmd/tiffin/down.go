@@ -46,7 +46,7 @@ func (c *cli) down(cmd *cobra.Command, o *downOptions, services []string) error 
 	}
 	req := &engine.DownRequest{
 		Project: t.name, Stack: t.stack, Services: services, Volumes: o.volumes, Images: images,
-		RemoveOrphans: o.removeOrphans || isTrue(c.getenv("COMPOSE_REMOVE_ORPHANS")),
+		RemoveOrphans: o.removeOrphans || isTrue(c.setting("COMPOSE_REMOVE_ORPHANS")),
 	}
 	if cmd.Flags().Changed("timeout") {
 		req.Timeout = new(seconds(o.timeout))

@@ -1,54 +1,37 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/docker/go-units"
-	"github.com/mattn/go-runewidth"
 	"github.com/moby/term"
 	"github.com/morikuni/aec"
 
 	"tiffin/engine"
 )
 
-// drawing is the progress that users of docker compose know: one line an object,
-// drawn again in place. It draws a frame at most every frameTime; what is beyond the
-// height of the terminal is left to the last drawing, which shows everything.
+// drawing shows a board on a terminal and draws it again in place: a frame is one
+// write, in which each line overwrites the one before it, so that nothing flickers. What is
+// beyond the height of the terminal is left to the last frame, which shows everything.
 type drawing struct {
 	w    io.Writer
-	fd   uintptr
-	opts drawingOptions
+	size func() (columns, rows int)
 
 	mu     sync.Mutex
-	lines  []*drawnLine
-	byID   map[string]*drawnLine
-	drawn  int // lines on the screen that belong to us
-	begin  time.Time
-	frame  int
+	board  board
+	drawn  []row // what is on the screen
+	spin   int
 	closed chan struct{}
 	done   sync.WaitGroup
 }
 
-type drawingOptions struct {
-	title  string
-	colour bool
-}
-
-type drawnLine struct {
-	last     engine.Progress
-	begin    time.Time
-	end      time.Time // zero while it works
-	children map[string]engine.Progress
-}
-
 const frameTime = 100 * time.Millisecond
 
-func newDrawing(w io.Writer, fd uintptr, opts drawingOptions) *drawing {
-	d := &drawing{w: w, fd: fd, opts: opts, byID: map[string]*drawnLine{}, begin: time.Now(), closed: make(chan struct{})}
+func newDrawing(w io.Writer, size func() (columns, rows int), b board) *drawing {
+	d := &drawing{w: w, size: size, board: b, closed: make(chan struct{})}
 	d.done.Go(func() {
 		t := time.NewTicker(frameTime)
 		defer t.Stop()
@@ -56,8 +39,8 @@ func newDrawing(w io.Writer, fd uintptr, opts drawingOptions) *drawing {
 			select {
 			case <-t.C:
 				d.mu.Lock()
-				d.frame++
-				d.draw(d.height())
+				d.spin++
+				d.frame()
 				d.mu.Unlock()
 			case <-d.closed:
 				return
@@ -67,32 +50,39 @@ func newDrawing(w io.Writer, fd uintptr, opts drawingOptions) *drawing {
 	return d
 }
 
+// sizeOf asks the terminal behind fd, each time it is called.
+func sizeOf(fd uintptr) func() (columns, rows int) {
+	return func() (columns, rows int) {
+		size, err := term.GetWinsize(fd)
+		if err != nil || size.Width < 20 || size.Height < 3 {
+			return 80, 24
+		}
+		return int(size.Width), int(size.Height)
+	}
+}
+
 func (d *drawing) report(e engine.Progress) {
+	if e.ID == "" {
+		d.above(func() { fmt.Fprintln(d.w, paint(d.board.colour, aec.YellowF, "! ")+printable(e.Text)) })
+		return
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if e.ID == "" {
-		d.erase()
-		fmt.Fprintln(d.w, d.paint(aec.YellowF, "! ")+printable(e.Text))
-		return
-	}
-	id := e.ID
-	if e.ParentID != "" {
-		id = e.ParentID
-	}
-	l, known := d.byID[id]
-	if !known {
-		l = &drawnLine{begin: time.Now(), children: map[string]engine.Progress{}, last: engine.Progress{ID: id, Status: engine.Working}}
-		d.byID[id] = l
-		d.lines = append(d.lines, l)
-	}
-	if e.ParentID != "" {
-		l.children[e.ID] = e
-		return
-	}
-	l.last, l.end = e, time.Time{}
-	if e.Status != engine.Working {
-		l.end = time.Now()
-	}
+	d.board.take(e, time.Now())
+}
+
+// above lets write print whole lines; the drawing moves below them.
+func (d *drawing) above(write func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var b bytes.Buffer
+	columns, _ := d.size()
+	d.home(&b, columns)
+	b.WriteString(aec.EraseDisplay(aec.EraseModes.Tail).String())
+	_, _ = d.w.Write(b.Bytes()) // the terminal went away
+	d.drawn = nil
+	write()
+	d.frame()
 }
 
 func (d *drawing) finish() {
@@ -100,134 +90,49 @@ func (d *drawing) finish() {
 	d.done.Wait()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.lines) > 0 {
-		d.draw(len(d.lines) + 1)
-	}
-	d.drawn = 0
+	columns, _ := d.size()
+	d.show(d.board.rows(view{columns: columns, rows: len(d.board.lines) + 2, now: time.Now()}), columns)
+	d.drawn = nil
 }
 
-// height is how many lines fit on the terminal.
-func (d *drawing) height() int {
-	size, err := term.GetWinsize(d.fd)
-	if err != nil || size.Height < 3 {
-		return 23
-	}
-	return int(size.Height) - 1
+// frame draws the board as it is now. d.mu is held.
+func (d *drawing) frame() {
+	columns, rows := d.size()
+	d.show(d.board.rows(view{columns: columns, rows: rows, now: time.Now(), spin: d.spin}), columns)
 }
 
-func (d *drawing) width() int {
-	size, err := term.GetWinsize(d.fd)
-	if err != nil || size.Width < 20 {
-		return 80
-	}
-	return int(size.Width)
-}
-
-// erase removes what was drawn.
-func (d *drawing) erase() {
-	if d.drawn > 0 {
-		fmt.Fprint(d.w, aec.Up(uint(d.drawn)), aec.Column(0), aec.EraseDisplay(aec.EraseModes.Tail))
-	}
-	d.drawn = 0
-}
-
-// draw shows at most height lines: the header and the newest objects, those that
-// work before those that are done.
-func (d *drawing) draw(height int) {
-	if len(d.lines) == 0 {
+// show replaces what is on the screen.
+func (d *drawing) show(rows []row, columns int) {
+	if len(rows) == 0 {
 		return
 	}
-	width := d.width()
-	done := 0
-	for _, l := range d.lines {
-		if !l.end.IsZero() {
-			done++
-		}
-	}
-	show := d.lines
-	if len(show) > height-1 {
-		show = pickLines(show, height-1)
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "[+] %s %d/%d\n", d.opts.title, done, len(d.lines))
-	for _, l := range show {
-		b.WriteString(d.line(l, width))
+	var b bytes.Buffer
+	d.home(&b, columns)
+	for _, r := range rows {
+		b.WriteString(r.text)
+		b.WriteString(aec.EraseLine(aec.EraseModes.Tail).String())
 		b.WriteByte('\n')
 	}
-	d.erase()
-	fmt.Fprint(d.w, b.String())
-	d.drawn = 1 + len(show)
+	b.WriteString(aec.EraseDisplay(aec.EraseModes.Tail).String())
+	_, _ = d.w.Write(b.Bytes()) // the terminal went away
+	d.drawn = rows
 }
 
-// pickLines leaves out finished lines, oldest first, until n are left.
-func pickLines(lines []*drawnLine, n int) []*drawnLine {
-	drop := len(lines) - n
-	out := make([]*drawnLine, 0, n)
-	for _, l := range lines {
-		if drop > 0 && !l.end.IsZero() {
-			drop--
-			continue
-		}
-		out = append(out, l)
+// home moves to the first line of what was drawn. Lines that are wider than the terminal
+// has become since are now several.
+func (d *drawing) home(b *bytes.Buffer, columns int) {
+	up := 0
+	for _, r := range d.drawn {
+		up += max(1, (r.width+columns-1)/columns)
 	}
-	return out[:min(n, len(out))]
-}
-
-// line is ` ✔ Container demo-web-1  Started   0.3s`, cut to the width of the terminal.
-func (d *drawing) line(l *drawnLine, width int) string {
-	mark, style := d.mark(l)
-	end := l.end
-	if end.IsZero() {
-		end = time.Now()
-	}
-	took := fmt.Sprintf("%.1fs", end.Sub(l.begin).Seconds())
-	text := printable(l.last.ID) + " " + printable(l.last.Text) + l.transfer()
-	if l.last.Details != "" {
-		text += " " + printable(strings.ReplaceAll(l.last.Details, "\n", " "))
-	}
-	room := width - len(took) - 5
-	text = runewidth.FillRight(runewidth.Truncate(text, room, "…"), room)
-	return " " + d.paint(style, mark) + " " + d.paint(style, text) + " " + d.paint(aec.BlueF, took)
-}
-
-func (d *drawing) mark(l *drawnLine) (string, aec.ANSI) {
-	switch l.last.Status {
-	case engine.Done:
-		return "✔", aec.GreenF
-	case engine.Warning:
-		return "!", aec.YellowF
-	case engine.Failed:
-		return "✘", aec.RedF
-	default:
-		frames := []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
-		return string(frames[d.frame%len(frames)]), aec.EmptyBuilder.ANSI
+	if up > 0 {
+		b.WriteString(aec.Up(uint(up)).String() + "\r")
 	}
 }
 
-func (d *drawing) paint(style aec.ANSI, text string) string {
-	if !d.opts.colour || style == aec.EmptyBuilder.ANSI {
+func paint(colour bool, style aec.ANSI, text string) string { //nolint:revive // whether colours are wanted
+	if !colour || style == nil {
 		return text
 	}
 	return style.Apply(text)
-}
-
-// transfer sums up the layers of an image: ` [3/5] 12MB / 48MB`.
-func (l *drawnLine) transfer() string {
-	if len(l.children) == 0 || !l.end.IsZero() {
-		return ""
-	}
-	var done int
-	var current, total int64
-	for _, c := range l.children {
-		if c.Status == engine.Done {
-			done++
-		}
-		current += c.Current
-		total += c.Total
-	}
-	text := fmt.Sprintf(" [%d/%d]", done, len(l.children))
-	if total > 0 {
-		text += " " + units.HumanSize(float64(current)) + " / " + units.HumanSize(float64(total))
-	}
-	return text
 }

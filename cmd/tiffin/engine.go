@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
 	"tiffin/engine/api"
@@ -80,6 +81,8 @@ func (c *cli) serve(ctx context.Context, debug bool, listening func()) error { /
 	if err != nil {
 		return engine.Hint(errors.New("this binary was built without its keeper"), "build it with `make build`")
 	}
+	// Whoever started it: the modes of what it makes are its own.
+	unix.Umask(0o022)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	r := c.roots()
@@ -148,7 +151,7 @@ func newEngineStatus(c *cli) *cobra.Command {
 			client := c.connectIfRunning()
 			if client == nil {
 				fmt.Fprintln(c.out, "No engine is running.")
-				return quietExit{exitError}
+				return exitWithError{exitError}
 			}
 			info, err := client.Info(cmd.Context())
 			if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"tiffin/engine"
@@ -15,14 +16,22 @@ const (
 	exitInterrupted = 130
 )
 
-// quietExit ends the command with a code and without a word: the container said it all.
-type quietExit struct{ code int }
+// exitWithError ends the command with a code and without a word: all was said.
+type exitWithError struct{ code int }
 
-func (q quietExit) Error() string { return fmt.Sprintf("exit code %d", q.code) }
+func (e exitWithError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+// exitWith is the end of a command that hands on the exit code of a container.
+func exitWith(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return exitWithError{code}
+}
 
 // fail shows an error (what and why, then what to do) and returns the exit code.
 func (c *cli) fail(err error) int {
-	var quiet quietExit
+	var quiet exitWithError
 	if errors.As(err, &quiet) {
 		return quiet.code
 	}
@@ -30,23 +39,42 @@ func (c *cli) fail(err error) int {
 	var exit *engine.ExitError
 	switch {
 	case errors.Is(err, errInterrupted):
-		if !errors.Is(err, engine.ErrUnavailable) {
-			fmt.Fprintln(c.err, "canceled")
-		}
+		fmt.Fprintln(c.err, "canceled")
 		return exitInterrupted
 	case errors.As(err, &exit):
 		code = exit.Code
 	}
 	if c.opts.progress == "json" {
-		text, _ := json.Marshal(map[string]any{"error": true, "message": err.Error()}) //nolint:errcheck,errchkjson // two plain values
+		text, _ := json.Marshal(map[string]any{"error": true, "message": err.Error()}) // two plain values
 		fmt.Fprintln(c.err, string(text))
 		return code
+	}
+	for _, other := range c.otherFailures(err.Error()) {
+		fmt.Fprintln(c.err, printable(other))
 	}
 	fmt.Fprintln(c.err, printable(err.Error()))
 	if hint := engine.HintOf(err); hint != "" {
 		fmt.Fprintln(c.err, printable(hint))
 	}
 	return code
+}
+
+// note remembers a failure that the error of the command may not tell of.
+func (c *cli) note(failure string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !slices.Contains(c.failures, failure) {
+		c.failures = append(c.failures, failure)
+	}
+}
+
+// otherFailures are those that said tells nothing of.
+func (c *cli) otherFailures(said string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(c.failures), func(f string) bool {
+		return strings.Contains(said, f) || strings.Contains(f, said)
+	})
 }
 
 // printable keeps control characters that came from images, registries or files
@@ -59,3 +87,14 @@ func printable(s string) string {
 		return r
 	}, s)
 }
+
+// warn tells the user what can be lived with.
+func (c *cli) warn(text string) {
+	if c.opts.progress == "json" {
+		(&jsonProgress{w: c.err}).report(engine.Progress{Status: engine.Warning, Text: text})
+		return
+	}
+	fmt.Fprintln(c.err, warningText(text))
+}
+
+func warningText(text string) string { return "warning: " + printable(text) }

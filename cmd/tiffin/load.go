@@ -35,18 +35,15 @@ func (c *cli) projectOptions(services []string) (project.Options, error) {
 	}, nil
 }
 
-func (c *cli) warn(text string) {
-	fmt.Fprintln(c.err, "warning: "+printable(text))
-}
-
 // load reads the project; services are those named on the command line, whose
 // profiles become active.
-func (c *cli) load(ctx context.Context, services []string) (*project.Project, error) {
-	o, err := c.projectOptions(services)
+func (c *cli) load(ctx context.Context, o project.Options) (*project.Project, error) {
+	p, err := project.Load(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	return project.Load(ctx, o)
+	c.project = p
+	return p, c.checkGlobals()
 }
 
 // loadStack reads the project as the engine wants it.
@@ -56,7 +53,7 @@ func (c *cli) loadStack(ctx context.Context, services []string, scale map[string
 		return nil, err
 	}
 	o.Scale = scale
-	p, err := project.Load(ctx, o)
+	p, err := c.load(ctx, o)
 	if err != nil {
 		return nil, err
 	}

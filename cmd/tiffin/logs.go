@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -60,19 +63,29 @@ func (c *cli) logs(cmd *cobra.Command, o *logsOptions, services []string) error 
 	if len(services) == 0 && t.stack != nil {
 		req.Services = attachable(t.stack)
 	}
-	client, err := c.connect(ctx)
-	if err != nil {
+	return c.printLogs(ctx, o, req)
+}
+
+func (c *cli) printLogs(ctx context.Context, o *logsOptions, req *engine.LogRequest) error {
+	client, list, err := c.list(ctx, &engine.ListRequest{Project: req.Project, Services: req.Services, All: true})
+	if client == nil || err != nil {
 		return err
 	}
-	printer := newLogPrinter(c.out, c.err, logOptions{project: t.name, noPrefix: o.noPrefix, colour: c.colourLogs(o.noColour), timestamps: o.timestamps})
-	list, err := client.List(ctx, &engine.ListRequest{Project: t.name, Services: req.Services, All: true})
-	if err != nil {
-		return err
-	}
+	out := bufio.NewWriterSize(c.out, 64<<10)
+	printer := newLogPrinter(out, out, logOptions{
+		project: req.Project, noPrefix: o.noPrefix, colour: c.colourLogs(o.noColour), timestamps: o.timestamps,
+	})
 	for i := range list {
 		printer.announce(list[i].Name)
 	}
-	return client.Logs(ctx, req, printer.entry)
+	err = client.Logs(ctx, req, func(e engine.LogEntry) error {
+		err := printer.entry(e)
+		if err == nil && req.Follow {
+			err = out.Flush()
+		}
+		return err
+	})
+	return errors.Join(err, printer.close(), out.Flush())
 }
 
 // attachable are the services of a Stack that do not say attach: false.

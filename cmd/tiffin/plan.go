@@ -77,7 +77,7 @@ func (c *cli) plan(cmd *cobra.Command, o *planOptions, services []string) error 
 		err = c.printPlan(p, nil)
 	}
 	if err == nil && o.exitCode && !p.Empty() {
-		return quietExit{exitDrift}
+		return exitWithError{exitDrift}
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,15 +15,16 @@ import (
 )
 
 // logPrinter writes the output of containers as docker compose does: each line behind
-// the name of its container, `web-1  | `, the names padded to one width.
+// the name of its container, `web-1  | `, the names padded to one width. A line is printed
+// when it has ended, so that those of several containers never mix.
 type logPrinter struct {
 	out, err io.Writer
 	opts     logOptions
 
 	mu      sync.Mutex
 	width   int
-	sources map[string]*logSource
-	next    int
+	sources []*logSource
+	buf     bytes.Buffer
 }
 
 type logOptions struct {
@@ -30,20 +32,31 @@ type logOptions struct {
 	noPrefix   bool
 	colour     bool
 	timestamps bool
-	// split sends standard error to standard error, as attached up does; logs sends
-	// everything to standard output.
+	// split sends standard error to standard error and says how containers ended, as attached
+	// up does; logs sends everything to standard output.
 	split bool
 }
 
 type logSource struct {
-	name  string
-	style aec.ANSI
-	// open are lines that have begun but not ended, by stream.
-	open map[engine.Stream]bool
+	container string
+	name      string // without the project
+	style     aec.ANSI
+	open      map[engine.Stream]*openLine
 }
 
+// openLine is a line that has begun but not ended.
+type openLine struct {
+	text []byte
+	at   time.Time
+	// shown says that its beginning was printed already, being too long to be kept.
+	shown bool
+}
+
+// maxOpenLine is how much of a line is kept until it ends.
+const maxOpenLine = 1 << 20
+
 func newLogPrinter(out, err io.Writer, opts logOptions) *logPrinter {
-	return &logPrinter{out: out, err: err, opts: opts, sources: map[string]*logSource{}}
+	return &logPrinter{out: out, err: err, opts: opts}
 }
 
 // announce makes names known before their first line, so that the width is right.
@@ -51,7 +64,7 @@ func (p *logPrinter) announce(names ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, n := range names {
-		p.width = max(p.width, len(p.short(n)))
+		p.source(n)
 	}
 }
 
@@ -64,29 +77,46 @@ func (p *logPrinter) short(name string) string {
 func (p *logPrinter) entry(e engine.LogEntry) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.source(e.Source)
+	s := p.source(e.Source.Name)
 	if e.Exit != nil {
 		return p.exited(s, e.Exit)
 	}
-	w := p.out
-	if p.opts.split && e.Stream == engine.Stderr {
-		w = p.err
+	p.buf.Reset()
+	p.lines(s, e)
+	if p.buf.Len() == 0 {
+		return nil
 	}
-	if p.opts.noPrefix && !p.opts.timestamps {
-		_, err := w.Write(e.Data)
-		return err
-	}
-	return p.lines(w, s, e)
+	_, err := p.stream(e.Stream).Write(p.buf.Bytes())
+	return err
 }
 
-func (p *logPrinter) source(src *engine.LogSource) *logSource {
-	s, known := p.sources[src.Name]
-	if !known {
-		s = &logSource{name: p.short(src.Name), style: rainbow(p.next), open: map[engine.Stream]bool{}}
-		p.next++
-		p.sources[src.Name] = s
-		p.width = max(p.width, len(s.name))
+// close prints the lines that never ended.
+func (p *logPrinter) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.sources {
+		if err := p.end(s); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (p *logPrinter) stream(s engine.Stream) io.Writer {
+	if p.opts.split && s == engine.Stderr {
+		return p.err
+	}
+	return p.out
+}
+
+func (p *logPrinter) source(container string) *logSource {
+	i := slices.IndexFunc(p.sources, func(s *logSource) bool { return s.container == container })
+	if i >= 0 {
+		return p.sources[i]
+	}
+	s := &logSource{container: container, name: p.short(container), style: rainbow(len(p.sources)), open: map[engine.Stream]*openLine{}}
+	p.sources = append(p.sources, s)
+	p.width = max(p.width, len(s.name))
 	return s
 }
 
@@ -99,60 +129,84 @@ func rainbow(n int) aec.ANSI {
 	return colours[n%len(colours)]
 }
 
-func (p *logPrinter) lines(w io.Writer, s *logSource, e engine.LogEntry) error {
-	var b bytes.Buffer
-	prefix := p.prefix(s, e.Time)
+// lines puts the lines that e ends into the buffer, and keeps the one that it begins.
+func (p *logPrinter) lines(s *logSource, e engine.LogEntry) {
+	open := s.open[e.Stream]
+	if open == nil {
+		open = &openLine{}
+		s.open[e.Stream] = open
+	}
+	prefix := p.prefix(s)
 	for data := e.Data; len(data) > 0; {
-		if !s.open[e.Stream] {
-			b.WriteString(prefix)
+		if len(open.text) == 0 && !open.shown {
+			open.at = e.Time
 		}
 		i := bytes.IndexByte(data, '\n')
 		if i < 0 {
-			b.Write(data)
-			s.open[e.Stream] = true
+			open.text = append(open.text, data...)
 			break
 		}
-		b.Write(data[:i+1])
-		s.open[e.Stream] = false
+		p.begin(prefix, open)
+		p.buf.Write(data[:i+1])
+		open.shown = false
 		data = data[i+1:]
 	}
-	_, err := w.Write(b.Bytes())
-	return err
+	if len(open.text) > maxOpenLine {
+		p.begin(prefix, open)
+		open.shown = true
+	}
 }
 
-func (p *logPrinter) prefix(s *logSource, at time.Time) string {
-	text := ""
-	if !p.opts.noPrefix {
-		text = p.paint(s, fmt.Sprintf("%-*s | ", p.width+1, s.name))
+// begin puts the prefix and what there is of a line into the buffer.
+func (p *logPrinter) begin(prefix string, l *openLine) {
+	if !l.shown {
+		p.buf.WriteString(prefix)
+		if p.opts.timestamps {
+			p.buf.WriteString(l.at.UTC().Format("2006-01-02T15:04:05.000000000Z") + " ")
+		}
 	}
-	if p.opts.timestamps {
-		text += at.UTC().Format("2006-01-02T15:04:05.000000000Z") + " "
+	p.buf.Write(l.text)
+	l.text = l.text[:0]
+}
+
+func (p *logPrinter) prefix(s *logSource) string {
+	if p.opts.noPrefix {
+		return ""
 	}
-	return text
+	return p.paint(s, fmt.Sprintf("%-*s | ", p.width+1, s.name))
 }
 
 func (p *logPrinter) paint(s *logSource, text string) string {
-	if !p.opts.colour {
-		return text
-	}
-	return s.style.Apply(text)
+	return paint(p.opts.colour, s.style, text)
 }
 
-// exited ends lines that are open and says how the container ended.
-func (p *logPrinter) exited(s *logSource, exit *engine.LogExit) error {
-	for stream, open := range s.open {
-		if open {
-			fmt.Fprintln(p.out)
-			s.open[stream] = false
+// end ends the lines of a container that are open.
+func (p *logPrinter) end(s *logSource) error {
+	for _, stream := range []engine.Stream{engine.Stdout, engine.Stderr} {
+		open := s.open[stream]
+		if open == nil || len(open.text) == 0 && !open.shown {
+			continue
+		}
+		p.buf.Reset()
+		p.begin(p.prefix(s), open)
+		p.buf.WriteByte('\n')
+		open.shown = false
+		if _, err := p.stream(stream).Write(p.buf.Bytes()); err != nil {
+			return err
 		}
 	}
-	if !p.opts.split {
-		return nil
+	return nil
+}
+
+// exited says how the container ended.
+func (p *logPrinter) exited(s *logSource, exit *engine.LogExit) error {
+	if err := p.end(s); err != nil || !p.opts.split {
+		return err
 	}
-	how := fmt.Sprintf("exited with code %d", exit.Code)
+	how := fmt.Sprintf("%s exited with code %d", s.name, exit.Code)
 	if exit.Restarting {
 		how += " (restarting)"
 	}
-	_, err := fmt.Fprintln(p.out, p.paint(s, s.name+" "+how))
+	_, err := fmt.Fprintln(p.out, p.paint(s, how))
 	return err
 }

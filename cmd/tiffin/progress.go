@@ -12,6 +12,8 @@ import (
 // progressWriter shows what the engine reports.
 type progressWriter interface {
 	report(engine.Progress)
+	// above calls write, which prints whole lines to the same terminal.
+	above(write func())
 	// finish shows the last state; nothing is reported after it.
 	finish()
 }
@@ -20,20 +22,33 @@ type progressWriter interface {
 // event. title is the word behind [+].
 func (c *cli) newProgress(title string) progressWriter {
 	w := c.err
-	if c.getenv("COMPOSE_STATUS_STDOUT") == "1" {
+	if c.setting("COMPOSE_STATUS_STDOUT") == "1" {
 		w = c.out
 	}
 	fd, isTerminal := terminal(w)
+	p := progressWriter(&plainProgress{w: w})
 	switch mode := c.opts.progress; {
 	case mode == "quiet":
-		return quietProgress{}
+		p = quietProgress{}
 	case mode == "json":
-		return &jsonProgress{w: w}
+		p = &jsonProgress{w: w}
 	case mode == "tty", (mode == "" || mode == "auto") && isTerminal && c.opts.ansi != "never" && c.getenv("TERM") != "dumb":
-		return newDrawing(w, fd, drawingOptions{title: title, colour: c.colour()})
-	default:
-		return &plainProgress{w: w}
+		p = newDrawing(w, sizeOf(fd), board{title: title, colour: c.colour()})
 	}
+	return &noting{p, c}
+}
+
+// noting remembers what went wrong: the error of a command is that of one step.
+type noting struct {
+	progressWriter
+	c *cli
+}
+
+func (n *noting) report(e engine.Progress) {
+	if e.Status == engine.Failed && e.Details != "" {
+		n.c.note(e.Details)
+	}
+	n.progressWriter.report(e)
 }
 
 // colour says whether output may be coloured.
@@ -47,6 +62,7 @@ func (c *cli) colour() bool {
 type quietProgress struct{}
 
 func (quietProgress) report(engine.Progress) {}
+func (quietProgress) above(write func())     { write() }
 func (quietProgress) finish()                {}
 
 // plainProgress writes a line for each event: ` Container demo-web-1 Started`.
@@ -60,18 +76,19 @@ func (p *plainProgress) report(e engine.Progress) {
 	if e.ParentID != "" && e.Status == engine.Working && e.Total > 0 {
 		return
 	}
+	p.above(func() {
+		if e.ID == "" {
+			fmt.Fprintln(p.w, warningText(e.Text))
+			return
+		}
+		fmt.Fprintf(p.w, " %s\n", oneLine(e.ID+" "+e.Text))
+	})
+}
+
+func (p *plainProgress) above(write func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case e.ID == "" && e.Status == engine.Warning:
-		fmt.Fprintln(p.w, "warning: "+printable(e.Text))
-	case e.ParentID != "":
-		fmt.Fprintf(p.w, " %s %s\n", printable(e.ID), printable(e.Text))
-	case e.Status == engine.Failed && e.Details != "":
-		fmt.Fprintf(p.w, " %s %s %s\n", printable(e.ID), e.Text, printable(e.Details))
-	default:
-		fmt.Fprintf(p.w, " %s %s\n", printable(e.ID), printable(e.Text))
-	}
+	write()
 }
 
 func (*plainProgress) finish() {}
@@ -102,9 +119,13 @@ func (p *jsonProgress) report(e engine.Progress) {
 	if err != nil {
 		return
 	}
+	p.above(func() { fmt.Fprintln(p.w, string(text)) })
+}
+
+func (p *jsonProgress) above(write func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	fmt.Fprintln(p.w, string(text))
+	write()
 }
 
 func (*jsonProgress) finish() {}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -109,8 +108,8 @@ func (c *cli) printContainers(o *psOptions, list []engine.Container) error {
 		rows[i] = newPsRow(&list[i], now, o.noTrunc)
 	}
 	format := o.format
-	if format == "table" && c.psFormat() != "" {
-		format = c.psFormat()
+	if own := c.readDockerConfig().PsFormat; format == "table" && own != "" {
+		format = own
 	}
 	switch format {
 	case "table", "pretty", "":
@@ -265,17 +264,4 @@ func portsText(c *engine.Container) string {
 		out = append(out, fmt.Sprintf("%s->%d/%s", netip.AddrPortFrom(host, uint16(p.PublishedPort)), p.TargetPort, p.Protocol))
 	}
 	return strings.Join(out, ", ")
-}
-
-// psFormat is the format that the user set in docker's configuration.
-func (c *cli) psFormat() string {
-	text, err := c.dockerConfig()
-	if err != nil {
-		return ""
-	}
-	var config struct{ PsFormat string }
-	if json.Unmarshal(text, &config) != nil {
-		return ""
-	}
-	return config.PsFormat
 }

@@ -102,18 +102,19 @@ func (c *cli) addGlobalFlags(root *cobra.Command) {
 	}
 }
 
-// checkGlobals applies the environment and refuses what no command accepts.
+// checkGlobals applies the environment, later also the .env of the project, and refuses
+// what no command accepts.
 func (c *cli) checkGlobals() error {
 	o := &c.opts
 	if o.progress == "" {
-		o.progress = c.getenv("COMPOSE_PROGRESS")
+		o.progress = c.setting("COMPOSE_PROGRESS")
 	}
 	switch o.progress {
 	case "", "auto", "tty", "plain", "json", "quiet":
 	default:
 		return engine.Problem(engine.ErrInvalid, fmt.Errorf("unsupported --progress value %q: auto, tty, plain, json and quiet are known", o.progress))
 	}
-	if ansi := c.getenv("COMPOSE_ANSI"); ansi != "" && o.ansi == "auto" {
+	if ansi := c.setting("COMPOSE_ANSI"); ansi != "" && o.ansi == "auto" {
 		o.ansi = ansi
 	}
 	switch o.ansi {
@@ -121,7 +122,7 @@ func (c *cli) checkGlobals() error {
 	default:
 		return engine.Problem(engine.ErrInvalid, fmt.Errorf("unsupported --ansi value %q: never, always and auto are known", o.ansi))
 	}
-	if limit := c.getenv("COMPOSE_PARALLEL_LIMIT"); limit != "" && o.parallel < 0 {
+	if limit := c.setting("COMPOSE_PARALLEL_LIMIT"); limit != "" && o.parallel < 0 {
 		n, err := strconv.Atoi(limit)
 		if err != nil {
 			return engine.Problem(engine.ErrInvalid, fmt.Errorf("COMPOSE_PARALLEL_LIMIT must be a number, not %q", limit))

@@ -92,6 +92,7 @@ func (c *cli) runOneOff(cmd *cobra.Command, o *runOptions, args []string) error 
 	if err != nil {
 		return err
 	}
+	req.Up.Auths = c.credentials(ctx, client, stack, req.Up.Pull)
 	p := c.newProgress("run")
 	id, err := client.Run(ctx, req, quietPulls(p.report, o.up.quietPull))
 	p.finish()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -95,7 +94,7 @@ func (o *upOptions) check(c *cli, cmd *cobra.Command) error {
 	if o.detach && (o.abortOnExit || o.abortOnFailure || len(o.attach) > 0 || o.attachDeps) {
 		return engine.Problem(engine.ErrInvalid, errors.New("--detach and --wait cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach or --attach-dependencies"))
 	}
-	if o.removeOrphans && isTrue(c.getenv("COMPOSE_IGNORE_ORPHANS")) {
+	if o.removeOrphans && isTrue(c.setting("COMPOSE_IGNORE_ORPHANS")) {
 		return engine.Problem(engine.ErrInvalid, errors.New("COMPOSE_IGNORE_ORPHANS and --remove-orphans cannot be combined"))
 	}
 	return flagConflict(cmd, [2]string{"force-recreate", "no-recreate"}, [2]string{"renew-anon-volumes", "no-recreate"},
@@ -110,17 +109,13 @@ func (o *upOptions) request(c *cli, cmd *cobra.Command, stack *engine.Stack, ser
 	if err != nil {
 		return nil, err
 	}
-	auths, err := c.credentials(stack)
-	if err != nil {
-		return nil, err
-	}
 	req := &engine.UpRequest{
 		Stack: *stack, Services: services, NoDeps: o.noDeps, NoStart: o.noStart,
 		ForceRecreate: o.forceRecreate, NoRecreate: o.noRecreate, AlwaysRecreateDeps: o.alwaysRecreateDeps,
 		RenewAnonVolumes: o.renewVolumes, RecreateVolumes: o.yes,
-		RemoveOrphans: o.removeOrphans || isTrue(c.getenv("COMPOSE_REMOVE_ORPHANS")),
-		IgnoreOrphans: isTrue(c.getenv("COMPOSE_IGNORE_ORPHANS")),
-		Pull:          pull, Wait: o.wait, WaitTimeout: seconds(o.waitTimeout), Auths: auths, Parallel: c.opts.parallel,
+		RemoveOrphans: o.removeOrphans || isTrue(c.setting("COMPOSE_REMOVE_ORPHANS")),
+		IgnoreOrphans: isTrue(c.setting("COMPOSE_IGNORE_ORPHANS")),
+		Pull:          pull, Wait: o.wait, WaitTimeout: seconds(o.waitTimeout), Parallel: c.opts.parallel,
 	}
 	if cmd.Flags().Changed("timeout") {
 		req.Timeout = new(seconds(o.timeout))
@@ -171,6 +166,7 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 	if c.opts.dryRun {
 		return c.printPlan(client.PlanUp(ctx, req))
 	}
+	req.Auths = c.credentials(ctx, client, stack, req.Pull)
 	if o.detach || o.noStart {
 		return c.upDetached(ctx, client, req, o)
 	}
@@ -208,188 +204,4 @@ func (c *cli) upAttached(ctx context.Context, client *api.Client, req *engine.Up
 	}
 	s := &session{c: c, client: client, req: req, opts: o}
 	return s.run(ctx)
-}
-
-// session is an attached up.
-type session struct {
-	c      *cli
-	client *api.Client
-	req    *engine.UpRequest
-	opts   *upOptions
-
-	printer *logPrinter
-	// stopping is set once the containers are being stopped, by the user or by a rule.
-	stopping chan struct{}
-	first    *int // exit code of the container that ended first
-	from     *int // exit code of the container of --exit-code-from
-	ended    chan struct{}
-}
-
-func (s *session) run(ctx context.Context) error {
-	began := time.Now()
-	services := s.attached()
-	s.printer = newLogPrinter(s.c.out, s.c.err, logOptions{
-		project: s.req.Stack.Name, noPrefix: s.opts.noPrefix, colour: s.c.colourLogs(s.opts.noColour),
-		timestamps: s.opts.timestamps, split: true,
-	})
-	names, err := s.names(ctx, services)
-	if err != nil {
-		return err
-	}
-	s.printer.announce(names...)
-	short := make([]string, len(names))
-	for i, n := range names {
-		short[i] = s.printer.short(n)
-	}
-	fmt.Fprintln(s.c.out, "Attaching to "+strings.Join(short, ", "))
-	s.stopping, s.ended = make(chan struct{}), make(chan struct{})
-	followCtx, stopFollowing := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopFollowing()
-	release := s.c.takeInterrupts(func(n int) { s.interrupt(followCtx, n) })
-	defer release()
-	var followErr error
-	go func() {
-		defer close(s.ended)
-		followErr = s.client.Logs(followCtx, &engine.LogRequest{
-			Project: s.req.Stack.Name, Services: services, Follow: true, Tail: -1, Since: began, Stdout: true, Stderr: true,
-		}, s.entry)
-	}()
-	if err := s.start(ctx); err != nil {
-		stopFollowing()
-		<-s.ended
-		return err
-	}
-	<-s.ended
-	if err := s.result(); err != nil {
-		return err
-	}
-	return followErr
-}
-
-// attached are the services whose output is shown: the targets, or those of --attach.
-func (s *session) attached() []string {
-	if len(s.opts.attach) > 0 {
-		return s.opts.attach
-	}
-	var out []string
-	for i := range s.req.Stack.Services {
-		svc := &s.req.Stack.Services[i]
-		target := len(s.req.Services) == 0 || s.opts.attachDeps || slices.Contains(s.req.Services, svc.Name)
-		if target && !svc.NoAttach && !slices.Contains(s.opts.noAttach, svc.Name) {
-			out = append(out, svc.Name)
-		}
-	}
-	return out
-}
-
-func (s *session) names(ctx context.Context, services []string) ([]string, error) {
-	list, err := s.client.List(ctx, &engine.ListRequest{Project: s.req.Stack.Name, Services: services, All: true})
-	if err != nil {
-		return nil, err
-	}
-	names := make([]string, len(list))
-	for i := range list {
-		names[i] = list[i].Name
-	}
-	return names, nil
-}
-
-// start starts what was created. Its progress would disturb the output.
-func (s *session) start(ctx context.Context) error {
-	req := *s.req
-	req.ForceRecreate, req.RenewAnonVolumes, req.AlwaysRecreateDeps, req.IgnoreOrphans = false, false, false, true
-	if req.Pull == engine.PullAlways {
-		req.Pull = engine.PullMissing
-	}
-	return s.client.Up(ctx, &req, func(e engine.Progress) {
-		if e.Status == engine.Warning || e.Status == engine.Failed {
-			fmt.Fprintln(s.c.err, " "+printable(e.ID+" "+e.Text+" "+e.Details))
-		}
-	})
-}
-
-func (s *session) entry(e engine.LogEntry) error {
-	if err := s.printer.entry(e); err != nil {
-		return err
-	}
-	if e.Exit == nil || e.Exit.Restarting {
-		return nil
-	}
-	code := e.Exit.Code
-	if s.first == nil {
-		s.first = &code
-	}
-	if e.Source.Service == s.opts.exitCodeFrom && s.from == nil {
-		s.from = &code
-	}
-	if s.opts.abortOnExit || s.opts.abortOnFailure && code != 0 {
-		s.abort()
-	}
-	return nil
-}
-
-// abort stops everything because a container ended.
-func (s *session) abort() {
-	select {
-	case <-s.stopping:
-		return
-	default:
-		close(s.stopping)
-	}
-	fmt.Fprintln(s.c.out, "Aborting on container exit...")
-	go func() { _ = s.stop(context.Background(), engine.ActStop) }() //nolint:errcheck // the end of the output tells
-}
-
-// interrupt answers Ctrl-C: stop, then kill, then leave.
-func (s *session) interrupt(ctx context.Context, count int) {
-	switch count {
-	case 1:
-		fmt.Fprintln(s.c.err, "Gracefully Stopping... press Ctrl+C again to force")
-		s.interrupted(engine.ActStop, ctx) //nolint:contextcheck // ends with the follower
-	case 2:
-		s.interrupted(engine.ActKill, ctx) //nolint:contextcheck // ends with the follower
-	default:
-		os.Exit(exitInterrupted) //nolint:revive // the third Ctrl-C leaves at once
-	}
-}
-
-func (s *session) interrupted(action engine.Action, ctx context.Context) { //nolint:revive // reads as a sentence
-	go func() {
-		if err := s.stop(ctx, action); err != nil {
-			fmt.Fprintln(s.c.err, printable(err.Error()))
-		}
-	}()
-}
-
-// stop acts on the targets: what they depend on is left running.
-func (s *session) stop(ctx context.Context, action engine.Action) error {
-	p := s.c.newProgress(string(action))
-	defer p.finish()
-	return s.client.Act(ctx, &engine.ActRequest{
-		Project: s.req.Stack.Name, Stack: &s.req.Stack, Action: action, Services: s.req.Services, Timeout: s.req.Timeout,
-	}, p.report)
-}
-
-// result is how the command ends once the output has.
-func (s *session) result() error {
-	s.c.mu.Lock()
-	interrupted := s.c.interrupted > 0
-	s.c.mu.Unlock()
-	switch {
-	case s.opts.exitCodeFrom != "" && s.from != nil:
-		return exitWith(*s.from)
-	case interrupted:
-		return quietExit{exitInterrupted}
-	case (s.opts.abortOnExit || s.opts.abortOnFailure) && s.first != nil:
-		return exitWith(*s.first)
-	default:
-		return nil
-	}
-}
-
-func exitWith(code int) error {
-	if code == 0 {
-		return nil
-	}
-	return quietExit{code}
 }

@@ -1,0 +1,315 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tiffin/engine"
+	"tiffin/engine/api"
+)
+
+// session is an attached up, once everything is created: it starts the services and
+// shows their output until all have ended, a rule says that one end is enough, or the
+// user has enough of it. What happens is handled one after the other in run's goroutine;
+// the others only bring the news.
+type session struct {
+	c      *cli
+	client *api.Client
+	req    *engine.UpRequest
+	opts   *upOptions
+
+	printer *logPrinter
+	news    chan func(ctx context.Context) (over bool, err error)
+	work    sync.WaitGroup
+
+	// What follows belongs to run.
+	began      time.Time
+	targets    []string             // services that are waited for
+	started    bool                 // everything that was to be started is
+	failure    error                // why not
+	told       map[string]time.Time // when the last end of a container was told
+	first      *int                 // exit code of the container that ended first, and counts
+	from       *int                 // exit code of the container of --exit-code-from
+	reason     stopReason
+	stops      int                // calls that stop or kill, so far
+	stopped    bool               // the last one is done
+	cancel     context.CancelFunc // of the call that is under way
+	interrupts int                // so far
+
+	acting   sync.Mutex // one stop after the other
+	mu       sync.Mutex
+	progress progressWriter // of a stop that is under way: output goes above it
+}
+
+// stopReason is why the containers are being stopped.
+type stopReason int
+
+const (
+	notStopped stopReason = iota
+	byUser
+	byRule
+)
+
+func (s *session) run(ctx context.Context) error {
+	s.began, s.told, s.progress = time.Now(), map[string]time.Time{}, quietProgress{}
+	s.news = make(chan func(context.Context) (bool, error))
+	var shown []string
+	s.targets, shown = s.services()
+	if err := s.announce(ctx, shown); err != nil {
+		return err
+	}
+	// An interrupt is for the containers: the calls end when they have.
+	ctx, leave := context.WithCancel(context.WithoutCancel(ctx))
+	defer s.work.Wait()
+	defer leave()
+	defer s.c.takeInterrupts(func(int) { s.tell(ctx, s.interrupted) })()
+
+	s.follow(ctx, engine.LogRequest{Services: shown, Stdout: true, Stderr: true})
+	s.follow(ctx, engine.LogRequest{Services: without(s.targets, shown)})
+	s.start(ctx)
+	for {
+		if over, err := (<-s.news)(ctx); over || err != nil {
+			return err
+		}
+	}
+}
+
+// tell hands news to run, unless that has ended.
+func (s *session) tell(ctx context.Context, news func(context.Context) (bool, error)) {
+	select {
+	case s.news <- news:
+	case <-ctx.Done():
+	}
+}
+
+// services are those that are waited for, the targets, and those whose output is
+// shown: the targets that do not say otherwise, or those of --attach.
+func (s *session) services() (targets, shown []string) {
+	for i := range s.req.Stack.Services {
+		svc := &s.req.Stack.Services[i]
+		if len(s.req.Services) > 0 && !s.opts.attachDeps && !slices.Contains(s.req.Services, svc.Name) {
+			continue
+		}
+		targets = append(targets, svc.Name)
+		if !svc.NoAttach && !slices.Contains(s.opts.noAttach, svc.Name) {
+			shown = append(shown, svc.Name)
+		}
+	}
+	if len(s.opts.attach) > 0 {
+		shown = s.opts.attach
+	}
+	return targets, shown
+}
+
+// without are the names of all that are not among some.
+func without(all, some []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(some, name) })
+}
+
+// announce says whose output is to come, and makes the printer.
+func (s *session) announce(ctx context.Context, shown []string) error {
+	s.printer = newLogPrinter(aboveProgress{s, s.c.out}, aboveProgress{s, s.c.err}, logOptions{
+		project: s.req.Stack.Name, noPrefix: s.opts.noPrefix, colour: s.c.colourLogs(s.opts.noColour),
+		timestamps: s.opts.timestamps, split: true,
+	})
+	if len(shown) == 0 {
+		return nil
+	}
+	list, err := s.client.List(ctx, &engine.ListRequest{Project: s.req.Stack.Name, Services: shown, All: true})
+	if err != nil {
+		return err
+	}
+	var short []string
+	for i := range list {
+		s.printer.announce(list[i].Name)
+		short = append(short, s.printer.short(list[i].Name))
+	}
+	_, err = fmt.Fprintln(s.c.out, "Attaching to "+strings.Join(short, ", "))
+	return err
+}
+
+// follow shows output of some services, or only takes notice of their ends, until run
+// has ended.
+func (s *session) follow(ctx context.Context, req engine.LogRequest) {
+	if len(req.Services) == 0 {
+		return
+	}
+	req.Project, req.Follow, req.Stay, req.Tail, req.Since = s.req.Stack.Name, true, true, -1, s.began
+	s.work.Go(func() {
+		err := s.client.Logs(ctx, &req, func(e engine.LogEntry) error {
+			if req.Stdout {
+				if err := s.printer.entry(e); err != nil {
+					return err
+				}
+			}
+			if e.Exit != nil {
+				source, exit := e.Source, *e.Exit
+				s.tell(ctx, func(ctx context.Context) (bool, error) { return s.exited(ctx, source, exit) })
+			}
+			return nil
+		})
+		if err == nil {
+			err = engine.Problem(engine.ErrUnavailable, errors.New("the engine has stopped; the containers run on"))
+		}
+		s.tell(ctx, func(context.Context) (bool, error) { return true, err })
+	})
+}
+
+// start starts what was created. Its progress would disturb the output.
+func (s *session) start(ctx context.Context) {
+	req := *s.req
+	req.ForceRecreate, req.RenewAnonVolumes, req.AlwaysRecreateDeps, req.IgnoreOrphans = false, false, false, true
+	if req.Pull == engine.PullAlways {
+		req.Pull = engine.PullMissing
+	}
+	callCtx, cancel := context.WithCancel(ctx)
+	s.cancel = cancel
+	s.work.Go(func() {
+		defer cancel()
+		err := s.client.Up(callCtx, &req, func(e engine.Progress) {
+			if e.Status == engine.Warning {
+				fmt.Fprintln(aboveProgress{s, s.c.err}, warningText(oneLine(e.ID+" "+e.Text)))
+			}
+		})
+		s.tell(ctx, func(ctx context.Context) (bool, error) {
+			s.started, s.failure = err == nil, err
+			return s.over(ctx)
+		})
+	})
+}
+
+// exited notes the end of a container; some are the end of all.
+func (s *session) exited(ctx context.Context, source *engine.LogSource, exit engine.LogExit) (bool, error) {
+	s.told[source.ID] = time.Now()
+	if exit.Restarting {
+		return false, nil
+	}
+	counts := s.opts.abortOnExit || s.opts.abortOnFailure && exit.Code != 0
+	if s.first == nil && counts {
+		s.first = &exit.Code
+	}
+	if source.Service == s.opts.exitCodeFrom && s.from == nil {
+		s.from = &exit.Code
+	}
+	if counts && s.reason == notStopped {
+		s.reason = byRule
+		fmt.Fprintln(s.c.out, "Aborting on container exit...")
+		s.stop(ctx, engine.ActStop)
+	}
+	return s.over(ctx)
+}
+
+// interrupted answers Ctrl-C: stop, then kill, then leave.
+func (s *session) interrupted(ctx context.Context) (bool, error) {
+	s.reason = byUser
+	s.interrupts++
+	switch s.interrupts {
+	case 1:
+		fmt.Fprintln(s.c.err, "Gracefully Stopping... press Ctrl+C again to force")
+		s.stop(ctx, engine.ActStop)
+	case 2:
+		s.stop(ctx, engine.ActKill)
+	default:
+		return true, exitWithError{exitInterrupted}
+	}
+	return false, nil
+}
+
+// stop stops or kills the targets; what they depend on is left running. A call that is
+// under way is given up first: it has the project's turn.
+func (s *session) stop(ctx context.Context, action engine.Action) {
+	s.cancel()
+	callCtx, cancel := context.WithCancel(ctx)
+	s.cancel = cancel
+	s.stops++
+	number := s.stops
+	s.work.Go(func() {
+		defer cancel()
+		s.acting.Lock()
+		defer s.acting.Unlock()
+		p := s.c.newProgress(string(action))
+		s.show(p)
+		err := s.client.Act(callCtx, &engine.ActRequest{
+			Project: s.req.Stack.Name, Stack: &s.req.Stack, Action: action, Services: s.req.Services, Timeout: s.req.Timeout,
+		}, p.report)
+		s.show(quietProgress{})
+		p.finish()
+		s.tell(ctx, func(ctx context.Context) (bool, error) {
+			if number != s.stops {
+				return false, nil // another one was asked for meanwhile
+			}
+			s.stopped = true
+			if err != nil {
+				return true, err
+			}
+			return s.over(ctx)
+		})
+	})
+}
+
+// show lets output go above p from now on.
+func (s *session) show(p progressWriter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.progress = p
+}
+
+// over says whether all is done and told, and how the command ends then.
+func (s *session) over(ctx context.Context) (bool, error) {
+	list, err := s.client.List(ctx, &engine.ListRequest{Project: s.req.Stack.Name, Services: s.targets, All: true})
+	if err != nil {
+		return true, err
+	}
+	alive := false
+	for i := range list {
+		c := &list[i]
+		alive = alive || !c.Ended() && c.State.Status != engine.StatusCreated
+		if end := c.State.FinishedAt; c.Ended() && end.After(s.began) && end.After(s.told[c.ID]) {
+			return false, nil // its last lines are on their way
+		}
+	}
+	switch {
+	case s.reason != notStopped:
+		return s.stopped, s.result()
+	case s.failure != nil:
+		return true, s.failure
+	default:
+		return s.started && !alive, nil
+	}
+}
+
+// result is the exit code of a session that was stopped.
+func (s *session) result() error {
+	switch {
+	case !s.stopped:
+		return nil
+	case s.reason == byUser:
+		return exitWithError{exitInterrupted}
+	case s.opts.exitCodeFrom != "":
+		if s.from == nil {
+			return nil
+		}
+		return exitWith(*s.from)
+	default:
+		return exitWith(*s.first)
+	}
+}
+
+// aboveProgress writes whole lines above the progress of a stop.
+type aboveProgress struct {
+	s *session
+	w io.Writer
+}
+
+func (a aboveProgress) Write(p []byte) (n int, err error) {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	a.s.progress.above(func() { n, err = a.w.Write(p) })
+	return n, err
+}
