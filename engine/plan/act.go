@@ -10,128 +10,133 @@ import (
 // Act plans an action on containers that are there. stack may be nil; then the
 // labels of the containers tell what depends on what.
 //
-// Errors: engine.ErrNotFound for a service that has no container to act on.
+// Errors: engine.ErrNotFound for a name that is no service of the project, and for a
+// service that has no container to start.
 func Act(req *engine.ActRequest, stack *engine.Stack, obs *Observed) (*Plan, error) {
-	a := &act{req: req, stack: stack, obs: obs, steps: map[string][]*node{}}
-	if err := a.check(); err != nil {
+	a := &act{req: req, stack: stack, obs: newInventory(obs)}
+	if err := a.pick(); err != nil {
 		return nil, err
 	}
+	a.order = newOrder(&a.builder, a.services, a.dependencies)
 	switch req.Action {
 	case engine.ActStart:
-		return a.start()
+		if err := a.start(); err != nil {
+			return nil, err
+		}
 	case engine.ActStop:
-		a.each(func(c *engine.Container) *node { return stopStep(&a.builder, c, req.Timeout, "") })
-		reverse(a.steps, a.dependencies)
+		a.stop()
 	case engine.ActRestart:
 		a.restart()
 	case engine.ActKill:
 		a.kill()
 	case engine.ActPause:
-		a.each(func(c *engine.Container) *node { return a.when(c, engine.StatusRunning, PauseContainer) })
+		a.when(engine.StatusRunning, PauseContainer)
 	case engine.ActUnpause:
-		a.each(func(c *engine.Container) *node { return a.when(c, engine.StatusPaused, UnpauseContainer) })
+		a.when(engine.StatusPaused, UnpauseContainer)
 	case engine.ActRemove:
 		a.remove()
 	default:
-		return nil, fmt.Errorf("%w: action %q", engine.ErrInvalid, req.Action)
+		return nil, engine.Problem(engine.ErrInvalid, fmt.Errorf("there is no action %q", req.Action))
 	}
 	return a.finish()
 }
 
 type act struct {
 	builder
+	order *order
 	req   *engine.ActRequest
 	stack *engine.Stack
-	obs   *Observed
-	steps map[string][]*node // by service
+	obs   *inventory
+	// services are those to act on, sorted.
+	services []string
 }
 
-func (a *act) dependencies(service string) []engine.Dependency {
-	return a.obs.dependencies(a.stack, service)
-}
-
-// check finds names that are no service of this project.
-func (a *act) check() error {
-	there := a.obs.services()
-	for _, name := range a.req.Services {
-		known := slices.Contains(there, name)
-		if a.stack != nil {
-			_, ok := a.stack.Service(name)
-			known = known || ok || slices.Contains(a.stack.Disabled, name)
+// pick selects the services: those named, or all of the Stack, or all that there are.
+func (a *act) pick() error {
+	a.services = slices.Compact(slices.Sorted(slices.Values(a.req.Services)))
+	for _, name := range a.services {
+		if !a.known(name) {
+			return noSuchService(name)
 		}
-		if !known {
-			return engine.Problem(engine.ErrNotFound, fmt.Errorf("no such service: %s", name))
+	}
+	switch {
+	case len(a.services) > 0:
+	case a.stack == nil:
+		a.services = a.obs.services()
+	default:
+		for i := range a.stack.Services {
+			a.services = append(a.services, a.stack.Services[i].Name)
 		}
 	}
 	return nil
 }
 
-// targets are the services to act on, sorted.
-func (a *act) targets() []string {
-	if len(a.req.Services) > 0 {
-		out := slices.Sorted(slices.Values(a.req.Services))
-		return slices.Compact(out)
+func (a *act) known(service string) bool {
+	if len(a.obs.replicas[service]) > 0 {
+		return true
 	}
 	if a.stack == nil {
-		return a.obs.services()
+		return false
 	}
-	var out []string
-	for _, name := range a.obs.services() {
-		if _, ok := a.stack.Service(name); ok {
-			out = append(out, name)
-		}
-	}
-	return out
+	_, ok := a.stack.Service(service)
+	return ok || slices.Contains(a.stack.Disabled, service)
 }
 
-func (a *act) replicas(service string) []engine.Container {
-	all := a.obs.replicas(service)
-	if a.req.Index == 0 {
+// dependencies of a service, as far as they count for this request.
+func (a *act) dependencies(service string) []engine.Dependency {
+	if a.req.NoDeps {
+		return nil
+	}
+	return a.obs.dependencies(a.stack)(service)
+}
+
+// replicas are the containers of a service that the request is about.
+func (a *act) replicas(service string) []*engine.Container {
+	all := a.obs.replicas[service]
+	if a.req.Index == 0 || !slices.Contains(a.services, service) {
 		return all
 	}
-	return slices.DeleteFunc(all, func(c engine.Container) bool { return c.Number != a.req.Index })
+	return slices.DeleteFunc(slices.Clone(all), func(c *engine.Container) bool { return c.Number != a.req.Index })
 }
 
-func (a *act) each(step func(*engine.Container) *node) {
-	for _, service := range a.targets() {
+func (a *act) unit(c *engine.Container) *unit {
+	u := unitOf(c)
+	a.order.units[c.Service] = append(a.order.units[c.Service], u)
+	return u
+}
+
+// when does one thing to each container that has a status.
+func (a *act) when(status engine.Status, kind Kind) {
+	for _, service := range a.services {
 		for _, c := range a.replicas(service) {
-			if n := step(&c); n != nil {
-				a.steps[service] = append(a.steps[service], n)
+			if c.State.Status == status {
+				a.add(stepOn(kind, c))
 			}
 		}
 	}
 }
 
-func (a *act) when(c *engine.Container, status engine.Status, kind Kind) *node {
-	if c.State.Status != status {
-		return nil
-	}
-	return a.add(Step{Kind: kind, Name: c.Name, Container: c.ID, Service: c.Service, Number: c.Number})
+func stepOn(kind Kind, c *engine.Container) Step {
+	return Step{Kind: kind, Name: c.Name, Container: c.ID, Service: c.Service, Number: c.Number}
 }
 
 // start starts what is there, dependencies first, and never creates.
-func (a *act) start() (*Plan, error) {
-	targets := a.targets()
-	if !a.req.NoDeps {
-		targets = a.withDependencies(targets)
-	}
-	for _, service := range targets {
+func (a *act) start() error {
+	for _, service := range a.withDependencies() {
 		there := a.replicas(service)
 		if len(there) == 0 && a.wanted(service) {
-			return nil, engine.Hint(engine.Problem(engine.ErrNotFound, fmt.Errorf("service %q has no container to start", service)),
+			return engine.Hint(engine.Problem(engine.ErrNotFound, fmt.Errorf("service %q has no container to start", service)),
 				"`tiffin up` creates it")
 		}
 		for _, c := range there {
+			u := a.unit(c)
 			if !c.State.Status.Alive() {
-				a.steps[service] = append(a.steps[service],
-					a.add(Step{Kind: StartContainer, Name: c.Name, Container: c.ID, Service: service, Number: c.Number}))
+				u.start = a.add(stepOn(StartContainer, c))
 			}
 		}
 	}
-	for service, nodes := range a.steps {
-		a.startAfter(service, nodes)
-	}
-	return a.finish()
+	a.order.startInOrder()
+	return nil
 }
 
 func (a *act) wanted(service string) bool {
@@ -142,105 +147,15 @@ func (a *act) wanted(service string) bool {
 	return ok && svc.Scale > 0
 }
 
-func (a *act) startAfter(service string, nodes []*node) {
-	if a.req.NoDeps {
-		return
-	}
-	for _, d := range a.dependencies(service) {
-		for _, before := range a.conditions(d) {
-			for _, n := range nodes {
-				if d.Optional {
-					n.afterOptional(before)
-				} else {
-					n.after(before)
-				}
-			}
-		}
-	}
-}
-
-// conditions are the steps after which a dependency is met.
-func (a *act) conditions(d engine.Dependency) []*node {
-	starts := a.steps[d.Service]
-	if d.Condition == engine.ConditionStarted || d.Condition == "" {
-		return starts
-	}
-	var out []*node
-	for _, c := range a.obs.replicas(d.Service) {
-		if c.State.Health.Status == engine.Healthy && c.State.Status.Alive() && d.Condition == engine.ConditionHealthy && len(starts) == 0 {
-			continue
-		}
-		out = append(out, a.await(&c, d.Condition, starts))
-	}
-	return out
-}
-
-func (a *act) await(c *engine.Container, condition engine.Condition, starts []*node) *node {
-	for _, n := range a.nodes {
-		if n.Kind == Await && n.Container == c.ID && n.Condition == condition {
-			return n
-		}
-	}
-	return a.add(Step{Kind: Await, Name: c.Name, Container: c.ID, Service: c.Service, Number: c.Number, Condition: condition}, starts...)
-}
-
-func (a *act) withDependencies(targets []string) []string {
-	seen := map[string]bool{}
-	var out []string
-	var visit func(name string)
-	visit = func(name string) {
-		if seen[name] {
-			return
-		}
-		seen[name] = true
-		out = append(out, name)
-		for _, d := range a.dependencies(name) {
-			if !d.Optional || len(a.obs.replicas(d.Service)) > 0 {
-				visit(d.Service)
-			}
-		}
-	}
-	for _, t := range targets {
-		visit(t)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// restart stops and starts the targets, and the running dependents with restart:true.
-func (a *act) restart() {
-	targets := a.targets()
-	if !a.req.NoDeps {
-		targets = a.withDependents(targets)
-	}
-	stops := map[string][]*node{}
-	for _, service := range targets {
-		for _, c := range a.replicas(service) {
-			stop := stopStep(&a.builder, &c, a.req.Timeout, "")
-			if stop != nil {
-				stops[service] = append(stops[service], stop)
-			}
-			a.steps[service] = append(a.steps[service],
-				a.add(Step{Kind: StartContainer, Name: c.Name, Cause: "restart", Container: c.ID, Service: service, Number: c.Number}, stop))
-		}
-	}
-	restarts := func(service string) []engine.Dependency {
-		return slices.DeleteFunc(slices.Clone(a.dependencies(service)), func(d engine.Dependency) bool { return !d.Restart })
-	}
-	reverse(stops, restarts)
-	for service, nodes := range a.steps {
-		a.startAfter(service, nodes)
-	}
-}
-
-func (a *act) withDependents(targets []string) []string {
-	out := slices.Clone(targets)
+// withDependencies are the services to start: the targets and what they depend on. What
+// they can do without is left out where it has no container.
+func (a *act) withDependencies() []string {
+	out := slices.Clone(a.services)
 	for i := 0; i < len(out); i++ {
-		for _, service := range a.obs.services() {
-			for _, d := range a.dependencies(service) {
-				if d.Restart && d.Service == out[i] && !slices.Contains(out, service) {
-					out = append(out, service)
-				}
+		for _, d := range a.order.dependsOn[out[i]] {
+			needed := !d.Optional || len(a.obs.replicas[d.Service]) > 0
+			if needed && !slices.Contains(out, d.Service) {
+				out = append(out, d.Service)
 			}
 		}
 	}
@@ -248,37 +163,91 @@ func (a *act) withDependents(targets []string) []string {
 	return out
 }
 
+// stop stops the targets, dependents first.
+func (a *act) stop() {
+	for _, service := range a.services {
+		for _, c := range a.replicas(service) {
+			a.unit(c).stop = a.addStop(c, "", a.req.Timeout)
+		}
+	}
+	a.order.stopInOrder(nil)
+}
+
+// restart stops, in reverse order, and starts the targets, and the dependents with
+// restart:true that run.
+func (a *act) restart() {
+	for _, service := range a.services {
+		for _, c := range a.replicas(service) {
+			a.addRestart(c, "restart")
+		}
+	}
+	if !a.req.NoDeps {
+		a.restartDependents()
+	}
+	a.order.stopInOrder(nil)
+	a.order.startInOrder()
+}
+
+func (a *act) addRestart(c *engine.Container, cause string) {
+	u := a.unit(c)
+	u.stop = a.addStop(c, cause, a.req.Timeout)
+	s := stepOn(StartContainer, c)
+	s.Cause = cause
+	u.start = a.add(s, u.stop)
+}
+
+func (a *act) restartDependents() {
+	all := a.obs.services()
+	a.order.dependsOn = withoutCircles(all, a.dependencies)
+	disturbed := slices.Clone(a.services)
+	for i := 0; i < len(disturbed); i++ {
+		for _, service := range all {
+			follows := slices.ContainsFunc(a.order.dependsOn[service], func(d engine.Dependency) bool {
+				return d.Restart && d.Service == disturbed[i]
+			})
+			if !follows || slices.Contains(disturbed, service) {
+				continue
+			}
+			disturbed = append(disturbed, service)
+			for _, c := range a.obs.replicas[service] {
+				if runs(c) {
+					a.addRestart(c, fmt.Sprintf("depends on %s, which is restarted", disturbed[i]))
+				}
+			}
+		}
+	}
+}
+
+// kill sends a signal to what runs, one-offs included.
 func (a *act) kill() {
-	targets := a.targets()
-	for _, c := range a.obs.Containers {
-		orphan := a.req.RemoveOrphans && a.stack != nil && slices.ContainsFunc(Orphans(a.stack, a.obs), func(o engine.Container) bool { return o.ID == c.ID })
-		if c.OneOff || !c.State.Status.Alive() || !slices.Contains(targets, c.Service) && !orphan || a.req.Index != 0 && c.Number != a.req.Index {
+	for c := range a.obs.containers() {
+		target := slices.Contains(a.services, c.Service) && (a.req.Index == 0 || c.Number == a.req.Index)
+		orphan := a.req.RemoveOrphans && a.stack != nil && isOrphan(c, a.stack)
+		if !target && !orphan || !runs(c) {
 			continue
 		}
-		a.add(Step{Kind: KillContainer, Name: c.Name, Container: c.ID, Service: c.Service, Number: c.Number, Signal: a.req.Signal})
+		s := stepOn(KillContainer, c)
+		s.Signal = a.req.Signal
+		a.add(s)
 	}
 	if len(a.nodes) == 0 {
 		a.warn("No container to kill")
 	}
 }
 
-// remove removes what does not run, or everything after stopping it; one-offs go too.
+// remove removes what does not run, or everything after stopping it.
 func (a *act) remove() {
-	targets := a.targets()
-	for i := range a.obs.Containers {
-		c := &a.obs.Containers[i]
-		oneOff := c.OneOff && (len(a.req.Services) == 0 || slices.Contains(a.req.Services, c.Service))
-		if !slices.Contains(targets, c.Service) && !oneOff {
-			continue
+	for _, service := range a.services {
+		for _, c := range a.replicas(service) {
+			if runs(c) && !a.req.Stop || c.State.Status == engine.StatusRemoving {
+				continue
+			}
+			u := a.unit(c)
+			u.stop = a.addStop(c, "", a.req.Timeout)
+			a.addRemove(c, "", u.stop).Volumes = a.req.Volumes
 		}
-		var stop *node
-		if a.req.Stop {
-			stop = stopStep(&a.builder, c, a.req.Timeout, "")
-		} else if c.State.Status.Alive() || c.State.Status == engine.StatusRestarting {
-			continue
-		}
-		a.add(Step{Kind: RemoveContainer, Name: c.Name, Container: c.ID, Service: c.Service, Number: c.Number, Volumes: a.req.Volumes}, stop)
 	}
+	a.order.stopInOrder(nil)
 	if len(a.nodes) == 0 {
 		a.warn("No stopped containers")
 	}

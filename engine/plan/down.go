@@ -8,85 +8,99 @@ import (
 )
 
 // Down plans how a project is taken away: containers in reverse order of
-// dependency, then networks, volumes and images. stack may be nil.
+// dependency, then networks, volumes and images. stack, which may be nil, is the
+// request's or the one that was brought up last.
+//
+// Errors: engine.ErrNotFound for a service that the request's Stack does not have.
 func Down(req *engine.DownRequest, stack *engine.Stack, obs *Observed) (*Plan, error) {
-	var b builder
-	d := &down{builder: &b, req: req, stack: stack, obs: obs, stops: map[string][]*node{}}
-	d.addContainers()
-	if len(req.Services) == 0 {
-		d.addNetworks()
+	d := &down{req: req, stack: stack, obs: newInventory(obs)}
+	d.order = newOrder(&d.builder, d.known(), d.obs.dependencies(stack))
+	if err := d.pick(); err != nil {
+		return nil, err
 	}
+	d.addContainers()
+	d.addNetworks()
 	d.addVolumes()
 	d.addImages()
-	if len(b.nodes) == 0 {
-		b.warn("No resource found to remove for project %q.", req.Project)
+	if len(d.nodes) == 0 && len(d.warnings) == 0 {
+		d.warn("No resource found to remove for project %q.", req.Project)
 	}
-	return b.finish()
+	return d.finish()
 }
 
 type down struct {
-	*builder
+	builder
+	order *order
 	req   *engine.DownRequest
 	stack *engine.Stack
-	obs   *Observed
-	// stops are the steps after which nothing of a service runs.
-	stops map[string][]*node
-	gone  []*node
-	// left are the containers that stay.
-	left []engine.Container
+	obs   *inventory
+
+	// services are those that the request is about; nil means all.
+	services []string
+	// removes are the steps that remove the containers that go; going and staying are
+	// all containers.
+	removes        []*node
+	going, staying []*engine.Container
 }
 
-func (d *down) addContainers() {
-	var going []engine.Container
-	for _, c := range d.obs.Containers {
-		if d.takes(&c) {
-			going = append(going, c)
-		} else {
-			d.left = append(d.left, c)
+// known are the services of the Stack, and those that have containers.
+func (d *down) known() []string {
+	names := d.obs.services()
+	if d.stack != nil {
+		for i := range d.stack.Services {
+			names = append(names, d.stack.Services[i].Name)
 		}
 	}
-	for i := range going {
-		c := &going[i]
-		stop := stopStep(d.builder, c, d.req.Timeout, "")
-		if stop != nil && !c.OneOff {
-			d.stops[c.Service] = append(d.stops[c.Service], stop)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// pick selects the named services and, as docker compose does, what depends on them:
+// it would be left without what it needs.
+func (d *down) pick() error {
+	for _, name := range d.req.Services {
+		if s := d.req.Stack; s != nil {
+			if _, ok := s.Service(name); !ok && !slices.Contains(s.Disabled, name) {
+				return noSuchService(name)
+			}
 		}
-		n := d.add(Step{Kind: RemoveContainer, Name: c.Name, Container: c.ID, Volumes: d.req.Volumes}, stop)
-		d.gone = append(d.gone, n)
+		d.services = append(d.services, name)
 	}
-	reverse(d.stops, func(service string) []engine.Dependency { return d.obs.dependencies(d.stack, service) })
-}
-
-func (d *down) takes(c *engine.Container) bool {
-	if len(d.req.Services) > 0 {
-		return slices.Contains(d.req.Services, c.Service) && !c.OneOff
-	}
-	if c.OneOff {
-		return d.req.RemoveOrphans
-	}
-	if d.req.RemoveOrphans || d.stack == nil {
-		return true
-	}
-	_, known := d.stack.Service(c.Service)
-	return known || slices.Contains(d.stack.Disabled, c.Service)
-}
-
-// reverse makes the stops of a service wait for those of its dependents.
-func reverse(stops map[string][]*node, depsOf func(string) []engine.Dependency) {
-	for service, nodes := range stops {
-		for _, dep := range depsOf(service) {
-			for _, n := range stops[dep.Service] {
-				n.after(nodes...)
+	for i := 0; i < len(d.services); i++ {
+		for _, name := range d.known() {
+			depends := slices.ContainsFunc(d.order.dependsOn[name], func(dep engine.Dependency) bool { return dep.Service == d.services[i] })
+			if depends && !slices.Contains(d.services, name) {
+				d.services = append(d.services, name)
 			}
 		}
 	}
+	return nil
 }
 
-func stopStep(b *builder, c *engine.Container, timeout *engine.Duration, cause string) *node {
-	if !c.State.Status.Alive() && c.State.Status != engine.StatusRestarting && c.State.Status != engine.StatusStarting {
-		return nil
+func (d *down) addContainers() {
+	for c := range d.obs.containers() {
+		if !d.takes(c) {
+			d.staying = append(d.staying, c)
+			continue
+		}
+		d.going = append(d.going, c)
+		u := unitOf(c)
+		u.stop = d.addStop(c, "", d.req.Timeout)
+		d.order.units[c.Service] = append(d.order.units[c.Service], u)
+		remove := d.addRemove(c, "", u.stop)
+		remove.Volumes = d.req.Volumes
+		d.removes = append(d.removes, remove)
 	}
-	return b.add(Step{Kind: StopContainer, Name: c.Name, Cause: cause, Container: c.ID, Service: c.Service, Number: c.Number, Timeout: timeout})
+	d.order.stopInOrder(nil)
+}
+
+// takes says that a container goes. Only a Stack that came with the request tells
+// orphans: without one everything of the project is meant.
+func (d *down) takes(c *engine.Container) bool {
+	if c.OneOff || d.req.Stack != nil && isOrphan(c, d.req.Stack) {
+		return d.req.RemoveOrphans
+	}
+	return d.services == nil || slices.Contains(d.services, c.Service)
 }
 
 func (d *down) addNetworks() {
@@ -95,31 +109,52 @@ func (d *down) addNetworks() {
 		if n.Project != d.req.Project || n.Spec.External {
 			continue
 		}
-		if user := d.userOf(name); user != "" {
-			d.warn("Network %s: Resource is still in use by container %s", name, user)
-			continue
+		on := func(c *engine.Container) bool { _, on := c.Endpoints[name]; return on }
+		if !d.inUse("Network "+name, on) {
+			d.add(Step{Kind: RemoveNetwork, Name: name, Key: n.Spec.Key}, d.removes...)
 		}
-		d.add(Step{Kind: RemoveNetwork, Name: name, Key: n.Spec.Key}, d.gone...)
 	}
 }
 
-func (d *down) userOf(network string) string {
-	for _, c := range d.left {
-		if _, on := c.Endpoints[network]; on {
-			return c.Name
-		}
+// inUse says whether a container that stays uses something, and warns when the whole
+// project was to go.
+func (d *down) inUse(what string, uses func(*engine.Container) bool) bool {
+	i := slices.IndexFunc(d.staying, uses)
+	if i >= 0 && d.services == nil {
+		d.warn("%s: Resource is still in use by container %s", what, d.staying[i].Name)
 	}
-	return ""
+	return i >= 0
 }
 
 func (d *down) addVolumes() {
-	if !d.req.Volumes || len(d.req.Services) > 0 {
+	if !d.req.Volumes {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.obs.Volumes)) {
-		if v := d.obs.Volumes[name]; v.Project == d.req.Project && !v.Spec.External && !v.Anonymous {
-			d.add(Step{Kind: RemoveVolume, Name: name, Key: v.Spec.Key}, d.gone...)
+		v := d.obs.Volumes[name]
+		if v.Project != d.req.Project || v.Spec.External {
+			continue
 		}
+		uses := func(c *engine.Container) bool { return mounts(c, name) }
+		if d.meant(&v, slices.ContainsFunc(d.going, uses)) && !d.inUse("Volume "+name, uses) {
+			d.add(Step{Kind: RemoveVolume, Name: name, Key: v.Spec.Key}, d.removes...)
+		}
+	}
+}
+
+// meant says that down -v is about a volume of the project. Anonymous volumes go with
+// their containers, and here when they have lost them; those that the Stack of the
+// request does not name stay; and for some services only what they use goes.
+func (d *down) meant(v *engine.Volume, used bool) bool {
+	switch {
+	case v.Anonymous:
+		return d.services == nil && !used
+	case d.services != nil:
+		return used
+	case d.req.Stack != nil:
+		return slices.ContainsFunc(d.req.Stack.Volumes, func(spec engine.VolumeSpec) bool { return spec.Name == v.Name && !spec.External })
+	default:
+		return true
 	}
 }
 
@@ -133,13 +168,14 @@ func (d *down) addImages() {
 	for i := range d.stack.Services {
 		svc := &d.stack.Services[i]
 		ref := svc.Container.Image
-		if len(d.req.Services) > 0 && !slices.Contains(d.req.Services, svc.Name) || seen[ref] || d.obs.Images[ref] == "" {
-			continue
+		named := ref != d.stack.Name+"-"+svc.Name
+		switch {
+		case d.services != nil && !slices.Contains(d.services, svc.Name):
+		case d.req.Images == engine.RemoveLocalImages && named:
+		case seen[ref], d.obs.Images[ref] == "":
+		default:
+			seen[ref] = true
+			d.add(Step{Kind: RemoveImage, Name: ref}, d.removes...)
 		}
-		if d.req.Images == engine.RemoveLocalImages && ref != d.stack.Name+"-"+svc.Name {
-			continue
-		}
-		seen[ref] = true
-		d.add(Step{Kind: RemoveImage, Name: ref}, d.gone...)
 	}
 }

@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"cmp"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,44 +25,84 @@ type Observed struct {
 	Previous *engine.Stack
 }
 
-// replicas are the containers of a service, one-offs left out, by number.
-func (o *Observed) replicas(service string) []engine.Container {
-	var out []engine.Container
-	for _, c := range o.Containers {
-		if c.Service == service && !c.OneOff {
+// inventory is Observed, sorted for looking things up.
+type inventory struct {
+	*Observed
+	// replicas are the containers of each service by number, one-offs left out.
+	replicas map[string][]*engine.Container
+}
+
+func newInventory(obs *Observed) *inventory {
+	inv := &inventory{Observed: obs, replicas: map[string][]*engine.Container{}}
+	for c := range inv.containers() {
+		if !c.OneOff {
+			inv.replicas[c.Service] = append(inv.replicas[c.Service], c)
+		}
+	}
+	for _, cs := range inv.replicas {
+		slices.SortStableFunc(cs, func(a, b *engine.Container) int { return cmp.Compare(a.Number, b.Number) })
+	}
+	return inv
+}
+
+// containers are all of them; what is yielded may be kept.
+func (inv *inventory) containers() iter.Seq[*engine.Container] {
+	return func(yield func(*engine.Container) bool) {
+		for i := range inv.Containers {
+			if !yield(&inv.Containers[i]) {
+				return
+			}
+		}
+	}
+}
+
+// services are the names of the services that have replicas, sorted.
+func (inv *inventory) services() []string { return slices.Sorted(maps.Keys(inv.replicas)) }
+
+// dependencies tells those of a service: from the Stack, or for a service that is in no
+// Stack from the label that its containers carry. stack may be nil.
+func (inv *inventory) dependencies(stack *engine.Stack) func(service string) []engine.Dependency {
+	return func(service string) []engine.Dependency {
+		if stack != nil {
+			if svc, ok := stack.Service(service); ok {
+				return svc.DependsOn
+			}
+		}
+		for _, c := range inv.replicas[service] {
+			if label := c.Spec.Labels[engine.LabelDependsOn]; label != "" {
+				return parseDependsOn(label)
+			}
+		}
+		return nil
+	}
+}
+
+// orphans are the containers that a Stack has no service for, and one-offs that ended,
+// by name.
+func (inv *inventory) orphans(stack *engine.Stack) []*engine.Container {
+	var out []*engine.Container
+	for c := range inv.containers() {
+		if isOrphan(c, stack) {
 			out = append(out, c)
 		}
 	}
-	slices.SortFunc(out, func(a, b engine.Container) int { return a.Number - b.Number })
+	slices.SortFunc(out, func(a, b *engine.Container) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 
-// services are the names of the services that have containers, sorted.
-func (o *Observed) services() []string {
-	var out []string
-	for _, c := range o.Containers {
-		if !c.OneOff {
-			out = append(out, c.Service)
-		}
+func isOrphan(c *engine.Container, stack *engine.Stack) bool {
+	if c.OneOff {
+		return c.State.Status == engine.StatusExited
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	_, known := stack.Service(c.Service)
+	return !known && !slices.Contains(stack.Disabled, c.Service)
 }
 
-// dependencies of a service: from the Stack, or for a service that is in no Stack
-// from the label that its containers carry.
-func (o *Observed) dependencies(stack *engine.Stack, service string) []engine.Dependency {
-	if stack != nil {
-		if svc, ok := stack.Service(service); ok {
-			return svc.DependsOn
-		}
-	}
-	for _, c := range o.replicas(service) {
-		if label := c.Spec.Labels[engine.LabelDependsOn]; label != "" {
-			return ParseDependsOn(label)
-		}
-	}
-	return nil
+// mounts says whether a container uses a volume.
+func mounts(c *engine.Container, volume string) bool {
+	return slices.ContainsFunc(c.Mounts, func(p engine.MountPoint) bool {
+		return p.Type == engine.MountVolume && p.Name == volume
+	})
 }
 
 // DependsOnLabel is the value of the label com.docker.compose.depends_on:
@@ -76,23 +119,15 @@ func DependsOnLabel(deps []engine.Dependency) string {
 	return strings.Join(parts, ",")
 }
 
-// ParseDependsOn reads DependsOnLabel; what is malformed is left out.
-func ParseDependsOn(label string) []engine.Dependency {
+// parseDependsOn reads DependsOnLabel; what is malformed is left out.
+func parseDependsOn(label string) []engine.Dependency {
 	var out []engine.Dependency
 	for part := range strings.SplitSeq(label, ",") {
 		f := strings.Split(part, ":")
-		if len(f) != 3 {
+		if len(f) != 3 || f[0] == "" {
 			continue
 		}
 		out = append(out, engine.Dependency{Service: f[0], Condition: engine.Condition(f[1]), Restart: f[2] == "true"})
 	}
 	return out
-}
-
-// ContainerName is the name of a replica on the host.
-func ContainerName(project string, svc *engine.Service, number int) string {
-	if svc.ContainerName != "" {
-		return svc.ContainerName
-	}
-	return project + "-" + svc.Name + "-" + itoa(number)
 }

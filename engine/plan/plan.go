@@ -23,6 +23,9 @@ type Step struct {
 	Name  string
 	Cause string
 	After []Edge `json:",omitempty"`
+	// Optional says that whatever comes after it may do without it: its failure is a
+	// warning, not that of the plan.
+	Optional bool `json:",omitempty"`
 
 	// Container is the ID of one that was there when the plan was made; Service and
 	// Number name a replica, also one that an earlier step makes.
@@ -102,8 +105,12 @@ func (s *Step) String() string {
 	if s.Kind == Await {
 		b.WriteString(" " + conditionWord(s.Condition))
 	}
-	if s.Cause != "" {
-		fmt.Fprintf(&b, " (%s)", s.Cause)
+	cause := s.Cause
+	if s.Optional {
+		cause += ", optional"
+	}
+	if cause != "" {
+		fmt.Fprintf(&b, " (%s)", cause)
 	}
 	if len(s.After) > 0 {
 		b.WriteString(" after")
@@ -135,14 +142,16 @@ func conditionWord(c engine.Condition) string {
 // Empty says that there is nothing to do.
 func (p *Plan) Empty() bool { return len(p.Steps) == 0 }
 
-// Then is one plan after another, renumbered; the second waits for all of the first.
+// Then is one plan after another, renumbered: what waits for nothing in the second
+// waits for what nothing waits for in the first, and so all of one for all of the other.
 func Then(first, second *Plan) *Plan {
 	out := &Plan{Steps: slices.Clone(first.Steps), Warnings: slices.Concat(first.Warnings, second.Warnings)}
+	ends := first.ends()
 	n := len(first.Steps)
 	for _, s := range second.Steps {
-		after := make([]Edge, 0, n+len(s.After))
-		for i := range n {
-			after = append(after, Edge{Seq: i + 1})
+		var after []Edge
+		if !slices.ContainsFunc(s.After, func(e Edge) bool { return !e.Optional }) {
+			after = slices.Clone(ends)
 		}
 		for _, e := range s.After {
 			after = append(after, Edge{Seq: e.Seq + n, Optional: e.Optional})
@@ -153,94 +162,19 @@ func Then(first, second *Plan) *Plan {
 	return out
 }
 
-// node is a step while the plan is being made: it points to the steps before it.
-type node struct {
-	Step
-	before []dependency
-}
-
-type dependency struct {
-	node     *node
-	optional bool
-}
-
-func (n *node) after(others ...*node) *node {
-	for _, o := range others {
-		if o != nil && o != n {
-			n.before = append(n.before, dependency{node: o})
+// ends are edges to the steps that no other step waits for.
+func (p *Plan) ends() []Edge {
+	waitedFor := map[int]bool{}
+	for i := range p.Steps {
+		for _, e := range p.Steps[i].After {
+			waitedFor[e.Seq] = true
 		}
 	}
-	return n
-}
-
-func (n *node) afterOptional(o *node) {
-	if o != nil {
-		n.before = append(n.before, dependency{node: o, optional: true})
-	}
-}
-
-// builder collects steps in any order; finish puts them in one.
-type builder struct {
-	nodes    []*node
-	warnings []string
-}
-
-func (b *builder) add(s Step, before ...*node) *node {
-	n := &node{Step: s}
-	b.nodes = append(b.nodes, n)
-	return n.after(before...)
-}
-
-func (b *builder) warn(format string, args ...any) {
-	b.warnings = append(b.warnings, fmt.Sprintf(format, args...))
-}
-
-// finish numbers the steps so that each comes after those it waits for; among equals
-// the order of adding stays.
-//
-// Errors: engine.ErrInvalid when the steps wait for each other.
-func (b *builder) finish() (*Plan, error) {
-	p := &Plan{Warnings: b.warnings}
-	seen := map[*node]bool{}
-	var visit func(n *node, path []string) error
-	visit = func(n *node, path []string) error {
-		switch done, known := seen[n]; {
-		case done:
-			return nil
-		case known:
-			return fmt.Errorf("%w: steps wait for each other: %s", engine.ErrInvalid, strings.Join(append(path, n.Name), " → "))
-		}
-		seen[n] = false
-		for _, d := range n.before {
-			if err := visit(d.node, append(path, n.Name)); err != nil {
-				return err
-			}
-		}
-		seen[n] = true
-		n.Seq = len(p.Steps) + 1
-		n.After = edges(n.before)
-		p.Steps = append(p.Steps, n.Step)
-		return nil
-	}
-	for _, n := range b.nodes {
-		if err := visit(n, nil); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
-}
-
-// edges are sorted, each step once; one that must succeed wins over an optional one.
-func edges(before []dependency) []Edge {
 	var out []Edge
-	for _, d := range before {
-		i := slices.IndexFunc(out, func(e Edge) bool { return e.Seq == d.node.Seq })
-		if i < 0 {
-			out = append(out, Edge{Seq: d.node.Seq, Optional: d.optional})
-			continue
+	for i := range p.Steps {
+		if seq := p.Steps[i].Seq; !waitedFor[seq] {
+			out = append(out, Edge{Seq: seq})
 		}
-		out[i].Optional = out[i].Optional && d.optional
 	}
-	slices.SortFunc(out, func(a, b Edge) int { return a.Seq - b.Seq })
 	return out
 }

@@ -1,198 +1,341 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"tiffin/engine"
 )
 
+// decideAll says what becomes of the replicas of each selected service.
+func (u *up) decideAll() error {
+	for _, svc := range u.services {
+		u.addPull(svc)
+		if svc.Name == u.oneOff {
+			continue
+		}
+		if err := u.decide(svc); err != nil {
+			return err
+		}
+	}
+	u.restartByNetworks()
+	u.restartByDependencies()
+	return nil
+}
+
 // decide says which replicas of a service there shall be, and which of those that
-// are there must be replaced. lost are the volumes that are recreated.
+// are there must be replaced.
 //
 // Errors: engine.ErrInvalid for more than one replica of one name.
-func (u *up) decide(svc *engine.Service, lost map[string]string) error {
-	if svc.Name == u.oneOff {
-		return nil
-	}
+func (u *up) decide(svc *engine.Service) error {
 	if svc.ContainerName != "" && svc.Scale > 1 {
 		return engine.Hint(
 			engine.Problem(engine.ErrInvalid, fmt.Errorf("service %q cannot have %d replicas: its container_name %q is for one", svc.Name, svc.Scale, svc.ContainerName)),
 			"remove container_name, or scale the service to 1")
 	}
-	var there []*replica
-	for _, c := range u.obs.replicas(svc.Name) {
-		r := &replica{svc: svc, number: c.Number, name: ContainerName(u.stack.Name, svc, c.Number), old: &c}
-		r.recreate = u.diverged(r, lost)
-		there = append(there, r)
-	}
-	u.scaleDown(svc, &there)
-	for i := range there {
-		if r := there[i]; r.recreate != "" {
-			u.disturbed[svc.Name] = "recreated"
-		}
-	}
 	next := 1
-	for _, c := range u.obs.replicas(svc.Name) {
+	var there []*replica
+	for _, c := range u.obs.replicas[svc.Name] {
+		r := u.newReplica(svc, c.Number)
+		r.old = c
+		r.recreate = u.diverged(r)
+		there = append(there, r)
 		next = max(next, c.Number+1)
 	}
-	for len(there) < svc.Scale {
-		there = append(there, &replica{svc: svc, number: next, name: ContainerName(u.stack.Name, svc, next)})
-		next++
+	there = u.scaleDown(svc, u.withoutDoubles(there))
+	for _, r := range there {
+		u.byID[r.old.ID] = r
+		if r.recreate == "" {
+			r.keep()
+		}
+	}
+	for ; len(there) < svc.Scale; next++ {
+		there = append(there, u.newReplica(svc, next))
+	}
+	for _, r := range there {
+		r.late = u.isLate(r)
+		u.order.units[svc.Name] = append(u.order.units[svc.Name], &r.unit)
 	}
 	u.replicas[svc.Name] = there
 	return nil
 }
 
-// scaleDown removes what is too much: diverged ones first, then the highest number.
-func (u *up) scaleDown(svc *engine.Service, there *[]*replica) {
-	excess := len(*there) - svc.Scale
-	if excess <= 0 {
-		return
-	}
-	order := slices.Clone(*there)
-	slices.SortStableFunc(order, func(a, b *replica) int {
-		if (a.recreate != "") != (b.recreate != "") {
-			if a.recreate != "" {
-				return -1
-			}
-			return 1
-		}
-		return b.number - a.number
-	})
-	cause := fmt.Sprintf("scaled to %d", svc.Scale)
-	for _, r := range order[:excess] {
-		u.addRemove(r.old, cause, u.addStop(r.old, cause))
-		*there = slices.DeleteFunc(*there, func(o *replica) bool { return o == r })
+func (u *up) newReplica(svc *engine.Service, number int) *replica {
+	name := containerName(u.stack.Name, svc, number)
+	return &replica{unit: unit{name: name, service: svc.Name, number: number}, svc: svc}
+}
+
+// keep makes the container that is there the replica.
+func (r *replica) keep() {
+	r.id, r.healthy = r.old.ID, isHealthy(r.old)
+	if !r.temporary() {
+		r.name = r.old.Name
 	}
 }
 
+// withoutDoubles keeps one container of each number: a recreation that was interrupted
+// leaves two. The better one has not diverged, and has its name already.
+func (u *up) withoutDoubles(there []*replica) []*replica {
+	slices.SortStableFunc(there, func(a, b *replica) int {
+		return cmp.Or(
+			cmp.Compare(a.number, b.number),
+			falseFirst(a.recreate != "", b.recreate != ""),
+			falseFirst(a.temporary(), b.temporary()),
+		)
+	})
+	var out []*replica
+	for _, r := range there {
+		if len(out) > 0 && out[len(out)-1].number == r.number {
+			u.retire(r.old, "left by an interrupted recreation")
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+func falseFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
+	}
+}
+
+// temporary says that the container still has the name under which it was made beside
+// the one that it replaces.
+func (r *replica) temporary() bool { return r.old.Name == TemporaryName(r.old.ID, r.name) }
+
+// TemporaryName is the name of a container as long as the one that it replaces has its name.
+func TemporaryName(id, name string) string { return engine.ShortID(id) + "_" + name }
+
+// scaleDown removes what is too much: diverged ones first, then the highest number.
+func (u *up) scaleDown(svc *engine.Service, there []*replica) []*replica {
+	excess := len(there) - svc.Scale
+	if excess <= 0 {
+		return there
+	}
+	going := slices.Clone(there)
+	slices.SortStableFunc(going, func(a, b *replica) int {
+		return cmp.Or(falseFirst(a.recreate == "", b.recreate == ""), cmp.Compare(b.number, a.number))
+	})
+	going = going[:excess]
+	for _, r := range going {
+		u.retire(r.old, fmt.Sprintf("scaled to %d", svc.Scale))
+	}
+	return slices.DeleteFunc(there, func(r *replica) bool { return slices.Contains(going, r) })
+}
+
 // diverged says why a container that is there is not the one that is wanted; "" when it is.
-func (u *up) diverged(r *replica, lost map[string]string) string {
-	c, svc := r.old, r.svc
-	if key := usesAny(svc, lost); key != "" {
+func (u *up) diverged(r *replica) string {
+	if key := u.lostVolume(r); key != "" {
 		return "volume " + key + " changed"
+	}
+	if why := u.leftBehind(r); why != "" {
+		return why
 	}
 	if u.req.NoRecreate {
 		return ""
 	}
-	target := u.sel.target(svc.Name)
+	target, image := u.sel.target(r.svc.Name), u.obs.Images[r.svc.Container.Image]
 	switch {
 	case target && (u.req.ForceRecreate || u.req.RenewAnonVolumes):
 		return "forced"
 	case !target && u.req.AlwaysRecreateDeps:
 		return "dependencies are recreated too"
-	case c.Spec.Labels[engine.LabelHash] != svc.Hash:
-		return u.whatChanged(svc)
-	case u.obs.Images[svc.Container.Image] != "" && u.obs.Images[svc.Container.Image] != c.ImageID:
+	case r.old.Spec.Labels[engine.LabelHash] != r.svc.Hash:
+		return whatChanged(u.obs.Previous, r.svc)
+	case image != "" && image != r.old.ImageID:
 		return "image changed"
 	}
-	if owner := namespaceOwner(svc); u.disturbed[owner] == "recreated" {
-		return "shares namespaces with " + owner + ", which is recreated"
-	}
-	return ""
+	return cmp.Or(u.offNetwork(r), u.offVolume(r))
 }
 
-// whatChanged names the sections that differ from the Stack that was brought up last.
-func (u *up) whatChanged(svc *engine.Service) string {
-	const cause = "configuration changed"
-	if u.obs.Previous == nil {
-		return cause
-	}
-	old, ok := u.obs.Previous.Service(svc.Name)
-	if !ok {
-		return cause
-	}
-	if fields := changedFields(&old.Container, &svc.Container); len(fields) > 0 {
-		return cause + ": " + strings.Join(fields, ", ")
-	}
-	return cause
-}
-
-// namespaceOwner is the service whose namespaces or volumes svc uses, or "".
-func namespaceOwner(svc *engine.Service) string {
-	c := &svc.Container
-	for _, mode := range []string{c.NetworkMode, c.PidMode, c.IpcMode} {
-		if owner, ok := strings.CutPrefix(mode, "service:"); ok {
-			return owner
-		}
-	}
-	for _, from := range c.VolumesFrom {
-		if !strings.HasPrefix(from, "container:") {
-			owner, _, _ := strings.Cut(from, ":")
-			return owner
+// lostVolume returns the key of a volume that the container mounts and that is
+// recreated, or "".
+func (u *up) lostVolume(r *replica) string {
+	for _, key := range u.usedVolumes() {
+		if v := u.volumes[key]; v != nil && v.gone != nil && mounts(r.old, v.name) {
+			return key
 		}
 	}
 	return ""
 }
 
-// usesAny returns the first of the volumes that a service mounts, or "".
-func usesAny(svc *engine.Service, volumes map[string]string) string {
-	for _, key := range slices.Sorted(maps.Keys(volumes)) {
-		for _, m := range svc.Container.Mounts {
-			if m.Type == engine.MountVolume && m.Source == key {
-				return key
-			}
+// offNetwork says which network a container is not on. The networks of one that does
+// not run are made up for when it starts, unless they have another name.
+func (u *up) offNetwork(r *replica) string {
+	if r.svc.Container.NetworkMode != "" {
+		return ""
+	}
+	for _, e := range r.svc.Container.Endpoints {
+		spec, ok := u.stack.Network(e.Network)
+		if !ok {
+			continue
+		}
+		on, there := r.old.Endpoints[spec.Name]
+		net := u.obs.Networks[spec.Name]
+		if !there || r.old.State.Status.Alive() && on.NetworkID != "" && on.NetworkID != net.ID {
+			return "not on network " + e.Network
 		}
 	}
 	return ""
 }
 
-// disturbDependents marks the running replicas that must be stopped and started
-// because something they depend on with restart:true is recreated or restarted.
-func (u *up) disturbDependents() {
-	for _, svc := range u.inOrder() {
-		for _, d := range svc.DependsOn {
-			if how := u.disturbed[d.Service]; how != "" && d.Restart && !u.req.NoDeps {
-				u.restart(svc.Name, fmt.Sprintf("depends on %s, which is %s", d.Service, how))
+// offVolume says which volume a container does not have.
+func (u *up) offVolume(r *replica) string {
+	for _, m := range r.svc.Container.Mounts {
+		if m.Type != engine.MountVolume || m.Source == "" {
+			continue
+		}
+		if spec, ok := u.stack.Volume(m.Source); ok && !mounts(r.old, spec.Name) {
+			return "without volume " + m.Source
+		}
+	}
+	return ""
+}
+
+// share is a reference to a container of another service.
+type share struct {
+	service string
+	// resolved picks, from the spec of a container that was made, the reference to a
+	// container that became of it.
+	resolved func(*engine.ContainerSpec) string
+	// running says that the other one must run.
+	running bool
+}
+
+// sharing lists the services whose namespaces or volumes a template uses.
+func sharing(c *engine.ContainerSpec) []share {
+	var out []share
+	for _, mode := range []func(*engine.ContainerSpec) string{
+		func(c *engine.ContainerSpec) string { return c.NetworkMode },
+		func(c *engine.ContainerSpec) string { return c.PidMode },
+		func(c *engine.ContainerSpec) string { return c.IpcMode },
+	} {
+		if service, ok := strings.CutPrefix(mode(c), "service:"); ok {
+			out = append(out, share{service, mode, true})
+		}
+	}
+	for i, from := range c.VolumesFrom {
+		if strings.HasPrefix(from, "container:") {
+			continue
+		}
+		service, _, _ := strings.Cut(from, ":")
+		out = append(out, share{service: service, resolved: func(c *engine.ContainerSpec) string {
+			if i < len(c.VolumesFrom) {
+				return c.VolumesFrom[i]
+			}
+			return ""
+		}})
+	}
+	return out
+}
+
+// leftBehind says whose namespaces or volumes a container uses that are not those of
+// the service any more, or will not be.
+func (u *up) leftBehind(r *replica) string {
+	for _, s := range sharing(&r.svc.Container) {
+		reference, made := strings.CutPrefix(s.resolved(&r.old.Spec), "container:")
+		id, _, _ := strings.Cut(reference, ":")
+		owner, how := u.owner(s.service)
+		if how != "" {
+			return fmt.Sprintf("joined to %s, which is %s", s.service, how)
+		}
+		if made && owner != "" && id != owner {
+			return fmt.Sprintf("joined to a former container of %s", s.service)
+		}
+	}
+	return ""
+}
+
+// owner is the ID of the replica of a service that others share with, or how it comes to be.
+func (u *up) owner(service string) (id, how string) {
+	switch rs := u.replicas[service]; {
+	case len(rs) > 0 && rs[0].old == nil:
+		return "", "created"
+	case len(rs) > 0 && rs[0].recreate != "":
+		return "", "recreated"
+	case len(rs) > 0:
+		return rs[0].old.ID, ""
+	}
+	if cs := u.obs.replicas[service]; len(cs) > 0 {
+		return cs[0].ID, ""
+	}
+	return "", ""
+}
+
+// isLate says that a replica is made only when a volume that it, or its predecessor, or
+// a container that it shares with, uses was recreated.
+func (u *up) isLate(r *replica) bool {
+	if r.old != nil && r.recreate == "" {
+		return false
+	}
+	if r.old != nil && u.lostVolume(r) != "" {
+		return true
+	}
+	mountsLost := slices.ContainsFunc(r.svc.Container.Mounts, func(m engine.Mount) bool {
+		v := u.volumes[m.Source]
+		return m.Type == engine.MountVolume && v != nil && v.gone != nil
+	})
+	return mountsLost || slices.ContainsFunc(sharing(&r.svc.Container), func(s share) bool {
+		return slices.ContainsFunc(u.replicas[s.service], func(owner *replica) bool { return owner.late })
+	})
+}
+
+// restartByNetworks stops and starts what is on a network that is recreated.
+func (u *up) restartByNetworks() {
+	for _, svc := range u.services {
+		for _, r := range u.replicas[svc.Name] {
+			if r.old == nil {
+				continue
+			}
+			for _, key := range u.usedNetworks() {
+				if net := u.networks[key]; net != nil && net.holds(r.old) {
+					r.restartBecause("network " + key + " changed")
+				}
 			}
 		}
 	}
 }
 
-// disturbByNetworks stops and starts what is on a network that changed.
-func (u *up) disturbByNetworks(changed map[string]string) {
-	for _, svc := range u.inOrder() {
-		for _, e := range svc.Container.Endpoints {
-			if _, ok := changed[e.Network]; ok {
-				u.restart(svc.Name, "network "+e.Network+" changed")
-			}
-		}
-	}
-}
-
-func (u *up) restart(service, cause string) {
-	for _, r := range u.replicas[service] {
-		if r.old != nil && r.recreate == "" && r.restart == "" && r.old.State.Status.Alive() {
-			r.restart = cause
-			if u.disturbed[service] == "" {
-				u.disturbed[service] = "restarted"
-			}
-		}
-	}
-}
-
-// stopDependentsFirst orders the stops: who depends on a service with restart:true
-// stops before it does.
-func (u *up) stopDependentsFirst() {
-	for _, svc := range u.inOrder() {
-		for _, d := range svc.DependsOn {
-			if !d.Restart {
+// restartByDependencies stops and starts what runs and depends, with restart:true, on
+// something that is recreated or restarted.
+func (u *up) restartByDependencies() {
+	for _, svc := range u.services {
+		for _, d := range u.order.dependsOn[svc.Name] {
+			how := u.disturbed(d.Service)
+			if how == "" || !d.Restart {
 				continue
 			}
 			for _, r := range u.replicas[svc.Name] {
-				u.stopBefore(r, d.Service)
+				r.restartBecause(fmt.Sprintf("depends on %s, which is %s", d.Service, how))
 			}
 		}
 	}
 }
 
-func (u *up) stopBefore(r *replica, service string) {
-	for _, on := range u.replicas[service] {
-		if on.stop != nil && r.stop != nil {
-			on.stop.after(r.stop)
+func (r *replica) restartBecause(cause string) {
+	if r.old != nil && r.recreate == "" && r.restart == "" && runs(r.old) {
+		r.restart = cause
+	}
+}
+
+// disturbed says what a service's dependents notice; "" when nothing.
+func (u *up) disturbed(service string) string {
+	how := ""
+	for _, r := range u.replicas[service] {
+		switch {
+		case r.recreate != "":
+			return "recreated"
+		case r.restart != "":
+			how = "restarted"
 		}
 	}
+	return how
 }

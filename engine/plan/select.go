@@ -19,101 +19,88 @@ type selection struct {
 func (s selection) has(name string) bool    { _, ok := slices.BinarySearch(s.all, name); return ok }
 func (s selection) target(name string) bool { _, ok := slices.BinarySearch(s.targets, name); return ok }
 
-// pick selects the named services and, withDeps, their dependencies.
+// reach says how far a selection goes.
+type reach int
+
+const (
+	withDependencies reach = iota
+	targetsOnly
+)
+
+func reachOf(req *engine.UpRequest) reach {
+	if req.NoDeps {
+		return targetsOnly
+	}
+	return withDependencies
+}
+
+// pick selects the named services, none meaning all, and what they depend on.
 //
 // Errors: engine.ErrNotFound when a name is no service, engine.ErrInvalid when a
 // dependency that is needed is not enabled.
-func pick(stack *engine.Stack, names []string, withDeps dependencies) (selection, error) {
-	var sel selection
+func pick(stack *engine.Stack, names []string, far reach) (selection, error) {
 	if len(names) == 0 {
 		for i := range stack.Services {
-			sel.all = append(sel.all, stack.Services[i].Name)
-		}
-		sel.targets = slices.Clone(sel.all)
-		return sel, checkDependencies(stack, sel)
-	}
-	seen := map[string]bool{}
-	var visit func(name string)
-	visit = func(name string) {
-		svc, ok := stack.Service(name)
-		if !ok || seen[name] {
-			return
-		}
-		seen[name] = true
-		sel.all = append(sel.all, name)
-		if withDeps == without {
-			return
-		}
-		for _, d := range svc.DependsOn {
-			visit(d.Service)
+			names = append(names, stack.Services[i].Name)
 		}
 	}
-	for _, name := range names {
+	sel := selection{targets: slices.Compact(slices.Sorted(slices.Values(names)))}
+	for _, name := range sel.targets {
 		if _, ok := stack.Service(name); !ok {
-			return sel, engine.Problem(engine.ErrNotFound, fmt.Errorf("no such service: %s", name))
+			return sel, noSuchService(name)
 		}
-		visit(name)
-		sel.targets = append(sel.targets, name)
 	}
-	slices.Sort(sel.all)
-	slices.Sort(sel.targets)
-	sel.targets = slices.Compact(sel.targets)
-	if withDeps == without {
+	sel.all = sel.targets
+	if far == targetsOnly {
 		return sel, nil
 	}
-	return sel, checkDependencies(stack, sel)
-}
-
-type dependencies int
-
-const (
-	with dependencies = iota
-	without
-)
-
-// checkDependencies finds dependencies that no active profile enables, and circles.
-func checkDependencies(stack *engine.Stack, sel selection) error {
-	for _, name := range sel.all {
-		svc, _ := stack.Service(name)
-		for _, d := range svc.DependsOn {
-			if _, ok := stack.Service(d.Service); !ok && !d.Optional {
-				return engine.Problem(engine.ErrInvalid, fmt.Errorf("service %q depends on %q, which is not enabled", name, d.Service))
-			}
+	w := walker{stack: stack, open: map[string]bool{}, done: map[string]bool{}}
+	for _, name := range sel.targets {
+		if err := w.visit(name); err != nil {
+			return sel, err
 		}
 	}
-	return checkCircle(stack, sel.all)
+	sel.all = slices.Sorted(slices.Values(w.order))
+	return sel, nil
 }
 
-func checkCircle(stack *engine.Stack, names []string) error {
-	done := map[string]bool{}
-	var path []string
-	var visit func(name string) error
-	visit = func(name string) error {
-		if done[name] {
-			return nil
-		}
-		if i := slices.Index(path, name); i >= 0 {
-			circle := strings.Join(append(slices.Clone(path[i:]), name), " → ")
-			return engine.Problem(engine.ErrInvalid, fmt.Errorf("services depend on each other: %s", circle))
-		}
-		svc, ok := stack.Service(name)
-		if !ok {
-			return nil
-		}
-		path = append(path, name)
-		for _, d := range svc.DependsOn {
-			if err := visit(d.Service); err != nil {
-				return err
-			}
-		}
-		path = path[:len(path)-1]
-		done[name] = true
+func noSuchService(name string) error {
+	return engine.Problem(engine.ErrNotFound, fmt.Errorf("no such service: %s", name))
+}
+
+// walker walks the services of a Stack, dependencies first.
+type walker struct {
+	stack *engine.Stack
+	order []string
+	open  map[string]bool
+	done  map[string]bool
+	path  []string
+}
+
+func (w *walker) visit(name string) error {
+	if w.done[name] {
 		return nil
 	}
-	for _, name := range names {
-		if err := visit(name); err != nil {
+	if w.open[name] {
+		from := slices.Index(w.path, name)
+		return engine.Problem(engine.ErrInvalid, fmt.Errorf("services depend on each other: %s", strings.Join(append(w.path[from:], name), " → ")))
+	}
+	w.open[name] = true
+	w.path = append(w.path, name)
+	svc, _ := w.stack.Service(name)
+	for _, d := range svc.DependsOn {
+		if _, ok := w.stack.Service(d.Service); !ok {
+			if d.Optional {
+				continue
+			}
+			return engine.Problem(engine.ErrInvalid, fmt.Errorf("service %q depends on %q, which is not enabled", name, d.Service))
+		}
+		if err := w.visit(d.Service); err != nil {
 			return err
 		}
 	}
+	w.path = w.path[:len(w.path)-1]
+	w.done[name] = true
+	w.order = append(w.order, name)
 	return nil
 }

@@ -4,98 +4,86 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"tiffin/engine"
 )
 
-func itoa(n int) string { return strconv.Itoa(n) }
-
-// up is a plan for `tiffin up` while it is being made.
-type up struct {
-	builder
-	req   *engine.UpRequest
-	stack *engine.Stack
-	obs   *Observed
-	sel   selection
-	// oneOff is the service of tiffin run: what it needs is made, its replicas are left alone.
-	oneOff string
-
-	// replicas are those of the selected services as they shall be, by service.
-	replicas map[string][]*replica
-	// disturbed are the services that are recreated or stopped on the way: their
-	// dependents with restart:true, and those that share their namespaces, feel it.
-	disturbed map[string]string
-
-	pulls    map[string]*node
-	networks map[string]*node
-	volumes  map[string]*node
-	awaits   map[string]*node
-}
-
-// replica is one container of a service: as it is, and what is to be done to it.
-type replica struct {
-	svc    *engine.Service
-	number int
-	name   string
-	old    *engine.Container // nil: not there
-	// recreate and restart say why it is replaced, or only stopped and started.
-	recreate, restart string
-
-	create, stop, remove, start *node
-}
-
 // Up plans how the Stack of req becomes real.
 //
 // Errors: engine.ErrNotFound for a target or an external object that is not there,
-// engine.ErrInvalid for dependencies that cannot be met.
+// engine.ErrInvalid for dependencies that cannot be met, engine.ErrConflict for what
+// must be recreated but is used by a container that must stay.
 func Up(req *engine.UpRequest, obs *Observed) (*Plan, error) { return makeReal(req, obs, "") }
 
 // Run plans what a one-off container of a service needs: what the service depends on,
-// its image, networks and volumes.
+// its image, networks and volumes. The replicas of the service are left alone.
 func Run(req *engine.UpRequest, service string, obs *Observed) (*Plan, error) {
 	one := *req
 	one.Services, one.IgnoreOrphans = []string{service}, true
 	return makeReal(&one, obs, service)
 }
 
+// up is a plan for `tiffin up` while it is being made.
+type up struct {
+	builder
+	req   *engine.UpRequest
+	stack *engine.Stack
+	obs   *inventory
+	sel   selection
+	// services are the selected ones, dependencies first.
+	services []*engine.Service
+	// oneOff is the service of tiffin run.
+	oneOff string
+
+	order *order
+	// replicas are those of the selected services as they shall be, by service.
+	replicas map[string][]*replica
+	// byID are those of them that are there already.
+	byID map[string]*replica
+	// gone are the steps that remove containers, by ID.
+	gone map[string]*node
+
+	pulls    map[string]*node          // by reference
+	networks map[string]*networkChange // by key
+	volumes  map[string]*volumeChange  // by key
+}
+
+// replica is one container of a service: as it is, and what is to be done to it.
+type replica struct {
+	unit
+	svc *engine.Service
+	old *engine.Container // nil: not there
+	// recreate and restart say why it is replaced, or only stopped and started.
+	recreate, restart string
+	// late says that it can be made only when others have gone: those that hold a
+	// volume that is recreated.
+	late bool
+
+	create *node
+	// ready is the step after which it can be started; nil when it can be now.
+	ready *node
+}
+
 func makeReal(req *engine.UpRequest, obs *Observed, oneOff string) (*Plan, error) {
-	deps := with
-	if req.NoDeps {
-		deps = without
-	}
-	sel, err := pick(&req.Stack, req.Services, deps)
+	sel, err := pick(&req.Stack, req.Services, reachOf(req))
 	if err != nil {
 		return nil, err
 	}
 	u := &up{
-		req: req, stack: &req.Stack, obs: obs, sel: sel, oneOff: oneOff,
-		replicas: map[string][]*replica{}, disturbed: map[string]string{},
-		pulls: map[string]*node{}, networks: map[string]*node{}, volumes: map[string]*node{}, awaits: map[string]*node{},
+		req: req, stack: &req.Stack, obs: newInventory(obs), sel: sel, oneOff: oneOff,
+		replicas: map[string][]*replica{}, byID: map[string]*replica{}, gone: map[string]*node{},
+		pulls: map[string]*node{}, networks: map[string]*networkChange{}, volumes: map[string]*volumeChange{},
 	}
-	changed, err := u.addNetworks()
-	if err != nil {
-		return nil, err
-	}
-	lost, err := u.addVolumes()
-	if err != nil {
-		return nil, err
-	}
-	for _, svc := range u.inOrder() {
-		u.addPull(svc)
-		if err := u.decide(svc, lost); err != nil {
+	u.services = u.inOrder()
+	u.order = newOrder(&u.builder, sel.all, u.dependencies)
+	for _, step := range []func() error{
+		u.addNetworks, u.addVolumes, u.decideAll, u.addOrphans, u.addContainers, u.settleNetworks, u.settleVolumes, u.addStarts,
+	} {
+		if err := step(); err != nil {
 			return nil, err
 		}
 	}
-	u.disturbByNetworks(changed)
-	u.disturbDependents()
-	u.addContainers(lost)
-	u.addNetworkEdges(changed)
-	if !req.NoStart {
-		u.addStarts()
-	}
-	u.addOrphans()
 	return u.finish()
 }
 
@@ -123,228 +111,135 @@ func (u *up) inOrder() []*engine.Service {
 	return out
 }
 
-func (u *up) addContainers(lost map[string]string) {
-	for _, svc := range u.inOrder() {
-		for _, r := range u.replicas[svc.Name] {
-			switch {
-			case r.old == nil:
-				r.create = u.addCreate(r, "not there")
-			case r.recreate != "":
-				u.addRecreate(r, lost)
-			case r.restart != "" && r.old.State.Status.Alive():
-				r.stop = u.addStop(r.old, r.restart)
-			}
+// addOrphans removes the containers of services that the Stack no longer has, or
+// warns about them.
+func (u *up) addOrphans() error {
+	orphans := u.obs.orphans(u.stack)
+	switch {
+	case len(orphans) == 0:
+	case u.req.RemoveOrphans:
+		for _, c := range orphans {
+			u.retire(c, "orphan")
 		}
+	case !u.req.IgnoreOrphans:
+		names := make([]string, len(orphans))
+		for i, c := range orphans {
+			names[i] = c.Name
+		}
+		u.warn("Found orphan containers ([%s]) for this project. If you removed or renamed this service in your compose file, "+
+			"you can run this command with the --remove-orphans flag to clean it up.", strings.Join(names, " "))
 	}
-	u.stopDependentsFirst()
+	return nil
 }
 
-// addCreate makes the record of a replica. It needs the image and the volumes; the
-// networks only when it starts.
-func (u *up) addCreate(r *replica, cause string) *node {
-	s := Step{
-		Kind: CreateContainer, Name: r.name, Cause: cause,
-		Service: r.svc.Name, Number: r.number, RenewVolumes: u.req.RenewAnonVolumes,
-	}
-	if r.old != nil {
-		s.Replaces = r.old.ID
-	}
-	n := u.add(s, u.pulls[r.svc.Container.Image])
-	for _, m := range r.svc.Container.Mounts {
-		if m.Type == engine.MountVolume {
-			n.after(u.volumes[m.Source])
-		}
-	}
-	return n
+// retire removes a container that nothing takes the place of.
+func (u *up) retire(c *engine.Container, cause string) {
+	u.gone[c.ID] = u.addRemove(c, cause, u.addStop(c, cause, u.req.Timeout))
 }
 
-// addRecreate makes the new container before the old one goes, so that what cannot
-// be created leaves the old one running.
-func (u *up) addRecreate(r *replica, lost map[string]string) {
-	if usesAny(r.svc, lost) != "" {
-		r.stop = u.addStop(r.old, r.recreate)
-		r.remove = u.addRemove(r.old, r.recreate, r.stop)
-		r.create = u.addCreate(r, r.recreate)
-		r.create.after(r.remove)
-		for key := range lost {
-			u.volumes[key+" gone"].after(r.remove)
-		}
-		return
-	}
-	r.create = u.addCreate(r, r.recreate)
-	r.stop = u.addStop(r.old, "replaced")
-	if r.stop != nil {
-		r.stop.after(r.create)
-	}
-	r.remove = u.addRemove(r.old, "replaced", r.stop, r.create)
-	rename := u.add(Step{Kind: RenameContainer, Name: r.name, Cause: "replaced", Service: r.svc.Name, Number: r.number}, r.remove)
-	r.create = rename
-}
-
-func (u *up) addStop(c *engine.Container, cause string) *node {
-	if !c.State.Status.Alive() && c.State.Status != engine.StatusRestarting {
+// dependencies of a service, as far as they count for this request.
+func (u *up) dependencies(service string) []engine.Dependency {
+	svc, ok := u.stack.Service(service)
+	switch {
+	case !ok:
 		return nil
+	case u.req.NoDeps:
+		return joined(svc)
+	default:
+		return svc.DependsOn
 	}
-	return u.add(Step{Kind: StopContainer, Name: c.Name, Cause: cause, Container: c.ID, Timeout: u.req.Timeout})
 }
 
-func (u *up) addRemove(c *engine.Container, cause string, before ...*node) *node {
-	return u.add(Step{Kind: RemoveContainer, Name: c.Name, Cause: cause, Container: c.ID, Volumes: u.req.RenewAnonVolumes}, before...)
+// joined are the services whose namespaces a service enters, which nobody can leave out.
+func joined(svc *engine.Service) []engine.Dependency {
+	var out []engine.Dependency
+	for _, s := range sharing(&svc.Container) {
+		if s.running {
+			out = append(out, engine.Dependency{Service: s.service, Condition: engine.ConditionStarted, Restart: true})
+		}
+	}
+	return out
 }
 
 // addStarts starts what does not run, each after what it depends on.
-func (u *up) addStarts() {
-	for _, svc := range u.inOrder() {
-		for _, r := range u.replicas[svc.Name] {
-			u.addStart(r)
-		}
-	}
-	if svc, ok := u.stack.Service(u.oneOff); ok && !u.req.NoDeps {
-		for _, d := range svc.DependsOn {
-			u.awaitAll(d)
-		}
-	}
-}
-
-// awaitAll waits for a condition of all replicas of a dependency.
-func (u *up) awaitAll(d engine.Dependency) {
-	if d.Condition == engine.ConditionStarted || d.Condition == "" {
-		return
-	}
-	for _, on := range u.replicas[d.Service] {
-		u.await(on, d.Condition)
-	}
-}
-
-func (u *up) addStart(r *replica) {
-	s := Step{Kind: StartContainer, Name: r.name, Service: r.svc.Name, Number: r.number}
-	switch {
-	case r.create != nil:
-		s.Cause = "created"
-	case r.stop != nil:
-		s.Cause, s.Container = r.restart, r.old.ID
-	case r.old.State.Status.Alive():
-		return
-	default:
-		s.Cause, s.Container = string(r.old.State.Status.Docker()), r.old.ID
-	}
-	r.start = u.add(s, cmp.Or(r.create, r.stop))
-	for _, e := range r.svc.Container.Endpoints {
-		r.start.after(u.networks[e.Network])
-	}
-	if owner := namespaceOwner(r.svc); owner != "" && u.req.NoDeps {
-		r.start.after(u.startsOf(owner)...)
-	}
-	if u.req.NoDeps {
-		return
-	}
-	for _, d := range r.svc.DependsOn {
-		u.addDependency(r, d)
-	}
-}
-
-func (u *up) startsOf(service string) []*node {
-	var out []*node
-	for _, r := range u.replicas[service] {
-		out = append(out, r.start)
-	}
-	return out
-}
-
-func (u *up) addDependency(r *replica, d engine.Dependency) {
-	for _, on := range u.replicas[d.Service] {
-		n := on.start
-		if d.Condition != engine.ConditionStarted && d.Condition != "" {
-			n = u.await(on, d.Condition)
-		}
-		if d.Optional {
-			r.start.afterOptional(n)
-			continue
-		}
-		r.start.after(n)
-	}
-}
-
-// await waits for a condition of a replica, once for all that depend on it.
-func (u *up) await(r *replica, c engine.Condition) *node {
-	key := fmt.Sprintf("%s %s", r.name, c)
-	if n, ok := u.awaits[key]; ok {
-		return n
-	}
-	if c == engine.ConditionHealthy && r.start == nil && r.old != nil && r.old.State.Health.Status == engine.Healthy {
+func (u *up) addStarts() error {
+	if u.req.NoStart {
 		return nil
 	}
-	s := Step{Kind: Await, Name: r.name, Service: r.svc.Name, Number: r.number, Condition: c}
-	if r.create == nil && r.old != nil {
-		s.Container = r.old.ID
-	}
-	n := u.add(s, r.start)
-	u.awaits[key] = n
-	return n
-}
-
-// addOrphans removes the containers of services that the Stack no longer has, or
-// warns about them.
-func (u *up) addOrphans() {
-	orphans := Orphans(u.stack, u.obs)
-	if len(orphans) == 0 {
-		return
-	}
-	if !u.req.RemoveOrphans {
-		if !u.req.IgnoreOrphans {
-			u.warn("Found orphan containers (%s) for this project. If you removed or renamed this service in your compose file, "+
-				"you can run this command with the --remove-orphans flag to clean it up.", bracketed(orphans))
-		}
-		return
-	}
-	for i := range orphans {
-		c := &orphans[i]
-		u.add(Step{Kind: RemoveContainer, Name: c.Name, Cause: "orphan", Container: c.ID}, u.addStop(c, "orphan"))
-	}
-}
-
-// Orphans are the containers of the project whose service the Stack does not have.
-func Orphans(stack *engine.Stack, obs *Observed) []engine.Container {
-	var out []engine.Container
-	for _, c := range obs.Containers {
-		if _, ok := stack.Service(c.Service); !ok && !c.OneOff && !slices.Contains(stack.Disabled, c.Service) {
-			out = append(out, c)
+	for _, svc := range u.services {
+		for _, r := range u.replicas[svc.Name] {
+			r.start = u.addStart(r)
 		}
 	}
-	slices.SortFunc(out, func(a, b engine.Container) int { return strings.Compare(a.Name, b.Name) })
-	return out
+	u.order.startInOrder()
+	for _, d := range u.order.dependsOn[u.oneOff] {
+		for _, p := range u.order.met(d, u.oneOff) {
+			p.lead()
+		}
+	}
+	return nil
 }
 
-func bracketed(cs []engine.Container) string {
-	names := make([]string, len(cs))
-	for i := range cs {
-		names[i] = cs[i].Name
+// addStart starts a replica, or thaws it; nil when it runs.
+func (u *up) addStart(r *replica) *node {
+	s := r.step(StartContainer, "created")
+	switch {
+	case r.create != nil:
+	case r.stop != nil:
+		s.Cause = r.restart
+	case r.old.State.Status == engine.StatusPaused:
+		s.Kind, s.Cause = UnpauseContainer, "paused"
+	case r.old.State.Status.Alive():
+		return nil
+	default:
+		s.Cause = r.old.State.Status.Docker()
 	}
-	return "[" + strings.Join(names, " ") + "]"
+	start := u.add(s, r.ready)
+	for _, change := range u.networks {
+		if r.uses(change) {
+			start.after(change.made)
+		}
+	}
+	return start
+}
+
+// uses says that a replica will be on a network that changes.
+func (r *replica) uses(n *networkChange) bool {
+	if r.id != "" {
+		_, on := r.old.Endpoints[n.name]
+		return on
+	}
+	return slices.ContainsFunc(r.svc.Container.Endpoints, func(e engine.EndpointSpec) bool { return e.Network == n.key })
 }
 
 // Wait plans what up --wait adds: every target running or healthy, or completed
 // where some service depends on it that way.
 func Wait(stack *engine.Stack, targets []string, obs *Observed) (*Plan, error) {
-	sel, err := pick(stack, targets, with)
+	sel, err := pick(stack, targets, withDependencies)
 	if err != nil {
 		return nil, err
 	}
-	once := map[string]bool{}
+	completes := map[string]bool{}
 	for i := range stack.Services {
 		for _, d := range stack.Services[i].DependsOn {
-			once[d.Service] = once[d.Service] || d.Condition == engine.ConditionCompleted
+			completes[d.Service] = completes[d.Service] || d.Condition == engine.ConditionCompleted
 		}
 	}
 	var b builder
+	inv := newInventory(obs)
 	for _, name := range sel.all {
-		c := ConditionReady
-		if once[name] {
-			c = engine.ConditionCompleted
+		condition := ConditionReady
+		if completes[name] {
+			condition = engine.ConditionCompleted
 		}
-		for _, r := range obs.replicas(name) {
-			b.add(Step{Kind: Await, Name: r.Name, Cause: "--wait", Container: r.ID, Service: name, Number: r.Number, Condition: c})
+		for _, c := range inv.replicas[name] {
+			b.add(Step{Kind: Await, Name: c.Name, Cause: "--wait", Container: c.ID, Service: name, Number: c.Number, Condition: condition})
 		}
 	}
 	return b.finish()
+}
+
+// containerName is the name of a replica on the host.
+func containerName(project string, svc *engine.Service, number int) string {
+	return cmp.Or(svc.ContainerName, fmt.Sprintf("%s-%s-%d", project, svc.Name, number))
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,7 +28,7 @@ func service(name string, deps ...engine.Dependency) engine.Service {
 
 func container(service string, number int, status engine.Status) engine.Container {
 	c := engine.Container{
-		ID: service + "-id", Name: "demo-" + service + "-" + itoa(number), Project: "demo", Service: service, Number: number,
+		ID: service + "-id", Name: "demo-" + service + "-" + strconv.Itoa(number), Project: "demo", Service: service, Number: number,
 		ImageID: "sha256:img", Endpoints: map[string]engine.Endpoint{"demo_default": {NetworkID: "net"}},
 	}
 	c.Spec.Labels = map[string]string{engine.LabelHash: "h1"}
@@ -63,7 +64,7 @@ func TestUp(t *testing.T) {
 #3 create container demo-db-1 (not there) after #2
 #4 create container demo-web-1 (not there) after #2
 #5 start container demo-db-1 (created) after #1 #3
-#6 await demo-db-1 healthy after #5
+#6 await demo-db-1 healthy (for web) after #5
 #7 start container demo-web-1 (created) after #1 #4 #6
 `,
 		},

@@ -1,0 +1,274 @@
+package plan
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"tiffin/engine"
+)
+
+// drawStack draws a Stack of services that depend on, and share with, those before them.
+func drawStack(t *rapid.T) *engine.Stack {
+	some := func(label string) bool { return rapid.IntRange(0, 2).Draw(t, label) == 2 }
+	version := func(label string) string { return rapid.SampledFrom([]string{"1", "2"}).Draw(t, label) }
+	s := &engine.Stack{
+		Name: "demo",
+		Networks: []engine.NetworkSpec{
+			{Key: "back", Name: "demo_back", Hash: version("back")},
+			{Key: "default", Name: "demo_default" + rapid.SampledFrom([]string{"", "2"}).Draw(t, "name"), Hash: version("default")},
+		},
+		Volumes: []engine.VolumeSpec{{Key: "data", Name: "demo_data", Hash: version("data")}},
+	}
+	for i, name := range []string{"a", "b", "c", "d", "e"} {
+		if i > 0 && some(name+" is left out") {
+			s.Disabled = append(s.Disabled, name)
+			if some(name + " is unknown") {
+				s.Disabled = s.Disabled[:len(s.Disabled)-1]
+			}
+			continue
+		}
+		svc := engine.Service{Name: name, Scale: rapid.IntRange(0, 3).Draw(t, name+" scale")}
+		svc.Container.Image = rapid.SampledFrom([]string{"x", "y"}).Draw(t, name+" image")
+		svc.Container.Env = []string{version(name)}
+		if some(name + " has a name") {
+			svc.Scale, svc.ContainerName = 1, "the-"+name
+		}
+		for _, on := range s.Services {
+			drawRelation(t, &svc, &on)
+		}
+		if svc.Container.NetworkMode == "" {
+			for _, key := range []string{"back", "default"} {
+				if some(name + " on " + key) {
+					svc.Container.Endpoints = append(svc.Container.Endpoints, engine.EndpointSpec{Network: key})
+				}
+			}
+		}
+		if some(name + " mounts data") {
+			svc.Container.Mounts = []engine.Mount{{Type: engine.MountVolume, Source: "data", Target: "/data"}}
+		}
+		text, _ := json.Marshal(svc.Container)
+		svc.Hash = string(text) + svc.ContainerName
+		s.Services = append(s.Services, svc)
+	}
+	return s
+}
+
+// drawRelation lets svc depend on a service before it, or not.
+func drawRelation(t *rapid.T, svc, on *engine.Service) {
+	d := engine.Dependency{Service: on.Name, Condition: engine.ConditionStarted}
+	label := svc.Name + " and " + on.Name
+	kind := 9 - rapid.IntRange(0, 9).Draw(t, label)
+	switch {
+	case kind == 0 && on.Scale > 0 && svc.Container.NetworkMode == "":
+		svc.Container.NetworkMode, d.Restart = "service:"+on.Name, true
+	case kind == 1 && on.Scale > 0:
+		svc.Container.VolumesFrom = append(svc.Container.VolumesFrom, on.Name)
+	case kind <= 4:
+		conditions := []engine.Condition{"", engine.ConditionStarted, engine.ConditionHealthy, engine.ConditionCompleted}
+		d.Condition = rapid.SampledFrom(conditions).Draw(t, label+" condition")
+		d.Restart = rapid.Bool().Draw(t, label+" restart")
+		d.Optional = rapid.Bool().Draw(t, label+" optional")
+	default:
+		return
+	}
+	svc.DependsOn = append(svc.DependsOn, d)
+}
+
+func drawRequest(t *rapid.T, s *engine.Stack) *engine.UpRequest {
+	some := func(label string) bool { return rapid.IntRange(0, 4).Draw(t, label) == 4 }
+	req := &engine.UpRequest{
+		Stack: *s, NoStart: some("no start"), ForceRecreate: some("force"), NoRecreate: some("no recreate"),
+		AlwaysRecreateDeps: some("deps"), RenewAnonVolumes: some("renew"), RecreateVolumes: some("yes"), RemoveOrphans: some("orphans"),
+	}
+	if some("services") {
+		for i := range s.Services {
+			if rapid.Bool().Draw(t, "take "+s.Services[i].Name) {
+				req.Services = append(req.Services, s.Services[i].Name)
+			}
+		}
+	}
+	return req
+}
+
+// disturb lets things happen between two commands.
+func (h *host) disturb(t *rapid.T) {
+	for i := range h.obs.Containers {
+		c := &h.obs.Containers[i]
+		switch rapid.IntRange(0, 9).Draw(t, c.Name) {
+		case 4:
+			c.State.Status = engine.StatusExited
+		case 1:
+			if c.State.Status == engine.StatusRunning {
+				c.State.Status = engine.StatusPaused
+			}
+		case 2:
+			if c.State.Status == engine.StatusRunning {
+				c.State.Status = engine.StatusRestarting
+			}
+		case 3:
+			c.State.Health.Status = engine.Unhealthy
+		}
+	}
+	if rapid.IntRange(0, 5).Draw(t, "image") == 5 {
+		h.obs.Images["x"] = "sha256:newer"
+	}
+}
+
+// TestPlansLeadWhereTheyShould brings one Stack after another up, each in an order that
+// the edges allow, and looks whether there is then nothing left to do.
+func TestPlansLeadWhereTheyShould(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		h := newHost()
+		for range rapid.IntRange(1, 4).Draw(t, "commands") {
+			stack := drawStack(t)
+			req := drawRequest(t, stack)
+			p, err := Up(req, h.obs)
+			if errors.Is(err, engine.ErrConflict) {
+				continue // a volume that somebody else uses
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkEdges(t, p)
+			t.Logf("\n%s", p)
+			steps := len(p.Steps)
+			if rapid.IntRange(0, 3).Draw(t, "the power fails") == 3 {
+				steps = rapid.IntRange(0, steps).Draw(t, "after")
+			}
+			err = h.carryOut(p, stack, func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "step") }, steps)
+			if errors.Is(err, errLeftBehind) && req.NoRecreate {
+				return // it keeps to what it was made with
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if steps == len(p.Steps) {
+				h.check(t, req)
+			}
+			h.disturb(t)
+		}
+		h.takeDown(t)
+	})
+}
+
+func checkEdges(t *rapid.T, p *Plan) {
+	t.Helper()
+	for i, s := range p.Steps {
+		if s.Seq != i+1 {
+			t.Fatalf("step %d has the number %d", i+1, s.Seq)
+		}
+		for _, e := range s.After {
+			if e.Seq >= s.Seq || e.Seq < 1 {
+				t.Fatalf("%s: an edge that points forwards", &s)
+			}
+		}
+	}
+}
+
+// check looks whether what was asked for is there.
+func (h *host) check(t *rapid.T, req *engine.UpRequest) {
+	t.Helper()
+	again := *req
+	again.ForceRecreate, again.RenewAnonVolumes, again.AlwaysRecreateDeps = false, false, false
+	p, err := Up(&again, h.obs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !p.Empty() {
+		t.Fatalf("not yet all done:\n%s", p)
+	}
+	sel, err := pick(&req.Stack, req.Services, reachOf(req))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range sel.all {
+		svc, _ := req.Stack.Service(name)
+		count := 0
+		for _, c := range h.obs.Containers {
+			if c.Service != name {
+				continue
+			}
+			count++
+			if want := containerName("demo", svc, c.Number); c.Name != want && !req.NoRecreate {
+				t.Fatalf("%s is called %s", want, c.Name)
+			}
+			if !req.NoStart && c.State.Status != engine.StatusRunning {
+				t.Fatalf("%s is %s", c.Name, c.State.Status)
+			}
+		}
+		if count != svc.Scale {
+			t.Fatalf("%s has %d replicas, not %d", name, count, svc.Scale)
+		}
+	}
+}
+
+// takeDown takes everything away and looks whether something is left.
+func (h *host) takeDown(t *rapid.T) {
+	t.Helper()
+	p, err := Down(&engine.DownRequest{Project: "demo", RemoveOrphans: true, Volumes: true}, h.obs.Previous, h.obs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkEdges(t, p)
+	if err := h.apply(p, h.obs.Previous, func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "step") }); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(h.obs.Containers) + len(h.obs.Networks) + len(h.obs.Volumes); n > 0 {
+		t.Fatalf("%d things are left", n)
+	}
+}
+
+// TestActionsCanBeDone acts at random on projects that are up.
+func TestActionsCanBeDone(t *testing.T) {
+	t.Parallel()
+	actions := []engine.Action{
+		engine.ActStart, engine.ActStop, engine.ActRestart, engine.ActKill, engine.ActPause, engine.ActUnpause, engine.ActRemove,
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		h := newHost()
+		stack := drawStack(t)
+		p, err := Up(&engine.UpRequest{Stack: *stack}, h.obs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.apply(p, stack, inSequence); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			h.disturb(t)
+			req := &engine.ActRequest{
+				Project: "demo", Action: rapid.SampledFrom(actions).Draw(t, "action"), Stop: rapid.Bool().Draw(t, "stop first"),
+				NoDeps: rapid.Bool().Draw(t, "no deps"),
+			}
+			for _, name := range newInventory(h.obs).services() {
+				if rapid.Bool().Draw(t, "take "+name) {
+					req.Services = append(req.Services, name)
+				}
+			}
+			with := stack
+			if rapid.Bool().Draw(t, "by labels") {
+				with = nil
+			}
+			p, err := Act(req, with, h.obs)
+			if errors.Is(err, engine.ErrNotFound) {
+				continue // no container to start
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkEdges(t, p)
+			t.Logf("\n%s", p)
+			err = h.apply(p, stack, func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "step") })
+			if errors.Is(err, errLeftBehind) {
+				return // the caller left out what it shares with
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
