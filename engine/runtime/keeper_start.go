@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"tiffin/engine/keeper"
 )
 
 // SealProgram puts a program into memory where nobody can change it, not even a container's root by way of
@@ -94,12 +96,13 @@ func startKeeper(ctx context.Context, program *os.File, at KeeperFiles) (*Keeper
 // execKeeper runs the program until it has forked the keeper.
 func execKeeper(ctx context.Context, program *os.File, files []*os.File) error {
 	var words bytes.Buffer
-	cmd := exec.CommandContext(ctx, fmt.Sprintf("/proc/self/fd/%d", program.Fd()))
+	// The program is handed on like the files: whatever number it has here, in the child one of them may take its place.
+	cmd := exec.CommandContext(ctx, fmt.Sprintf("/proc/self/fd/%d", keeper.EngineFD+len(files)))
 	cmd.Args = []string{"tiffin-keeper"}
 	// See keeper.Main for why.
 	cmd.Env = []string{"GOMAXPROCS=1", "GOGC=off", "GOTRACEBACK=none"}
 	cmd.Dir = "/"
-	cmd.ExtraFiles = files
+	cmd.ExtraFiles = append(files, program)
 	cmd.Stderr = &words
 	cmd.WaitDelay = 1 // do not wait for the keeper to close our end of its standard error
 	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {

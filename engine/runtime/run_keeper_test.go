@@ -5,10 +5,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -120,6 +122,30 @@ func sameFile(t *testing.T, a, b *os.File) bool {
 	return os.SameFile(ai, bi)
 }
 
+func TestKeeperStartsFromAnyDescriptor(t *testing.T) {
+	requireRoot(t)
+	program, err := keeperProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for number := 3; number < 12; number++ {
+		fd, err := unix.FcntlInt(program.Fd(), unix.F_DUPFD_CLOEXEC, number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := os.NewFile(uintptr(fd), "program")
+		dir := t.TempDir()
+		k, err := StartKeeper(t.Context(), f, KeeperFiles{Socket: filepath.Join(dir, "sock"), Records: filepath.Join(dir, "exits")})
+		if err != nil {
+			t.Fatalf("from %d: %v", fd, err)
+		}
+		if err := k.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		closeAll(f)
+	}
+}
+
 func TestKeeperThatIsReplacedIsLost(t *testing.T) {
 	b := newBench(t)
 	first := b.keeper
@@ -201,4 +227,83 @@ func TestSealedProgramCannotBeChanged(t *testing.T) {
 	if err := f.Truncate(0); !errors.Is(err, unix.EPERM) {
 		t.Errorf("truncate: %v", err)
 	}
+}
+
+func TestNoDescriptorIsLeftOpen(t *testing.T) {
+	b := newBench(t)
+	dir := t.TempDir()
+	log, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeAll(log)
+	x := b.box("echo up; while :; do sleep 60; done")
+	x.start()
+	if got := x.output.line(); got != "up" {
+		t.Fatal(got)
+	}
+	once := func(i int) {
+		process := *x.Spec.Process
+		process.Args, process.Terminal = []string{"true"}, i%2 == 0
+		p, _, err := b.host.Exec(t.Context(), b.keeper, &Exec{
+			ID: "leak" + itoa(i), Container: x.ID, Pidfd: x.process.Pidfd(), Process: &process, Cgroup: x.Cgroup, Output: Output{Log: log},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.wait(p)
+		p.Drop()
+		process.Args = []string{"nothing"}
+		if _, _, err := b.host.Exec(t.Context(), b.keeper, &Exec{
+			ID: "leak" + itoa(i), Container: x.ID, Pidfd: x.process.Pidfd(), Process: &process, Cgroup: x.Cgroup,
+		}); err == nil {
+			t.Fatal("nothing was executed")
+		}
+		if _, _, err := b.host.Start(t.Context(), b.keeper, &Container{ID: "leak", Spec: bareOf(x), Rootfs: log, Cgroup: x.Cgroup}); err == nil {
+			t.Fatal("a log directory was taken for a root")
+		}
+	}
+	once(0)
+	once(1)
+	before := len(descriptors(t, "self"))
+	keeperBefore := len(descriptors(t, itoa(b.keeper.Pid())))
+	for i := range 20 {
+		once(i)
+	}
+	if after := descriptors(t, "self"); len(after) > before {
+		t.Errorf("%d descriptors here, %d before: %v", len(after), before, after)
+	}
+	b.settle()
+	if after := descriptors(t, itoa(b.keeper.Pid())); len(after) > keeperBefore {
+		t.Errorf("%d descriptors in the keeper, %d before: %v", len(after), keeperBefore, after)
+	}
+}
+
+// bareOf is the box's spec with a bind that is opened before the start fails.
+func bareOf(x *box) *specs.Spec {
+	s := *x.Spec
+	s.Mounts = append(slices.Clone(s.Mounts), bind("/", "/host", "ro"))
+	return &s
+}
+
+// settle waits until the keeper has done what it was asked for: it answers in order.
+func (b *bench) settle() {
+	b.Helper()
+	if _, err := b.boxOf(testSpec(b, "nothing")).try(); err == nil {
+		b.Fatal("nothing was executed")
+	}
+}
+
+func descriptors(t *testing.T, pid string) []string {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/" + pid + "/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range entries {
+		target, _ := os.Readlink("/proc/" + pid + "/fd/" + e.Name())
+		list = append(list, e.Name()+" "+target)
+	}
+	return list
 }
