@@ -228,7 +228,7 @@ func (c *Cgroup) entry() (*cgroupEntry, error) {
 	for _, controller := range slices.Sorted(maps.Keys(c.dirs)) {
 		dir := c.dirs[controller]
 		if controller == "" {
-			f, err := os.OpenFile(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+			f, err := openFile(dir, unix.O_PATH|unix.O_DIRECTORY)
 			if err != nil {
 				e.Close()
 				return nil, err
@@ -239,7 +239,7 @@ func (c *Cgroup) entry() (*cgroupEntry, error) {
 		if slices.Contains(e.dirs, dir) {
 			continue
 		}
-		f, err := os.OpenFile(filepath.Join(dir, "tasks"), unix.O_WRONLY|unix.O_CLOEXEC, 0)
+		f, err := openFile(filepath.Join(dir, "tasks"), unix.O_WRONLY)
 		if err != nil {
 			e.Close()
 			return nil, err

@@ -2,11 +2,11 @@ package runtime
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 
 	"github.com/opencontainers/cgroups"
 	devices "github.com/opencontainers/cgroups/devices/config"
+	"golang.org/x/sys/unix"
 )
 
 // allowDevicesV1 sets the device rules of a new v1 directory, if they are of the usual kind: nothing, but for what the
@@ -22,7 +22,7 @@ func allowDevicesV1(dir string, rules []*devices.Rule) (usual bool, err error) {
 	if err := writeFile(filepath.Join(dir, "devices.deny"), "a"); err != nil {
 		return true, err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "devices.allow"), os.O_WRONLY, 0)
+	f, err := openFile(filepath.Join(dir, "devices.allow"), unix.O_WRONLY)
 	if err != nil {
 		return true, err
 	}

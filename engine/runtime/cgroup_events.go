@@ -131,9 +131,19 @@ func hasLine(fd int, line string) (bool, error) {
 	return false, nil
 }
 
+// openFile opens a kernel file as os.OpenFile does, but without a word to the poller, which would make of
+// opening and closing four system calls.
+func openFile(path string, flags int) (*os.File, error) {
+	fd, err := unix.Open(path, flags|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
 // writeFile writes a kernel file, in one call as the kernel wants it.
 func writeFile(path, text string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	f, err := openFile(path, unix.O_WRONLY)
 	if err != nil {
 		return err
 	}
