@@ -47,11 +47,11 @@ func serve(tb testing.TB, ns *os.File, addr, word string) {
 func ask(ns *os.File, addr string) string {
 	var answer string
 	err := within(ns, func() error {
-		c, err := net.DialTimeout("tcp", addr, 300*time.Millisecond)
+		c, err := net.DialTimeout("tcp", addr, time.Second)
 		if err != nil {
 			return err
 		}
-		if err := c.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 			return err
 		}
 		b, err := io.ReadAll(c)

@@ -160,14 +160,14 @@ func bridgeName(n engine.Network) string {
 func networkEntries(n engine.Network) []entry {
 	o, _ := parseOptions(n.Spec.DriverOpts) // Create has seen that they are good
 	entries := []entry{
-		named(setBridges, n.Bridge),
-		{setSame, nft.Element{Key: []nft.Value{nft.Ifname(n.Bridge), nft.Ifname(n.Bridge)}}},
+		named(setBridges, n.Bridge, n.ID),
+		{setSame, nft.Element{Key: []nft.Value{nft.Ifname(n.Bridge), nft.Ifname(n.Bridge)}}, n.ID},
 	}
 	switch {
 	case n.Spec.Internal:
-		entries = append(entries, named(setInternal, n.Bridge))
+		entries = append(entries, named(setInternal, n.Bridge, n.ID))
 	case !o.noNAT:
-		entries = append(entries, named(setMasqueraded, n.Bridge))
+		entries = append(entries, named(setMasqueraded, n.Bridge, n.ID))
 	}
 	return entries
 }

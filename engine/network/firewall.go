@@ -12,10 +12,18 @@ import (
 	"tiffin/engine/network/nft"
 )
 
-// entry is an element of one of the sets of our table.
+// entry is an element of one of the sets of our table, and who wants it there: the
+// same may be wanted by several.
 type entry struct {
 	set string
 	nft.Element
+	owner string
+}
+
+// member is an element in the table.
+type member struct {
+	nft.Element
+	owners map[string]bool
 }
 
 // firewall holds our table in the kernel at what is wanted of it. There is a table as
@@ -26,19 +34,19 @@ type firewall struct {
 	own  nft.Ownership
 
 	mu      sync.Mutex
-	written bool                              // by us, and not removed since
-	wanted  map[string]map[string]nft.Element // by set, and by the element's text
+	written bool                         // by us, and not removed since
+	wanted  map[string]map[string]member // by set, and by the element's text
 }
 
 func newFirewall(conn *nft.Conn, name string) *firewall {
-	return &firewall{conn: conn, name: name, own: nft.Owned, wanted: map[string]map[string]nft.Element{}}
+	return &firewall{conn: conn, name: name, own: nft.Owned, wanted: map[string]map[string]member{}}
 }
 
 // set makes these entries, and no others, the content of the table, and writes it whole.
 func (f *firewall) set(entries []entry) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.wanted = map[string]map[string]nft.Element{}
+	f.wanted = map[string]map[string]member{}
 	f.note(entries)
 	return f.write()
 }
@@ -58,17 +66,11 @@ func (f *firewall) add(entries ...entry) error {
 	return f.apply(&b)
 }
 
-// remove takes entries out; those that are not there may be named.
+// remove takes entries out that nobody else wants; those that are not there may be named.
 func (f *firewall) remove(entries ...entry) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	entries = slices.DeleteFunc(slices.Clone(entries), func(e entry) bool {
-		_, there := f.wanted[e.set][e.String()]
-		if delete(f.wanted[e.set], e.String()); len(f.wanted[e.set]) == 0 {
-			delete(f.wanted, e.set)
-		}
-		return !there
-	})
+	entries = slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return !f.forget(e) })
 	if !f.written || len(f.wanted) == 0 {
 		return f.write()
 	}
@@ -82,10 +84,30 @@ func (f *firewall) remove(entries ...entry) error {
 func (f *firewall) note(entries []entry) {
 	for _, e := range entries {
 		if f.wanted[e.set] == nil {
-			f.wanted[e.set] = map[string]nft.Element{}
+			f.wanted[e.set] = map[string]member{}
 		}
-		f.wanted[e.set][e.String()] = e.Element
+		m, there := f.wanted[e.set][e.String()]
+		if !there {
+			m = member{e.Element, map[string]bool{}}
+			f.wanted[e.set][e.String()] = m
+		}
+		m.owners[e.owner] = true
 	}
+}
+
+// forget says whether an entry is wanted by nobody any more.
+func (f *firewall) forget(e entry) bool {
+	m, there := f.wanted[e.set][e.String()]
+	if !there {
+		return false
+	}
+	if delete(m.owners, e.owner); len(m.owners) > 0 {
+		return false
+	}
+	if delete(f.wanted[e.set], e.String()); len(f.wanted[e.set]) == 0 {
+		delete(f.wanted, e.set)
+	}
+	return true
 }
 
 // apply carries out a change. When somebody has removed the table, it is written whole.
@@ -119,7 +141,7 @@ func (f *firewall) replace() error {
 	elements := map[string][]nft.Element{}
 	for set, members := range f.wanted {
 		for _, text := range slices.Sorted(maps.Keys(members)) {
-			elements[set] = append(elements[set], members[text])
+			elements[set] = append(elements[set], members[text].Element)
 		}
 	}
 	var b nft.Batch
@@ -143,6 +165,6 @@ func bySet(entries []entry) map[string][]nft.Element {
 	return sets
 }
 
-func named(set, ifname string) entry {
-	return entry{set, nft.Element{Key: []nft.Value{nft.Ifname(ifname)}}}
+func named(set, ifname, owner string) entry {
+	return entry{set, nft.Element{Key: []nft.Value{nft.Ifname(ifname)}}, owner}
 }

@@ -160,7 +160,7 @@ func (m *Manager) foreignLinks() ([]string, error) {
 func closedEntries(links []string) []entry {
 	entries := make([]entry, 0, len(links))
 	for _, name := range links {
-		entries = append(entries, named(setClosed, name))
+		entries = append(entries, named(setClosed, name, forwardingNote))
 	}
 	return entries
 }

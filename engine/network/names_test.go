@@ -29,7 +29,7 @@ func resolve(s *Sandbox, network, name string) string {
 		if err != nil {
 			return err
 		}
-		if err := c.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
+		if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 			return err
 		}
 		answer, err = query(c, network, name)

@@ -419,3 +419,25 @@ func askUDP(ns *os.File, addr string) string {
 	}
 	return string(buf[:n])
 }
+
+func TestOnePortOnTwoAddressesLeadsToTwoContainers(t *testing.T) {
+	h := newTestHost(t)
+	outside := h.neighbour()
+	n := h.network(engine.NetworkSpec{Name: "n", Pools: []engine.Pool{{Subnet: prefix("10.1.1.0/24")}}})
+	one, two := h.sandbox("one"), h.sandbox("two")
+	h.attach(one, n)
+	h.attach(two, n)
+	serve(t, one.File(), ":80", "one")
+	serve(t, two.File(), ":80", "two")
+	first := h.publish(one, tcp(hostIP, 8080))
+	h.publish(two, tcp("127.0.0.1", 8080), tcp("10.1.1.1", 8080))
+	if err := h.Release(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(one.File(), "10.1.1.1:8080"); got != "two 10.1.1.1" {
+		t.Errorf("after the first has gone: got %q", got)
+	}
+	if got := ask(outside, hostIP+":8080"); got != "connect: connection refused" {
+		t.Errorf("the first: got %q", got)
+	}
+}

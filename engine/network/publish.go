@@ -40,7 +40,7 @@ func (m *Manager) publish(ctx context.Context, r *Reservation, ep engine.Endpoin
 	back.add(func() error { return m.unpublish(r) })
 	r.published, r.endpoint = true, ep
 	for _, s := range r.sockets {
-		r.entries = append(r.entries, portEntries(s.PublishedPort, ep, bridge)...)
+		r.entries = append(r.entries, portEntries(s.PublishedPort, place{r.owner, ep, bridge})...)
 	}
 	if err := m.fw.add(r.entries...); err != nil {
 		return err
@@ -106,9 +106,16 @@ func target(p engine.PublishedPort, ep engine.Endpoint) netip.AddrPort {
 	return netip.AddrPortFrom(ip, p.ContainerPort)
 }
 
+// place is where published ports lead: the owner is a container's name.
+type place struct {
+	owner    string
+	endpoint engine.Endpoint
+	bridge   string
+}
+
 // portEntries are the elements that publish a port: destination NAT when both sides
 // speak one family, and none for loopback addresses.
-func portEntries(p engine.PublishedPort, ep engine.Endpoint, bridge string) []entry {
+func portEntries(p engine.PublishedPort, at place) []entry {
 	protocol := nft.TCP
 	if p.Protocol == "udp" {
 		protocol = nft.UDP
@@ -118,9 +125,9 @@ func portEntries(p engine.PublishedPort, ep engine.Endpoint, bridge string) []en
 		if p.HostIP.Is6() {
 			return nil
 		}
-		return []entry{{setLoopback, nft.Element{Key: key}}}
+		return []entry{{setLoopback, nft.Element{Key: key}, at.owner}}
 	}
-	to := target(p, ep)
+	to := target(p, at.endpoint)
 	if to.Addr().Is6() != p.HostIP.Is6() {
 		return nil
 	}
@@ -135,7 +142,7 @@ func portEntries(p engine.PublishedPort, ep engine.Endpoint, bridge string) []en
 		set, key = mapPorts4, append([]nft.Value{nft.Addr(p.HostIP)}, key...)
 	}
 	return []entry{
-		{setOwn, nft.Element{Key: []nft.Value{nft.Ifname(bridge), protocol, nft.Port(p.HostPort)}}},
-		{set, nft.Element{Key: key, Data: []nft.Value{nft.Addr(to.Addr()), nft.Port(to.Port())}}},
+		{setOwn, nft.Element{Key: []nft.Value{nft.Ifname(at.bridge), protocol, nft.Port(p.HostPort)}}, at.owner},
+		{set, nft.Element{Key: key, Data: []nft.Value{nft.Addr(to.Addr()), nft.Port(to.Port())}}, at.owner},
 	}
 }

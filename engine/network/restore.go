@@ -116,7 +116,7 @@ func (m *Manager) formerEntries(networks []engine.Network, formers []Former) []e
 		ep, ok := s.Outside()
 		if n, err := m.lookup(ep.NetworkID); ok && err == nil {
 			for _, p := range f.Published {
-				entries = append(entries, portEntries(p, ep, n.Bridge)...)
+				entries = append(entries, portEntries(p, place{f.Name, ep, n.Bridge})...)
 			}
 		}
 	}

@@ -66,7 +66,7 @@ func (h *Hook) priority() string {
 		return "filter"
 	case h.Priority == -300:
 		return "raw"
-	case h.Priority == -100 && (h.At == Prerouting || h.At == Output):
+	case h.Priority == -100 && h.At == Prerouting:
 		return "dstnat"
 	case h.Priority == 100 && h.At == Postrouting:
 		return "srcnat"
