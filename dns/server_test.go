@@ -45,7 +45,7 @@ func serve(t *testing.T, sockets Sockets, v *View) (s *Server, stop func()) {
 			if err != nil {
 				t.Errorf("serve: %v", err)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("serve does not end")
 		}
 	}
@@ -60,7 +60,7 @@ func dial(t *testing.T, network string, sockets Sockets) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	return conn

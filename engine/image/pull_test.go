@@ -24,7 +24,7 @@ func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m
 func open(tb testing.TB, root string) *Store {
 	tb.Helper()
 	needRoot(tb)
-	s, err := Open(context.Background(), Config{Root: root, Idle: 2 * time.Second, Reserve: layer.Reserve{Bytes: 1 << 20}})
+	s, err := Open(context.Background(), Config{Root: root, Idle: 20 * time.Second, Reserve: layer.Reserve{Bytes: 1 << 20}})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -159,7 +159,7 @@ func TestAnEngineThatDoesNotListenStopsNothing(t *testing.T) {
 	awaitOutput(t, log, func(stdout string) bool { return len(stdout) > 2*len(before)+20 })
 
 	// It listens again, and all is as before.
-	for readable(e.socket, 200*time.Millisecond) {
+	for readable(e.socket, time.Second) {
 		_, files := e.receive()
 		closeAll(files)
 	}

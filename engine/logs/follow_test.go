@@ -49,7 +49,7 @@ func (f *follower) got() string {
 // await waits until everything wanted has come.
 func (f *follower) await(t *testing.T, want string) {
 	t.Helper()
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(time.Minute)
 	for f.got() != want {
 		select {
 		case <-f.grew:
