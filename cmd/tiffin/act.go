@@ -131,11 +131,22 @@ func newRm(c *cli) *cobra.Command {
 		Short: "Remove stopped service containers",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req.Services = args
-			if !force {
-				sure, err := c.confirmRemoval(cmd.Context(), &req)
-				if err != nil || !sure {
-					return err
-				}
+			if c.opts.dryRun {
+				return c.act(cmd.Context(), &req)
+			}
+			names, err := c.removable(cmd.Context(), &req)
+			if err != nil {
+				return err
+			}
+			if len(names) == 0 {
+				fmt.Fprintln(c.err, "No stopped containers")
+				return nil
+			}
+			question := "Going to remove " + strings.Join(names, ", ")
+			if force {
+				fmt.Fprintln(c.err, question)
+			} else if !c.confirm(question) {
+				return nil
 			}
 			return c.act(cmd.Context(), &req)
 		},
@@ -149,19 +160,18 @@ func newRm(c *cli) *cobra.Command {
 	return cmd
 }
 
-// confirmRemoval shows what would go and asks.
-func (c *cli) confirmRemoval(ctx context.Context, req *engine.ActRequest) (bool, error) {
+// removable are the names of the containers that would go.
+func (c *cli) removable(ctx context.Context, req *engine.ActRequest) ([]string, error) {
 	t, err := c.findTarget(ctx, req.Services)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	client, err := c.connect(ctx)
-	if err != nil {
-		return false, err
+	if err := t.known(req.Services...); err != nil {
+		return nil, err
 	}
-	list, err := client.List(ctx, &engine.ListRequest{Project: t.name, Services: req.Services, All: true, OneOffs: true})
+	_, list, err := c.list(ctx, &engine.ListRequest{Project: t.name, Services: req.Services, All: true, OneOffs: true})
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	var names []string
 	for i := range list {
@@ -169,12 +179,13 @@ func (c *cli) confirmRemoval(ctx context.Context, req *engine.ActRequest) (bool,
 			names = append(names, list[i].Name)
 		}
 	}
-	if len(names) == 0 {
-		fmt.Fprintln(c.err, "No stopped containers")
-		return false, nil
-	}
-	fmt.Fprintf(c.err, "? Going to remove %s (y/N) ", strings.Join(names, ", "))
-	answer, _ := bufio.NewReader(c.in).ReadString('\n') //nolint:errcheck // no answer is no
+	return names, nil
+}
+
+// confirm asks; no answer is no.
+func (c *cli) confirm(question string) bool {
+	fmt.Fprintf(c.err, "? %s (y/N) ", question)
+	answer, _ := bufio.NewReader(c.in).ReadString('\n') // what was said before the end counts
 	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes", nil
+	return answer == "y" || answer == "yes"
 }

@@ -18,14 +18,17 @@ type cli struct {
 	out, err io.Writer
 	env      []string
 	opts     globalOptions
+	// asCompose says that the program goes by the name docker-compose.
+	asCompose bool
 	// project is what was loaded: its .env may set what the environment does not.
 	project *project.Project
 
 	interrupts  chan os.Signal
 	mu          sync.Mutex
 	failures    []string        // what went wrong, as it was reported
-	onInterrupt func(count int) // set while a command handles signals by itself
-	interrupted int
+	onInterrupt func(os.Signal) // set while a command handles signals by itself
+	interrupted int             // how often, while no command did
+	restore     func()          // makes the terminal as it was
 }
 
 func newCLI(in, out, err *os.File, env []string) *cli {
@@ -57,7 +60,7 @@ func (c *cli) setting(key string) string {
 }
 
 // takeInterrupts hands signals to the command until the returned function is called.
-func (c *cli) takeInterrupts(handler func(count int)) (release func()) {
+func (c *cli) takeInterrupts(handler func(os.Signal)) (release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.onInterrupt = handler
@@ -90,4 +93,9 @@ type globalOptions struct {
 	dryRun      bool
 	compatible  bool
 	allResource bool
+}
+
+// quietly is a cli that does not warn.
+func (c *cli) quietly() *cli {
+	return &cli{in: c.in, out: c.out, err: io.Discard, env: c.env, opts: c.opts}
 }

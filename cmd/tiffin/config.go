@@ -191,7 +191,8 @@ func (c *cli) lockDigests(ctx context.Context, where project.Options) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	out := "services:\n"
+	var out strings.Builder
+	out.WriteString("services:\n")
 	for i := range stack.Services {
 		svc := &stack.Services[i]
 		ref := svc.Container.Image
@@ -205,7 +206,7 @@ func (c *cli) lockDigests(ctx context.Context, where project.Options) ([]byte, e
 			}
 			ref += "@" + digest
 		}
-		out += fmt.Sprintf("  %q:\n    image: %q\n", svc.Name, ref)
+		fmt.Fprintf(&out, "  %q:\n    image: %q\n", svc.Name, ref)
 	}
-	return []byte(out), nil
+	return []byte(out.String()), nil
 }

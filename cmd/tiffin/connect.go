@@ -119,7 +119,7 @@ func (c *cli) startEngine(ctx context.Context, r roots) error {
 	if err != nil {
 		return err
 	}
-	defer turn.Close()
+	defer turn.Close() //nolint:errcheck // gives the turn back
 	if dial(r.socket()) == nil {
 		return nil
 	}
@@ -127,15 +127,13 @@ func (c *cli) startEngine(ctx context.Context, r roots) error {
 	if err != nil {
 		return fmt.Errorf("open engine log: %w", err)
 	}
-	defer log.Close()
+	defer log.Close() //nolint:errcheck // the engine has its own
 	ready, tell, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("make pipe: %w", err)
 	}
-	defer ready.Close()
-	err = c.spawnEngine(ctx, r, log, tell)
-	tell.Close()
-	if err == nil {
+	defer ready.Close() //nolint:errcheck // it was only read
+	if err = errors.Join(c.spawnEngine(ctx, r, log, tell), tell.Close()); err == nil {
 		err = awaitReady(ctx, ready)
 	}
 	if err != nil {
@@ -181,7 +179,7 @@ func engineEnvironment(env []string) []string {
 func awaitReady(ctx context.Context, ready *os.File) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("it was not ready within %s", startTimeout))
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { ready.Close() })()
+	defer context.AfterFunc(ctx, func() { _ = ready.Close() })() // it was only read
 	text, err := io.ReadAll(ready)
 	switch {
 	case string(text) == engineReady:

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"tiffin/engine"
@@ -35,7 +33,7 @@ func (c *cli) down(cmd *cobra.Command, o *downOptions, services []string) error 
 	switch images {
 	case engine.RemoveNoImages, engine.RemoveLocalImages, engine.RemoveAllImages:
 	default:
-		return engine.Problem(engine.ErrInvalid, fmt.Errorf("invalid value for --rmi: %q; local and all are known", o.images))
+		return invalid("invalid value for --rmi: %q; local and all are known", o.images)
 	}
 	t, err := c.findTarget(ctx, services)
 	if err != nil {

@@ -40,7 +40,13 @@ foreground it logs to standard error. Containers run on when it stops.
 TIFFIN_DATA_ROOT (/var/lib/tiffin) and TIFFIN_RUN_ROOT (/run/tiffin) move its roots;
 its socket is TIFFIN_RUN_ROOT/tiffin.sock.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.runEngine(cmd.Context(), readyFD, debug) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			level := slog.LevelInfo
+			if debug {
+				level = slog.LevelDebug
+			}
+			return c.runEngine(cmd.Context(), readyFD, level)
+		},
 	}
 	cmd.Flags().IntVar(&readyFD, "ready-fd", 0, "")
 	cmd.Flags().BoolVar(&debug, "debug", false, "Log more")
@@ -51,16 +57,16 @@ its socket is TIFFIN_RUN_ROOT/tiffin.sock.`,
 
 // runEngine serves until it is told to stop. ready, if not 0, is where it says that it
 // listens, or why it does not.
-func (c *cli) runEngine(ctx context.Context, ready int, debug bool) error { //nolint:revive // it is the flag's value
+func (c *cli) runEngine(ctx context.Context, ready int, level slog.Level) error {
 	tell := func(string) {}
 	if ready > 0 {
 		f := os.NewFile(uintptr(ready), "ready")
 		tell = func(text string) {
 			fmt.Fprint(f, text)
-			f.Close() //nolint:errcheck // the other end reads what was written
+			_ = f.Close() // the other end reads what was written
 		}
 	}
-	err := c.serve(ctx, debug, func() { tell(engineReady) })
+	err := c.serve(ctx, level, func() { tell(engineReady) })
 	if err != nil && !errors.Is(err, errInterrupted) {
 		tell(err.Error())
 		return err
@@ -68,13 +74,9 @@ func (c *cli) runEngine(ctx context.Context, ready int, debug bool) error { //no
 	return nil
 }
 
-func (c *cli) serve(ctx context.Context, debug bool, listening func()) error { //nolint:revive // it is the flag's value
+func (c *cli) serve(ctx context.Context, level slog.Level, listening func()) error {
 	if os.Geteuid() != 0 {
 		return engine.Problem(engine.ErrDenied, errors.New("the engine must be root"))
-	}
-	level := slog.LevelInfo
-	if debug {
-		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level}))
 	keeper, err := embedded.ReadFile("embedded/tiffin-keeper")
@@ -97,7 +99,7 @@ func (c *cli) serve(ctx context.Context, debug bool, listening func()) error { /
 	log.Info("engine ready", "version", version, "pid", os.Getpid(), "socket", r.socket())
 	listening()
 	err = api.NewServer(d, log).Serve(ctx, l, stopGrace)
-	os.Remove(r.socket()) //nolint:errcheck // the next engine replaces it
+	_ = os.Remove(r.socket()) // the next engine replaces it
 	log.Info("engine stopped")
 	return errors.Join(err, d.Close())
 }

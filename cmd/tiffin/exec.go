@@ -1,8 +1,7 @@
 package main
 
 import (
-	"fmt"
-	"io"
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,8 +21,11 @@ func newExec(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "exec [OPTIONS] SERVICE COMMAND [ARGS...]",
 		Short: "Execute a command in a running container",
-		Args:  cobra.MinimumNArgs(2),
-		RunE:  func(cmd *cobra.Command, args []string) error { return c.exec(cmd, &o, args) },
+		Long: `Exec runs a command in a container of the service. With a terminal on both ends it gets one.
+
+Exit status: that of the command; 126 when it cannot be run, 127 when it is not there.`,
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error { return c.exec(cmd.Context(), &o, args) },
 	}
 	f := cmd.Flags()
 	f.SetInterspersed(false)
@@ -43,19 +45,13 @@ func newExec(c *cli) *cobra.Command {
 	return cmd
 }
 
-func (c *cli) exec(cmd *cobra.Command, o *execOptions, args []string) error {
-	ctx := cmd.Context()
-	t, err := c.findTarget(ctx, args[:1])
+func (c *cli) exec(ctx context.Context, o *execOptions, args []string) error {
+	client, ct, err := c.findRunning(ctx, args[0], o.index)
 	if err != nil {
 		return err
 	}
-	client, err := c.connect(ctx)
-	if err != nil {
-		return err
-	}
-	ct, err := t.container(ctx, client, args[0], o.index)
-	if err != nil {
-		return err
+	if c.opts.dryRun {
+		return c.printStep("exec in container", ct.Name+": "+strings.Join(args[1:], " "))
 	}
 	_, inTerminal := terminal(c.in)
 	_, outTerminal := terminal(c.out)
@@ -64,7 +60,7 @@ func (c *cli) exec(cmd *cobra.Command, o *execOptions, args []string) error {
 		TTY:       !o.noTTY && o.tty && inTerminal && outTerminal && !o.detach,
 		OpenStdin: o.interactive && !o.detach, DetachKeys: o.detachKeys,
 	}
-	code, err := c.streamed(req.TTY, req.OpenStdin, func(s engine.Streams) (int, error) {
+	code, err := c.streamed(streams{tty: req.TTY, stdin: req.OpenStdin}, func(s engine.Streams) (int, error) {
 		req.ConsoleSize = terminalSize(c.out)
 		return client.Exec(ctx, ct.ID, &req, s)
 	})
@@ -86,23 +82,4 @@ func (c *cli) withValues(vars []string) []string {
 		}
 	}
 	return out
-}
-
-// streamed connects the terminal, or the pipes, of the caller with a process.
-func (c *cli) streamed(tty, stdin bool, attach func(engine.Streams) (int, error)) (int, error) { //nolint:revive // both are properties of the process
-	s := engine.Streams{Stdout: c.out, Stderr: c.err}
-	if stdin {
-		s.Stdin = io.Reader(c.in)
-	}
-	if tty {
-		restore, err := rawTerminal(c.in)
-		if err != nil {
-			return 0, fmt.Errorf("prepare terminal: %w", err)
-		}
-		defer restore()
-		sizes, stop := watchSize(c.out)
-		defer stop()
-		s.Resize = sizes
-	}
-	return attach(s)
 }

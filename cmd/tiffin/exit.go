@@ -29,6 +29,11 @@ func exitWith(code int) error {
 	return exitWithError{code}
 }
 
+// invalid is an error in how the command was used.
+func invalid(format string, args ...any) error {
+	return engine.Problem(engine.ErrInvalid, fmt.Errorf(format, args...))
+}
+
 // fail shows an error (what and why, then what to do) and returns the exit code.
 func (c *cli) fail(err error) int {
 	var quiet exitWithError

@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -16,17 +15,19 @@ import (
 )
 
 type imagesOptions struct {
-	quiet  bool
-	format string
+	quiet, all bool
+	format     string
 }
 
 func newImages(c *cli) *cobra.Command {
 	var o imagesOptions
 	cmd := &cobra.Command{
 		Use:   "images [OPTIONS] [SERVICE...]",
-		Short: "List images used by the created containers; without a project, those in the store",
+		Short: "List images used by the created containers",
+		Long:  "Images lists the images that the containers of the project were made of. With --all, or where\nthere is no project, it lists those in the local store.",
 		RunE:  func(cmd *cobra.Command, args []string) error { return c.images(cmd.Context(), &o, args) },
 	}
+	cmd.Flags().BoolVarP(&o.all, "all", "a", false, "List all images in the local store")
 	cmd.Flags().StringVar(&o.format, "format", "table", "Format the output. Values: [table | json]")
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "Only display IDs")
 	return cmd
@@ -46,15 +47,45 @@ type imageRow struct {
 
 func (c *cli) images(ctx context.Context, o *imagesOptions, services []string) error {
 	if o.format != "table" && o.format != "json" {
-		return engine.Problem(engine.ErrInvalid, fmt.Errorf("unsupported --format %q: table and json are known", o.format))
+		return invalid("unsupported --format %q: table and json are known", o.format)
+	}
+	if o.all {
+		return c.storedImages(ctx, o)
 	}
 	t, err := c.findTarget(ctx, services)
+	if errors.Is(err, engine.ErrNotFound) && len(c.opts.files) == 0 && len(services) == 0 {
+		return c.storedImages(ctx, o)
+	}
 	if err != nil {
 		return err
 	}
 	if err := t.known(services...); err != nil {
 		return err
 	}
+	client, list, err := c.list(ctx, &engine.ListRequest{Project: t.name, Services: services, All: true})
+	if err != nil {
+		return err
+	}
+	var all []engine.Image
+	if len(list) > 0 {
+		if all, err = client.Images(ctx); err != nil {
+			return err
+		}
+	}
+	rows := []imageRow{}
+	for i := range list {
+		ct := &list[i]
+		img := engine.Image{ID: ct.ImageID}
+		if i := slices.IndexFunc(all, func(img engine.Image) bool { return img.ID == ct.ImageID }); i >= 0 {
+			img = all[i]
+		}
+		rows = append(rows, newImageRow(ct.Name, ct.Spec.Image, &img))
+	}
+	return c.printImages(o, rows)
+}
+
+// storedImages lists the local store, a row for each name.
+func (c *cli) storedImages(ctx context.Context, o *imagesOptions) error {
 	client, err := c.connect(ctx)
 	if err != nil {
 		return err
@@ -63,25 +94,28 @@ func (c *cli) images(ctx context.Context, o *imagesOptions, services []string) e
 	if err != nil {
 		return err
 	}
-	list, err := client.List(ctx, &engine.ListRequest{Project: t.name, Services: services, All: true})
-	if err != nil {
-		return err
-	}
 	rows := []imageRow{}
-	for i := range list {
-		rows = append(rows, newImageRow(&list[i], all))
+	for i := range all {
+		img := &all[i]
+		for _, name := range img.Names {
+			rows = append(rows, newImageRow("", name, img))
+		}
+		if len(img.Names) == 0 {
+			rows = append(rows, newImageRow("", "<none>:<none>", img))
+		}
 	}
+	slices.SortStableFunc(rows, func(a, b imageRow) int { return strings.Compare(a.Repository+":"+a.Tag, b.Repository+":"+b.Tag) })
 	return c.printImages(o, rows)
 }
 
-func newImageRow(ct *engine.Container, all []engine.Image) imageRow {
-	repository, tag := splitReference(ct.Spec.Image)
-	row := imageRow{ID: ct.ImageID, ContainerName: ct.Name, Repository: repository, Tag: tag}
-	if i := slices.IndexFunc(all, func(img engine.Image) bool { return img.ID == ct.ImageID }); i >= 0 {
-		row.Platform, row.Size, row.LastTagTime = all[i].Platform, int64(all[i].Size), all[i].TaggedAt
-		if !all[i].Created.IsZero() {
-			row.Created = &all[i].Created
-		}
+func newImageRow(container, ref string, img *engine.Image) imageRow {
+	repository, tag := splitReference(ref)
+	row := imageRow{
+		ID: img.ID, ContainerName: container, Repository: repository, Tag: tag,
+		Platform: img.Platform, Size: int64(img.Size), LastTagTime: img.TaggedAt,
+	}
+	if !img.Created.IsZero() {
+		row.Created = &img.Created
 	}
 	return row
 }
@@ -114,166 +148,27 @@ func (c *cli) printImages(o *imagesOptions, rows []imageRow) error {
 	case o.format == "json":
 		return writeJSON(c.out, rows)
 	default:
-		var table [][]string
-		for _, r := range rows {
-			created := "N/A"
-			if r.Created != nil {
-				created = units.HumanDuration(time.Since(*r.Created)) + " ago"
-			}
-			table = append(table, []string{
-				r.ContainerName, r.Repository, r.Tag, r.Platform, engine.ShortID(strings.TrimPrefix(r.ID, "sha256:")),
-				units.HumanSizeWithPrecision(float64(r.Size), 3), created,
-			})
+		return c.tableImages(rows)
+	}
+}
+
+func (c *cli) tableImages(rows []imageRow) error {
+	headings := []string{"CONTAINER", "REPOSITORY", "TAG", "PLATFORM", "IMAGE ID", "SIZE", "CREATED"}
+	skip := 0
+	if !slices.ContainsFunc(rows, func(r imageRow) bool { return r.ContainerName != "" }) && len(rows) > 0 {
+		skip = 1 // the store's images belong to no container
+	}
+	var table [][]string
+	for _, r := range rows {
+		created := "N/A"
+		if r.Created != nil {
+			created = units.HumanDuration(time.Since(*r.Created)) + " ago"
 		}
-		return writeTable(c.out, []string{"CONTAINER", "REPOSITORY", "TAG", "PLATFORM", "IMAGE ID", "SIZE", "CREATED"}, table)
+		cells := []string{
+			r.ContainerName, r.Repository, r.Tag, r.Platform, engine.ShortID(strings.TrimPrefix(r.ID, "sha256:")),
+			units.HumanSizeWithPrecision(float64(r.Size), 3), created,
+		}
+		table = append(table, cells[skip:])
 	}
-}
-
-func newLoad(c *cli) *cobra.Command {
-	var input string
-	cmd := &cobra.Command{
-		Use:   "load [-i FILE]",
-		Short: "Read images from an archive of docker save, or of an OCI layout",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			in, err := c.open(input)
-			if err != nil {
-				return err
-			}
-			defer in.Close()
-			client, err := c.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			p := c.newProgress("load")
-			names, err := client.LoadImages(cmd.Context(), in, p.report)
-			p.finish()
-			for _, n := range names {
-				fmt.Fprintln(c.out, "Loaded image: "+printable(n))
-			}
-			return err
-		},
-	}
-	cmd.Flags().StringVarP(&input, "input", "i", "", "Read from tar archive file, instead of STDIN")
-	return cmd
-}
-
-func newSave(c *cli) *cobra.Command {
-	var output string
-	cmd := &cobra.Command{
-		Use:   "save [-o FILE] IMAGE [IMAGE...]",
-		Short: "Write images to an archive that docker load reads, too",
-		Args:  cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := c.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if output != "" && output != "-" {
-				return saveTo(output, func(w io.Writer) error { return client.SaveImages(cmd.Context(), args, w) })
-			}
-			if _, isTerminal := terminal(c.out); isTerminal {
-				return engine.Hint(engine.Problem(engine.ErrInvalid, fmt.Errorf("an archive cannot go to a terminal")), "give -o FILE, or redirect")
-			}
-			return client.SaveImages(cmd.Context(), args, c.out)
-		},
-	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "Write to a file, instead of STDOUT")
-	return cmd
-}
-
-// saveTo writes a file that is whole or not there.
-func saveTo(path string, write func(io.Writer) error) error {
-	tmp := path + ".part"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
-	if err != nil {
-		return fmt.Errorf("write archive: %w", err)
-	}
-	err = write(f)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		os.Remove(tmp) //nolint:errcheck // the first error tells
-		return err
-	}
-	return os.Rename(tmp, path)
-}
-
-func newImport(c *cli) *cobra.Command {
-	var config engine.ImageConfig
-	cmd := &cobra.Command{
-		Use:   "import [OPTIONS] FILE|- NAME",
-		Short: "Make an image of the tar of a root filesystem",
-		Args:  cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			in, err := c.open(args[0])
-			if err != nil {
-				return err
-			}
-			defer in.Close()
-			client, err := c.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			img, err := client.ImportImage(cmd.Context(), in, args[1], config)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(c.out, img.ID)
-			return err
-		},
-	}
-	f := cmd.Flags()
-	f.StringArrayVar(&config.Entrypoint, "entrypoint", nil, "Word of the entrypoint (repeat for each)")
-	f.StringArrayVar(&config.Cmd, "cmd", nil, "Word of the default command (repeat for each)")
-	f.StringArrayVarP(&config.Env, "env", "e", nil, "Environment variable")
-	f.StringVarP(&config.WorkingDir, "workdir", "w", "", "Working directory")
-	f.StringVarP(&config.User, "user", "u", "", "User")
-	f.StringArrayVar(&config.Expose, "expose", nil, "Port, 80/tcp")
-	f.StringArrayVar(&config.Volumes, "volume", nil, "Path of a volume")
-	f.StringVar(&config.StopSignal, "stop-signal", "", "Signal that asks it to end")
-	return cmd
-}
-
-func newTag(c *cli) *cobra.Command {
-	return &cobra.Command{
-		Use:   "tag IMAGE NAME",
-		Short: "Give an image a further name",
-		Args:  cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := c.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return client.TagImage(cmd.Context(), args[0], args[1])
-		},
-	}
-}
-
-func newRmi(c *cli) *cobra.Command {
-	var force bool
-	cmd := &cobra.Command{
-		Use:   "rmi [OPTIONS] IMAGE [IMAGE...]",
-		Short: "Remove images",
-		Args:  cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := c.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			for _, ref := range args {
-				lines, err := client.RemoveImage(cmd.Context(), ref, engine.ForceRemove(force))
-				if err != nil {
-					return err
-				}
-				for _, l := range lines {
-					fmt.Fprintln(c.out, printable(l))
-				}
-			}
-			return nil
-		},
-	}
-	cmd.Flags().BoolVarP(&force, "force", "f", false, "Remove it although stopped containers use it")
-	return cmd
+	return writeTable(c.out, headings[skip:], table)
 }

@@ -87,26 +87,32 @@ func (c *cli) findTarget(ctx context.Context, services []string) (target, error)
 	return target{name: names.Project}, nil
 }
 
-// container finds the container of a service that exec, port and the like are about.
+// findRunning finds the container of a service that exec, port and the like are about:
+// the one of that number, or the first.
 //
 // Errors: docker compose's text when there is none that runs.
-func (t target) container(ctx context.Context, client *api.Client, service string, index int) (engine.Container, error) {
-	list, err := client.List(ctx, &engine.ListRequest{Project: t.name, Services: []string{service}})
+func (c *cli) findRunning(ctx context.Context, service string, index int) (*api.Client, engine.Container, error) {
+	t, err := c.findTarget(ctx, []string{service})
 	if err != nil {
-		return engine.Container{}, err
-	}
-	for i := range list {
-		if index == 0 || list[i].Number == index {
-			return list[i], nil
-		}
+		return nil, engine.Container{}, err
 	}
 	if err := t.known(service); err != nil {
-		return engine.Container{}, err
+		return nil, engine.Container{}, err
 	}
-	if index > 0 && len(list) > 0 {
-		return engine.Container{}, engine.Problem(engine.ErrNotFound, fmt.Errorf("service %q has no container %d that runs", service, index))
+	client, list, err := c.list(ctx, &engine.ListRequest{Project: t.name, Services: []string{service}})
+	if err != nil {
+		return nil, engine.Container{}, err
 	}
-	return engine.Container{}, engine.Hint(engine.Problem(engine.ErrNotFound, fmt.Errorf("service %q is not running", service)),
+	slices.SortFunc(list, func(a, b engine.Container) int { return a.Number - b.Number })
+	for i := range list {
+		if index == 0 || list[i].Number == index {
+			return client, list[i], nil
+		}
+	}
+	if len(list) > 0 {
+		return nil, engine.Container{}, engine.Problem(engine.ErrNotFound, fmt.Errorf("service %q has no container %d that runs", service, index))
+	}
+	return nil, engine.Container{}, engine.Hint(engine.Problem(engine.ErrNotFound, fmt.Errorf("service %q is not running", service)),
 		"start it with `tiffin up -d "+service+"`")
 }
 
@@ -130,7 +136,7 @@ func parseScale(pairs []string) (map[string]int, error) {
 		name, count, ok := strings.Cut(pair, "=")
 		n, err := strconv.Atoi(count)
 		if !ok || name == "" || err != nil || n < 0 {
-			return nil, engine.Problem(engine.ErrInvalid, fmt.Errorf("invalid scale %q: it must be SERVICE=NUMBER", pair))
+			return nil, invalid("invalid scale %q: it must be SERVICE=NUMBER", pair)
 		}
 		out[name] = n
 	}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -57,7 +56,7 @@ func (c *cli) logs(cmd *cobra.Command, o *logsOptions, services []string) error 
 	}
 	if o.tail != "all" {
 		if req.Tail, err = strconv.Atoi(o.tail); err != nil || req.Tail < 0 {
-			return engine.Problem(engine.ErrInvalid, fmt.Errorf("invalid --tail %q: give a number or all", o.tail))
+			return invalid("invalid --tail %q: give a number or all", o.tail)
 		}
 	}
 	if len(services) == 0 && t.stack != nil {
@@ -100,7 +99,7 @@ func attachable(stack *engine.Stack) []string {
 }
 
 // colourLogs says whether the names of containers are coloured.
-func (c *cli) colourLogs(never bool) bool { //nolint:revive // it is the flag's value
+func (c *cli) colourLogs(never bool) bool {
 	_, isTerminal := terminal(c.out)
 	return !never && c.colour() && (isTerminal || c.opts.ansi == "always")
 }
@@ -121,5 +120,5 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	if s, err := strconv.ParseFloat(text, 64); err == nil {
 		return time.Unix(0, int64(s*float64(time.Second))), nil
 	}
-	return time.Time{}, engine.Problem(engine.ErrInvalid, fmt.Errorf("invalid --%s %q: give a time such as 2013-01-02T13:23:37Z or 42m", flag, text))
+	return time.Time{}, invalid("invalid --%s %q: give a time such as 2013-01-02T13:23:37Z or 42m", flag, text)
 }

@@ -30,11 +30,7 @@ func (c *cli) top(ctx context.Context, services []string) error {
 	if err := t.known(services...); err != nil {
 		return err
 	}
-	client, err := c.connect(ctx)
-	if err != nil {
-		return err
-	}
-	list, err := client.List(ctx, &engine.ListRequest{Project: t.name, Services: services})
+	client, list, err := c.list(ctx, &engine.ListRequest{Project: t.name, Services: services})
 	if err != nil {
 		return err
 	}
@@ -81,17 +77,9 @@ func (c *cli) port(ctx context.Context, o *portOptions, service, private string)
 	}
 	n, err := strconv.ParseUint(private, 10, 16)
 	if err != nil {
-		return engine.Problem(engine.ErrInvalid, fmt.Errorf("invalid port %q: it must be a number up to 65535", private))
+		return invalid("invalid port %q: it must be a number up to 65535", private)
 	}
-	t, err := c.findTarget(ctx, []string{service})
-	if err != nil {
-		return err
-	}
-	client, err := c.connect(ctx)
-	if err != nil {
-		return err
-	}
-	ct, err := t.container(ctx, client, service, o.index)
+	_, ct, err := c.findRunning(ctx, service, o.index)
 	if err != nil {
 		return err
 	}
@@ -133,13 +121,15 @@ func (c *cli) ls(ctx context.Context, o *lsOptions) error {
 	if err != nil {
 		return err
 	}
-	client, err := c.connect(ctx)
+	client, err := c.look(ctx)
 	if err != nil {
 		return err
 	}
-	projects, err := client.Projects(ctx)
-	if err != nil {
-		return err
+	var projects []engine.ProjectSummary
+	if client != nil {
+		if projects, err = client.Projects(ctx); err != nil {
+			return err
+		}
 	}
 	rows := []lsRow{}
 	for i := range projects {
@@ -163,7 +153,7 @@ func (c *cli) ls(ctx context.Context, o *lsOptions) error {
 		}
 		return writeTable(c.out, []string{"NAME", "STATUS", "CONFIG FILES"}, table)
 	default:
-		return engine.Problem(engine.ErrInvalid, fmt.Errorf("unsupported --format %q: table and json are known", o.format))
+		return invalid("unsupported --format %q: table and json are known", o.format)
 	}
 }
 
@@ -172,11 +162,11 @@ func nameFilter(filters []string) (func(string) bool, error) {
 	for _, f := range filters {
 		value, ok := strings.CutPrefix(f, "name=")
 		if !ok {
-			return nil, engine.Problem(engine.ErrInvalid, fmt.Errorf("unknown filter %q: name=REGEXP is known", f))
+			return nil, invalid("unknown filter %q: name=REGEXP is known", f)
 		}
 		re, err := regexp.Compile(value)
 		if err != nil {
-			return nil, engine.Problem(engine.ErrInvalid, fmt.Errorf("filter %q: %w", f, err))
+			return nil, invalid("filter %q: %w", f, err)
 		}
 		all = append(all, re)
 	}
@@ -195,50 +185,4 @@ func statusCounts(counts map[engine.Status]int) string {
 	}
 	slices.Sort(out)
 	return strings.Join(out, ", ")
-}
-
-func newWait(c *cli) *cobra.Command {
-	var downProject bool
-	cmd := &cobra.Command{
-		Use:   "wait SERVICE [SERVICE...] [OPTIONS]",
-		Short: "Block until containers of all (or specified) services stop.",
-		Args:  cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.wait(cmd.Context(), args, downProject)
-		},
-	}
-	cmd.Flags().BoolVar(&downProject, "down-project", false, "Drops project when the first container stops")
-	return cmd
-}
-
-func (c *cli) wait(ctx context.Context, services []string, downProject bool) error { //nolint:revive // it is the flag's value
-	t, err := c.findTarget(ctx, services)
-	if err != nil {
-		return err
-	}
-	if err := t.known(services...); err != nil {
-		return err
-	}
-	client, err := c.connect(ctx)
-	if err != nil {
-		return err
-	}
-	list, err := client.List(ctx, &engine.ListRequest{Project: t.name, Services: services, All: true})
-	if err != nil {
-		return err
-	}
-	if len(list) == 0 {
-		return engine.Problem(engine.ErrNotFound, fmt.Errorf("no containers for project %q", t.name))
-	}
-	if downProject {
-		return c.waitFirst(ctx, client, t, list)
-	}
-	last := 0
-	for i := range list {
-		if last, err = client.Wait(ctx, list[i].ID); err != nil {
-			return err
-		}
-		fmt.Fprintf(c.out, "container %q exited with status code %d\n", list[i].ID, last)
-	}
-	return exitWith(last)
 }

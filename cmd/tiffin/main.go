@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 
@@ -24,12 +23,13 @@ func run(args []string) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	c := newCLI(os.Stdin, os.Stdout, os.Stderr, os.Environ())
+	c.asCompose = isCompose(args[0])
 	c.interrupts = make(chan os.Signal, 4)
 	signal.Notify(c.interrupts, unix.SIGINT, unix.SIGTERM)
 	stop := c.watchInterrupts(cancel)
 	defer stop()
 	root := newRoot(c)
-	root.SetArgs(arguments(args))
+	root.SetArgs(arguments(args[1:]))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -38,16 +38,6 @@ func run(args []string) int {
 		err = cause
 	}
 	return c.fail(err)
-}
-
-// arguments are those after the program's name. As a plugin of the docker command
-// line (`docker compose up`) the first one repeats our name.
-func arguments(args []string) []string {
-	rest := args[1:]
-	if isPlugin(args[0]) && len(rest) > 0 && rest[0] == "compose" {
-		return rest[1:]
-	}
-	return rest
 }
 
 // watchInterrupts ends the command on the first signal, unless the command has taken
@@ -59,23 +49,29 @@ func (c *cli) watchInterrupts(cancel context.CancelCauseFunc) (stop func()) {
 			select {
 			case <-done:
 				return
-			case <-c.interrupts:
-			}
-			c.mu.Lock()
-			handler := c.onInterrupt
-			c.interrupted++
-			n := c.interrupted
-			c.mu.Unlock()
-			switch {
-			case handler != nil:
-				handler(n)
-			case n == 1:
-				cancel(errInterrupted)
-			default:
-				fmt.Fprintln(c.err)
-				os.Exit(exitInterrupted)
+			case sig := <-c.interrupts:
+				c.interrupt(sig, cancel)
 			}
 		}
 	}()
 	return func() { close(done) }
+}
+
+func (c *cli) interrupt(sig os.Signal, cancel context.CancelCauseFunc) {
+	c.mu.Lock()
+	handler := c.onInterrupt
+	if handler == nil {
+		c.interrupted++
+	}
+	n := c.interrupted
+	c.mu.Unlock()
+	switch {
+	case handler != nil:
+		handler(sig)
+	case n == 1:
+		cancel(errInterrupted)
+	default:
+		c.restoreTerminal()
+		os.Exit(exitInterrupted)
+	}
 }

@@ -44,7 +44,7 @@ Exit status: 0; with --exit-code 2 when there is something to do.`,
 func (c *cli) plan(cmd *cobra.Command, o *planOptions, services []string) error {
 	ctx := cmd.Context()
 	if o.format != "text" && o.format != "json" {
-		return engine.Problem(engine.ErrInvalid, fmt.Errorf("unknown --format %q: text and json are known", o.format))
+		return invalid("unknown --format %q: text and json are known", o.format)
 	}
 	scale, err := parseScale(o.up.scale)
 	if err != nil {
@@ -97,4 +97,9 @@ func (c *cli) printPlan(p *plan.Plan, err error) error {
 	}
 	_, err = fmt.Fprint(c.out, printable(p.String()))
 	return err
+}
+
+// printStep is the plan of a command that does one thing.
+func (c *cli) printStep(kind plan.Kind, name string) error {
+	return c.printPlan(&plan.Plan{Steps: []plan.Step{{Seq: 1, Kind: kind, Name: name}}}, nil)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,7 +50,7 @@ func (c *cli) ps(ctx context.Context, o *psOptions, services []string) error {
 	if err := t.known(services...); err != nil {
 		return err
 	}
-	list, err := c.listContainers(ctx, &engine.ListRequest{
+	_, list, err := c.list(ctx, &engine.ListRequest{
 		Project: t.name, Services: services, All: o.all || len(o.status) > 0, OneOffs: o.all,
 	})
 	if err != nil {
@@ -64,20 +63,11 @@ func (c *cli) ps(ctx context.Context, o *psOptions, services []string) error {
 	return c.printContainers(o, list)
 }
 
-// listContainers asks the engine; when none runs there is nothing to list.
-func (c *cli) listContainers(ctx context.Context, req *engine.ListRequest) ([]engine.Container, error) {
-	client, err := c.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return client.List(ctx, req)
-}
-
 func (o *psOptions) readFilters() error {
 	for _, f := range o.filters {
 		key, value, ok := strings.Cut(f, "=")
 		if !ok || key != "status" {
-			return engine.Problem(engine.ErrInvalid, fmt.Errorf("unknown filter %q: status=VALUE is known", f))
+			return invalid("unknown filter %q: status=VALUE is known", f)
 		}
 		o.status = append(o.status, value)
 	}
@@ -105,7 +95,10 @@ func (c *cli) printContainers(o *psOptions, list []engine.Container) error {
 	rows := make([]psRow, len(list))
 	now := time.Now()
 	for i := range list {
-		rows[i] = newPsRow(&list[i], now, o.noTrunc)
+		rows[i] = newPsRow(&list[i], now)
+		if !o.noTrunc {
+			rows[i].shorten()
+		}
 	}
 	format := o.format
 	if own := c.readDockerConfig().PsFormat; format == "table" && own != "" {
@@ -128,6 +121,7 @@ func (c *cli) printContainers(o *psOptions, list []engine.Container) error {
 
 // psRow is a container as `ps --format json` shows it, by docker compose's keys.
 type psRow struct {
+	command      string // not quoted
 	Command      string
 	CreatedAt    string
 	ExitCode     int
@@ -150,23 +144,22 @@ type psRow struct {
 	Status       string
 }
 
-type publisher struct {
-	URL           string
-	TargetPort    int
-	PublishedPort int
-	Protocol      string
+// shorten cuts what tables have no room for.
+func (r *psRow) shorten() {
+	r.ID = engine.ShortID(r.ID)
+	if command := []rune(r.command); len(command) > maxCommand {
+		r.Command = strconv.Quote(string(command[:maxCommand-1]) + "…")
+	}
 }
 
-func newPsRow(c *engine.Container, now time.Time, noTrunc bool) psRow { //nolint:revive // it is the flag's value
-	id, command := engine.ShortID(c.ID), strings.Join(c.Args, " ")
-	if noTrunc {
-		id = c.ID
-	} else if r := []rune(command); len(r) > 20 {
-		command = string(r[:19]) + "…"
-	}
+// maxCommand is how much of a command docker shows.
+const maxCommand = 20
+
+func newPsRow(c *engine.Container, now time.Time) psRow {
+	command := strings.Join(c.Args, " ")
 	row := psRow{
-		Command: strconv.Quote(command), CreatedAt: c.Created.Local().Format("2006-01-02 15:04:05 -0700 MST"),
-		ExitCode: c.State.ExitCode, Health: string(c.State.Health.Status), ID: id, Image: c.Spec.Image,
+		command: command, Command: strconv.Quote(command), CreatedAt: c.Created.Local().Format("2006-01-02 15:04:05 -0700 MST"),
+		ExitCode: c.State.ExitCode, Health: string(c.State.Health.Status), ID: c.ID, Image: c.Spec.Image,
 		Name: c.Name, Names: c.Name, Project: c.Project, Service: c.Service, Size: "0B",
 		State: c.State.Status.Docker(), Status: statusText(c, now), RunningFor: units.HumanDuration(now.Sub(c.Created)) + " ago",
 		Publishers: publishers(c), Ports: portsText(c),
@@ -220,48 +213,4 @@ func statusText(c *engine.Container, now time.Time) string {
 	default:
 		return up + " (" + string(s.Health.Status) + ")"
 	}
-}
-
-func publishers(c *engine.Container) []publisher {
-	out := []publisher{}
-	for _, p := range c.Published {
-		out = append(out, publisher{URL: p.HostIP.String(), TargetPort: int(p.ContainerPort), PublishedPort: int(p.HostPort), Protocol: p.Protocol})
-	}
-	for _, e := range exposed(c) {
-		port, proto, _ := strings.Cut(e, "/")
-		n, err := strconv.Atoi(port)
-		if err == nil && !slices.ContainsFunc(out, func(p publisher) bool { return p.TargetPort == n && p.Protocol == proto }) {
-			out = append(out, publisher{TargetPort: n, Protocol: proto})
-		}
-	}
-	return out
-}
-
-// exposed are the ports of the image and of the spec, 80/tcp, without ranges.
-func exposed(c *engine.Container) []string {
-	out := slices.Concat(c.Image.Expose, c.Spec.Expose)
-	for i, e := range out {
-		if !strings.Contains(e, "/") {
-			out[i] = e + "/tcp"
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// portsText is docker's: 0.0.0.0:8080->80/tcp, 443/tcp.
-func portsText(c *engine.Container) string {
-	var out []string
-	for _, p := range publishers(c) {
-		if p.PublishedPort == 0 {
-			out = append(out, fmt.Sprintf("%d/%s", p.TargetPort, p.Protocol))
-			continue
-		}
-		host, err := netip.ParseAddr(p.URL)
-		if err != nil {
-			continue
-		}
-		out = append(out, fmt.Sprintf("%s->%d/%s", netip.AddrPortFrom(host, uint16(p.PublishedPort)), p.TargetPort, p.Protocol))
-	}
-	return strings.Join(out, ", ")
 }

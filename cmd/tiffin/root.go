@@ -1,11 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"path/filepath"
+	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,11 +31,10 @@ func newRoot(c *cli) *cobra.Command {
 		Args:             cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return unknownCommand(cmd, args[0])
+				return c.unknownCommand(cmd, args[0])
 			}
 			return cmd.Help()
 		},
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetOut(c.out)
 	root.SetErr(c.err)
@@ -59,10 +56,13 @@ func newRoot(c *cli) *cobra.Command {
 	}
 	addGroup(root, "stack", "Stack", newUp(c), newDown(c), newPlan(c), newCreate(c), newStart(c), newStop(c), newRestart(c), newRun(c), newPull(c), newScale(c))
 	addGroup(root, "look", "Look", newPs(c), newLogs(c), newTop(c), newPort(c), newLs(c), newConfig(c), newImages(c), newEvents(c))
-	addGroup(root, "containers", "Containers", newExec(c), newKill(c), newPause(c), newUnpause(c), newRm(c), newWait(c))
+	addGroup(root, "containers", "Containers", newExec(c), newAttach(c), newKill(c), newPause(c), newUnpause(c), newRm(c), newWait(c))
 	addGroup(root, "images", "Images", newLoad(c), newSave(c), newImport(c), newTag(c), newRmi(c))
 	addGroup(root, "tiffin", "Tiffin", newEngine(c), newVersion(c))
 	root.AddCommand(newPluginMetadata(c))
+	root.SetHelpCommandGroupID("tiffin")
+	root.SetCompletionCommandGroupID("tiffin")
+	c.addCompletions(root)
 	return root
 }
 
@@ -74,9 +74,23 @@ func addGroup(root *cobra.Command, id, title string, cmds ...*cobra.Command) {
 	}
 }
 
-func unknownCommand(cmd *cobra.Command, name string) error {
-	hint := "see `tiffin --help`"
-	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+// notYet are docker compose's commands that tiffin does not have.
+func notYet() []string {
+	return []string{"alpha", "bridge", "build", "commit", "cp", "export", "publish", "push", "stats", "volumes", "watch"}
+}
+
+// unknownCommand shows the help, and then what is wrong.
+func (c *cli) unknownCommand(root *cobra.Command, name string) error {
+	if slices.Contains(notYet(), name) {
+		return engine.Problem(engine.ErrUnsupported, fmt.Errorf("%q is not there yet", "tiffin "+name))
+	}
+	root.SetOut(c.err)
+	if err := root.Help(); err != nil {
+		return err
+	}
+	fmt.Fprintln(c.err)
+	hint := ""
+	if near := root.SuggestionsFor(name); len(near) > 0 {
 		hint = "did you mean `tiffin " + near[0] + "`?"
 	}
 	return engine.Hint(engine.Problem(engine.ErrInvalid, fmt.Errorf("unknown command: %q", "tiffin "+name)), hint)
@@ -93,14 +107,25 @@ func (c *cli) addGlobalFlags(root *cobra.Command) {
 	f.StringVar(&o.ansi, "ansi", "auto", `When to print ANSI control characters ("never"|"always"|"auto")`)
 	f.StringVar(&o.progress, "progress", "", "Type of progress output (auto, tty, plain, json, quiet)")
 	f.IntVar(&o.parallel, "parallel", -1, "Most steps at once, -1 for no limit")
-	f.BoolVar(&o.dryRun, "dry-run", false, "Print what would be done, and do nothing")
+	root.PersistentFlags().BoolVar(&o.dryRun, "dry-run", false, "Print what would be done, and do nothing")
 	f.BoolVar(&o.compatible, "compatibility", false, "Accepted for docker compose's sake")
 	f.BoolVar(&o.allResource, "all-resources", false, "Include resources that no service uses")
 	f.StringVar(&o.directory, "workdir", "", "")
-	for _, hidden := range []string{"workdir", "compatibility"} {
+	var ignored bool
+	f.BoolVar(&ignored, "verbose", false, "")
+	noANSI := f.VarPF(neverANSI{&o.ansi}, "no-ansi", "", "")
+	noANSI.NoOptDefVal = "true"
+	for _, hidden := range []string{"workdir", "compatibility", "verbose", "no-ansi"} {
 		f.Lookup(hidden).Hidden = true
 	}
 }
+
+// neverANSI is the old flag --no-ansi, which is --ansi never.
+type neverANSI struct{ ansi *string }
+
+func (neverANSI) String() string     { return "" }
+func (neverANSI) Type() string       { return "bool" }
+func (n neverANSI) Set(string) error { *n.ansi = "never"; return nil }
 
 // checkGlobals applies the environment, later also the .env of the project, and refuses
 // what no command accepts.
@@ -112,7 +137,7 @@ func (c *cli) checkGlobals() error {
 	switch o.progress {
 	case "", "auto", "tty", "plain", "json", "quiet":
 	default:
-		return engine.Problem(engine.ErrInvalid, fmt.Errorf("unsupported --progress value %q: auto, tty, plain, json and quiet are known", o.progress))
+		return invalid("unsupported --progress value %q: auto, tty, plain, json and quiet are known", o.progress)
 	}
 	if ansi := c.setting("COMPOSE_ANSI"); ansi != "" && o.ansi == "auto" {
 		o.ansi = ansi
@@ -120,41 +145,23 @@ func (c *cli) checkGlobals() error {
 	switch o.ansi {
 	case "never", "always", "auto":
 	default:
-		return engine.Problem(engine.ErrInvalid, fmt.Errorf("unsupported --ansi value %q: never, always and auto are known", o.ansi))
+		return invalid("unsupported --ansi value %q: never, always and auto are known", o.ansi)
 	}
 	if limit := c.setting("COMPOSE_PARALLEL_LIMIT"); limit != "" && o.parallel < 0 {
 		n, err := strconv.Atoi(limit)
 		if err != nil {
-			return engine.Problem(engine.ErrInvalid, fmt.Errorf("COMPOSE_PARALLEL_LIMIT must be a number, not %q", limit))
+			return invalid("COMPOSE_PARALLEL_LIMIT must be a number, not %q", limit)
 		}
 		o.parallel = n
 	}
 	return nil
 }
 
-// isPlugin says that the program goes by the name of docker's compose plugin.
-func isPlugin(argv0 string) bool {
-	return filepath.Base(argv0) == "docker-compose"
-}
-
-// newPluginMetadata answers what the docker command line asks of its plugins.
-func newPluginMetadata(c *cli) *cobra.Command {
-	return &cobra.Command{
-		Use:    "docker-cli-plugin-metadata",
-		Hidden: true,
-		Args:   cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(c.out, `{"SchemaVersion":"0.1.0","Vendor":"tiffin","Version":%q,"ShortDescription":"Run the stack of a Compose file"}`+"\n", strings.TrimPrefix(version, "v"))
-			return err
-		},
-	}
-}
-
 // flagConflict refuses two flags together, in docker compose's words.
 func flagConflict(cmd *cobra.Command, pairs ...[2]string) error {
 	for _, p := range pairs {
 		if cmd.Flags().Changed(p[0]) && cmd.Flags().Changed(p[1]) {
-			return engine.Problem(engine.ErrInvalid, errors.New("--"+p[0]+" and --"+p[1]+" are incompatible"))
+			return invalid("--%s and --%s are incompatible", p[0], p[1])
 		}
 	}
 	return nil

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -18,9 +18,9 @@ import (
 type runOptions struct {
 	up upOptions
 
-	detach, rm, servicePorts, useAliases, noTTY, interactive, quiet bool
-	capAdd, capDrop, env, envFiles, labels, publish, volumes        []string
-	entrypoint, name, user, workdir                                 string
+	detach, rm, servicePorts, useAliases, noTTY, tty, interactive, quiet bool
+	capAdd, capDrop, env, envFiles, labels, publish, volumes             []string
+	entrypoint, name, user, workdir                                      string
 }
 
 func newRun(c *cli) *cobra.Command {
@@ -31,7 +31,7 @@ func newRun(c *cli) *cobra.Command {
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.servicePorts && len(o.publish) > 0 {
-				return engine.Problem(engine.ErrInvalid, errors.New("--service-ports and --publish are incompatible"))
+				return invalid("--service-ports and --publish are incompatible")
 			}
 			return c.runOneOff(cmd, &o, args)
 		},
@@ -50,6 +50,8 @@ func newRun(c *cli) *cobra.Command {
 	f.StringVar(&o.name, "name", "", "Assign a name to the container")
 	f.BoolVar(&o.up.noDeps, "no-deps", false, "Don't start linked services")
 	f.BoolVarP(&o.noTTY, "no-TTY", "T", false, "Disable pseudo-TTY allocation (default: auto-detected)")
+	f.BoolVarP(&o.tty, "tty", "t", true, "Allocate a pseudo-TTY")
+	f.Lookup("tty").Hidden = true
 	f.StringArrayVarP(&o.publish, "publish", "p", nil, "Publish a container's port(s) to the host")
 	f.StringVar(&o.up.pull, "pull", "policy", `Pull image before running ("always"|"missing"|"never"|"policy")`)
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "Don't print anything to STDOUT")
@@ -86,7 +88,7 @@ func (c *cli) runOneOff(cmd *cobra.Command, o *runOptions, args []string) error 
 	if err := o.apply(c, &req.Container, args[1:]); err != nil {
 		return err
 	}
-	req.Container.TTY = !o.noTTY && inTerminal && outTerminal && !o.detach
+	req.Container.TTY = !o.noTTY && o.tty && inTerminal && outTerminal && !o.detach
 	req.Container.OpenStdin = o.interactive && !o.detach
 	client, err := c.connect(ctx)
 	if err != nil {
@@ -135,9 +137,9 @@ func (o *runOptions) apply(c *cli, spec *engine.ContainerSpec, command []string)
 	if err := o.applyEnv(c, spec); err != nil {
 		return err
 	}
-	labels := map[string]string{}
-	for k, v := range spec.Labels {
-		labels[k] = v
+	labels := maps.Clone(spec.Labels)
+	if labels == nil {
+		labels = map[string]string{}
 	}
 	for _, l := range o.labels {
 		k, v, _ := strings.Cut(l, "=")
@@ -186,29 +188,13 @@ func (o *runOptions) applyMounts(spec *engine.ContainerSpec) error {
 	return nil
 }
 
-// attachOneOff starts the container with its streams on ours, and passes signals on.
+// attachOneOff starts the container with its streams on ours.
 func (c *cli) attachOneOff(ctx context.Context, client *api.Client, id string, spec *engine.ContainerSpec) error {
-	signals := make(chan string, 4)
-	release := c.takeInterrupts(func(n int) {
-		name := "SIGINT"
-		if n > 2 {
-			name = "SIGKILL"
-		}
-		select {
-		case signals <- name:
-		default:
-		}
-	})
-	defer release()
-	code, err := c.streamed(spec.TTY, spec.OpenStdin, func(s engine.Streams) (int, error) {
-		s.Signals = signals
+	code, err := c.streamed(streams{tty: spec.TTY, stdin: spec.OpenStdin}, func(s engine.Streams) (int, error) {
 		return client.Attach(ctx, &engine.AttachRequest{
 			Container: id, Stdin: spec.OpenStdin, Start: true, Replay: true, ConsoleSize: terminalSize(c.out),
 		}, s)
 	})
-	if errors.Is(err, engine.ErrDetached) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}

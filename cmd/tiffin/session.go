@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -68,7 +69,7 @@ func (s *session) run(ctx context.Context) error {
 	ctx, leave := context.WithCancel(context.WithoutCancel(ctx))
 	defer s.work.Wait()
 	defer leave()
-	defer s.c.takeInterrupts(func(int) { s.tell(ctx, s.interrupted) })()
+	defer s.c.takeInterrupts(func(os.Signal) { s.tell(ctx, s.interrupted) })()
 
 	s.follow(ctx, engine.LogRequest{Services: shown, Stdout: true, Stderr: true})
 	s.follow(ctx, engine.LogRequest{Services: without(s.targets, shown)})

@@ -27,23 +27,21 @@ func writeTable(w io.Writer, headings []string, rows [][]string) error {
 // writeJSONLines writes one object a line.
 func writeJSONLines[T any](w io.Writer, rows []T) error {
 	for _, r := range rows {
-		text, err := json.Marshal(r)
-		if err != nil {
-			return fmt.Errorf("encode row: %w", err)
+		if err := writeJSON(w, r); err != nil {
+			return err
 		}
-		fmt.Fprintln(w, string(text))
 	}
 	return nil
 }
 
-// writeJSON writes one array.
+// writeJSON writes one value and the end of the line.
 func writeJSON(w io.Writer, v any) error {
-	text, err := json.Marshal(v)
-	if err != nil {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false) // 0.0.0.0:80->80/tcp
+	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
-	_, err = fmt.Fprintln(w, string(text))
-	return err
+	return nil
 }
 
 // writeTemplate writes each row by a Go template, as docker's --format does; `table `
@@ -69,7 +67,7 @@ func writeTemplate[T any](w io.Writer, format string, rows []T) error {
 	}
 	for i := range rows {
 		if err := t.Execute(out, rows[i]); err != nil {
-			return engine.Problem(engine.ErrInvalid, fmt.Errorf("template of --format: %w", err))
+			return invalid("template of --format: %w", err)
 		}
 		fmt.Fprintln(out)
 	}

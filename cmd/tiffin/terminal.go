@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rawTerminal passes every key on to the container until restore is called; nothing
+// rawTerminal passes every key on to the process until restore is called; nothing
 // happens when the input is no terminal.
-func rawTerminal(in *os.File) (restore func(), err error) {
-	fd, ok := terminal(in)
+func (c *cli) rawTerminal() (restore func(), err error) {
+	fd, ok := terminal(c.in)
 	if !ok {
 		return func() {}, nil
 	}
@@ -19,7 +19,24 @@ func rawTerminal(in *os.File) (restore func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	return func() { _ = term.RestoreTerminal(fd, state) }, nil //nolint:errcheck // the terminal went away
+	c.setRestore(func() { _ = term.RestoreTerminal(fd, state) }) // it fails when the terminal went away
+	return c.restoreTerminal, nil
+}
+
+func (c *cli) setRestore(restore func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.restore = restore
+}
+
+// restoreTerminal makes the terminal as it was, on every way out of the program.
+func (c *cli) restoreTerminal() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.restore != nil {
+		c.restore()
+		c.restore = nil
+	}
 }
 
 // terminalSize is rows and columns of the terminal behind stream, zero without one.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -80,24 +79,26 @@ func (o *upOptions) addCreateFlags(cmd *cobra.Command) {
 	f.BoolVarP(&o.yes, "yes", "y", false, `Assume "yes" as answer to all prompts`)
 }
 
-// check refuses what does not go together.
+// check refuses what does not go together, in docker compose's words.
 func (o *upOptions) check(c *cli, cmd *cobra.Command) error {
 	if o.exitCodeFrom != "" {
 		o.abortOnExit = true
 	}
-	if o.wait {
-		o.detach = true
-	}
 	if o.build || o.watch {
-		return engine.Problem(engine.ErrUnsupported, errors.New("--build and --watch are not carried out yet"))
+		return engine.Problem(engine.ErrUnsupported, errors.New("--build and --watch are not there yet"))
 	}
-	if o.detach && (o.abortOnExit || o.abortOnFailure || len(o.attach) > 0 || o.attachDeps) {
-		return engine.Problem(engine.ErrInvalid, errors.New("--detach and --wait cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach or --attach-dependencies"))
+	attached := o.abortOnExit || o.abortOnFailure || len(o.attach) > 0 || o.attachDeps
+	switch {
+	case o.wait && attached:
+		return invalid("--wait cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach or --attach-dependencies")
+	case o.detach && attached:
+		return invalid("--detach cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach or --attach-dependencies")
+	case o.removeOrphans && isTrue(c.setting("COMPOSE_IGNORE_ORPHANS")):
+		return invalid("COMPOSE_IGNORE_ORPHANS and --remove-orphans cannot be combined")
 	}
-	if o.removeOrphans && isTrue(c.setting("COMPOSE_IGNORE_ORPHANS")) {
-		return engine.Problem(engine.ErrInvalid, errors.New("COMPOSE_IGNORE_ORPHANS and --remove-orphans cannot be combined"))
-	}
-	return flagConflict(cmd, [2]string{"force-recreate", "no-recreate"}, [2]string{"renew-anon-volumes", "no-recreate"},
+	o.detach = o.detach || o.wait
+	return flagConflict(cmd, [2]string{"build", "no-build"}, [2]string{"force-recreate", "no-recreate"},
+		[2]string{"renew-anon-volumes", "no-recreate"}, [2]string{"always-recreate-deps", "no-recreate"},
 		[2]string{"abort-on-container-exit", "abort-on-container-failure"})
 }
 
@@ -132,7 +133,7 @@ func pullPolicy(flag string) (engine.PullPolicy, error) {
 	case "always", "missing", "never":
 		return engine.PullPolicy(flag), nil
 	default:
-		return "", engine.Problem(engine.ErrInvalid, fmt.Errorf("invalid --pull option %q: always, missing, never and policy are known", flag))
+		return "", invalid("invalid --pull option %q: always, missing, never and policy are known", flag)
 	}
 }
 
@@ -196,10 +197,7 @@ func quietPulls(report engine.Report, quiet bool) engine.Report { //nolint:reviv
 func (c *cli) upAttached(ctx context.Context, client *api.Client, req *engine.UpRequest, o *upOptions) error {
 	create := *req
 	create.NoStart = true
-	p := c.newProgress("up")
-	err := client.Up(ctx, &create, quietPulls(p.report, o.quietPull))
-	p.finish()
-	if err != nil {
+	if err := c.upDetached(ctx, client, &create, o); err != nil {
 		return err
 	}
 	s := &session{c: c, client: client, req: req, opts: o}

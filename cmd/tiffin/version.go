@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"tiffin/engine"
 )
 
 type versionOptions struct {
@@ -28,16 +26,20 @@ func newVersion(c *cli) *cobra.Command {
 }
 
 func (c *cli) printVersion(o versionOptions) error {
+	number, title := version, "tiffin version "+version
+	if c.asCompose {
+		number, title = "v"+composeVersion, "Docker Compose version v"+composeVersion+" (tiffin "+version+")"
+	}
 	var err error
 	switch {
 	case o.short:
-		_, err = fmt.Fprintln(c.out, strings.TrimPrefix(version, "v"))
+		_, err = fmt.Fprintln(c.out, strings.TrimPrefix(number, "v"))
 	case o.format == "json":
-		_, err = fmt.Fprintf(c.out, "{\"version\":%q}\n", version)
+		_, err = fmt.Fprintf(c.out, "{\"version\":%q}\n", number)
 	case o.format == "" || o.format == "pretty":
-		_, err = fmt.Fprintln(c.out, "tiffin version "+version)
+		_, err = fmt.Fprintln(c.out, title)
 	default:
-		err = engine.Problem(engine.ErrInvalid, fmt.Errorf("unsupported --format %q: pretty and json are known", o.format))
+		err = invalid("unsupported --format %q: pretty and json are known", o.format)
 	}
 	return err
 }

@@ -4,33 +4,107 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/spf13/cobra"
+
 	"tiffin/engine"
 	"tiffin/engine/api"
 )
 
-// waitFirst waits for the first container to end, and then takes the project down.
-func (c *cli) waitFirst(ctx context.Context, client *api.Client, t target, list []engine.Container) error {
-	type end struct {
-		id   string
-		code int
-		err  error
+func newWait(c *cli) *cobra.Command {
+	var downProject bool
+	cmd := &cobra.Command{
+		Use:   "wait SERVICE [SERVICE...] [OPTIONS]",
+		Short: "Block until containers of all (or specified) services stop.",
+		Long: `Wait blocks until the containers of the services have ended, and says how.
+
+Exit status: that of the container that ended last; with --down-project that of the first.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			wait := c.waitAll
+			if downProject {
+				wait = c.waitFirst
+			}
+			return c.wait(cmd.Context(), args, wait)
+		},
 	}
-	waitCtx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	ends := make(chan end, len(list))
-	for i := range list {
+	cmd.Flags().BoolVar(&downProject, "down-project", false, "Drops project when the first container stops")
+	return cmd
+}
+
+type waiting struct {
+	client *api.Client
+	target target
+	list   []engine.Container
+}
+
+func (c *cli) wait(ctx context.Context, services []string, wait func(context.Context, waiting) error) error {
+	t, err := c.findTarget(ctx, services)
+	if err != nil {
+		return err
+	}
+	if err := t.known(services...); err != nil {
+		return err
+	}
+	client, list, err := c.list(ctx, &engine.ListRequest{Project: t.name, Services: services, All: true})
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		return engine.Problem(engine.ErrNotFound, fmt.Errorf("no containers for project %q", t.name))
+	}
+	return wait(ctx, waiting{client, t, list})
+}
+
+// containerEnd is how a container ended.
+type containerEnd struct {
+	id   string
+	code int
+	err  error
+}
+
+// ends brings the ends of containers as they come, until ctx ends.
+func (w waiting) ends(ctx context.Context) <-chan containerEnd {
+	ends := make(chan containerEnd, len(w.list))
+	for i := range w.list {
 		go func() {
-			code, err := client.Wait(waitCtx, list[i].ID)
-			ends <- end{list[i].ID, code, err}
+			code, err := w.client.Wait(ctx, w.list[i].ID)
+			ends <- containerEnd{w.list[i].ID, code, err}
 		}()
 	}
-	first := <-ends
+	return ends
+}
+
+func (c *cli) sayEnd(e containerEnd) {
+	fmt.Fprintf(c.out, "container %q exited with status code %d\n", e.id, e.code)
+}
+
+func (c *cli) waitAll(ctx context.Context, w waiting) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ends := w.ends(ctx)
+	last := 0
+	for range w.list {
+		e := <-ends
+		if e.err != nil {
+			return e.err
+		}
+		c.sayEnd(e)
+		last = e.code
+	}
+	return exitWith(last)
+}
+
+// waitFirst waits for the first container to end, and then takes the project down.
+func (c *cli) waitFirst(ctx context.Context, w waiting) error {
+	waitCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	first := <-w.ends(waitCtx)
 	if first.err != nil {
 		return first.err
 	}
-	fmt.Fprintf(c.out, "container %q exited with status code %d\n", first.id, first.code)
+	c.sayEnd(first)
 	p := c.newProgress("down")
-	err := client.Down(ctx, &engine.DownRequest{Project: t.name, Stack: t.stack}, p.report)
+	err := w.client.Down(ctx, &engine.DownRequest{Project: w.target.name, Stack: w.target.stack}, p.report)
 	p.finish()
 	if err != nil {
 		return err

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"tiffin/engine"
+)
+
+type attachOptions struct {
+	index            int
+	noStdin, proxied bool
+	detachKeys       string
+}
+
+func newAttach(c *cli) *cobra.Command {
+	var o attachOptions
+	cmd := &cobra.Command{
+		Use:   "attach [OPTIONS] SERVICE",
+		Short: "Attach local standard input, output, and error streams to a service's running container",
+		Long: `Attach shows what the container writes from now on, and passes the keyboard on to it.
+
+Exit status: that of the container; 0 when left by the detach keys.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return c.attach(cmd.Context(), &o, args[0]) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.detachKeys, "detach-keys", "", "Override the key sequence for detaching from a container (default ctrl-p,ctrl-q)")
+	f.IntVar(&o.index, "index", 0, "Index of the container if service has multiple replicas")
+	f.BoolVar(&o.noStdin, "no-stdin", false, "Do not attach STDIN")
+	f.BoolVar(&o.proxied, "sig-proxy", true, "Proxy all received signals to the process")
+	return cmd
+}
+
+func (c *cli) attach(ctx context.Context, o *attachOptions, service string) error {
+	client, ct, err := c.findRunning(ctx, service, o.index)
+	if err != nil {
+		return err
+	}
+	if c.opts.dryRun {
+		return c.printStep("attach to container", ct.Name)
+	}
+	req := &engine.AttachRequest{Container: ct.ID, Stdin: ct.Spec.OpenStdin && !o.noStdin, DetachKeys: o.detachKeys}
+	s := streams{tty: ct.Spec.TTY, stdin: req.Stdin, keepSignals: !o.proxied}
+	code, err := c.streamed(s, func(s engine.Streams) (int, error) {
+		req.ConsoleSize = terminalSize(c.out)
+		return client.Attach(ctx, req, s)
+	})
+	if err != nil {
+		return err
+	}
+	return exitWith(code)
+}
