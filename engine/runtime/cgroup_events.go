@@ -91,7 +91,7 @@ func (c *Cgroup) waitEmpty(ctx context.Context) error {
 
 // waitEvent waits until cgroup.events in dir has the line. The kernel wakes pollers of the file at each change.
 func waitEvent(ctx context.Context, dir, line string) error {
-	f, err := os.OpenFile(filepath.Join(dir, "cgroup.events"), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := openFile(filepath.Join(dir, "cgroup.events"), unix.O_RDONLY|unix.O_NONBLOCK) // for the poller
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@
 //	capability.go rlimit.go filter.go device.go host.go    what is given, and what the host allows
 //	keeper_start.go keeper.go process.go    the engine's end of a keeper
 //	cgroup_tree.go cgroup.go      control groups: where, and one container's
-//	cgroup_resources.go cgroup_devices.go cgroup_events.go cgroup_stats.go    limits, events, counters
+//	cgroup_resources.go cgroup_devices.go cgroup_events.go cgroup_stats.go cgroup_leaf.go    limits, events, counters
 //	errors.go
 //
 // Not here: forking and interpreting (engine/runtime/program), seccomp profiles (engine/runtime/seccomp), the keeper itself

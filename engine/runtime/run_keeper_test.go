@@ -273,8 +273,13 @@ func TestNoDescriptorIsLeftOpen(t *testing.T) {
 	if after := descriptors(t, "self"); len(after) > before {
 		t.Errorf("%d descriptors here, %d before: %v", len(after), before, after)
 	}
-	b.settle()
-	if after := descriptors(t, itoa(b.keeper.Pid())); len(after) > keeperBefore {
+	// The keeper forgets a process after it has told us, so it may be a moment behind.
+	after := descriptors(t, itoa(b.keeper.Pid()))
+	for deadline := time.Now().Add(5 * time.Second); len(after) > keeperBefore && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+		after = descriptors(t, itoa(b.keeper.Pid()))
+	}
+	if len(after) > keeperBefore {
 		t.Errorf("%d descriptors in the keeper, %d before: %v", len(after), keeperBefore, after)
 	}
 }
@@ -284,14 +289,6 @@ func bareOf(x *box) *specs.Spec {
 	s := *x.Spec
 	s.Mounts = append(slices.Clone(s.Mounts), bind("/", "/host", "ro"))
 	return &s
-}
-
-// settle waits until the keeper has done what it was asked for: it answers in order.
-func (b *bench) settle() {
-	b.Helper()
-	if _, err := b.boxOf(testSpec(b, "nothing")).try(); err == nil {
-		b.Fatal("nothing was executed")
-	}
 }
 
 func descriptors(t *testing.T, pid string) []string {

@@ -81,6 +81,15 @@ func (h *Host) Exec(ctx context.Context, k *Keeper, e *Exec) (*Process, []string
 	}
 	r := request{id: id, program: program, streams: streams, output: e.Output, unified: o.entry.unified}
 	p, err := r.send(ctx, k)
+	if errors.Is(err, unix.EBUSY) && r.unified != nil {
+		leaf, leafErr := e.Cgroup.leaf(e.Pidfd)
+		if leafErr != nil {
+			return nil, nil, errors.Join(err, leafErr)
+		}
+		defer closeAll(leaf)
+		r.unified = leaf
+		p, err = r.send(ctx, k)
+	}
 	return p, program.warnings, err
 }
 
