@@ -10,10 +10,9 @@
 //
 // Reading order: network.go (the Manager), create.go bridge.go pool.go (networks),
 // sandbox.go netns.go (namespaces), attach.go ipam.go links.go (endpoints), rules.go
-// firewall.go forwarding.go (the firewall), ports.go portowner.go publish.go forward.go forwardudp.go shortcut.go
-// bpf.go conntrack.go
-// (published ports), names.go resolver.go resolvconf.go (names), restore.go
-// (after the end of an engine), rtnl.go (netlink).
+// firewall.go forwarding.go neighbours.go (the firewall), ports.go portowner.go
+// publish.go forward.go forwardudp.go shortcut.go bpf.go conntrack.go (ports), names.go
+// resolver.go resolvconf.go (names), restore.go (a new engine), rtnl.go (netlink).
 //
 // Not here: answering name queries (package dns), nftables messages (network/nft),
 // and what a container is.

@@ -45,6 +45,9 @@ func (m *Manager) startForwarding(n engine.Network) error {
 	if err := m.inHost(func() error { return m.forward(n.Spec) }); err != nil {
 		return fmt.Errorf("let the host forward packets: %w", err)
 	}
+	if len(m.forwarding.need) == 0 {
+		m.warnOfObstacles()
+	}
 	m.forwarding.need[n.ID] = true
 	return nil
 }

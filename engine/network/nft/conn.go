@@ -96,16 +96,9 @@ func (c *Conn) Has(t *Table) (bool, error) {
 func (c *Conn) outcome(last uint32) error {
 	var failure error
 	for {
-		n, _, err := unix.Recvfrom(c.fd, c.buf[:], 0)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
+		messages, err := c.receive()
 		if err != nil {
-			return fmt.Errorf("read the answer of nftables: %w", err)
-		}
-		messages, err := syscall.ParseNetlinkMessage(c.buf[:n])
-		if err != nil {
-			return fmt.Errorf("read the answer of nftables: %w", err)
+			return err
 		}
 		for _, m := range messages {
 			if m.Header.Type != unix.NLMSG_ERROR {
@@ -142,15 +135,11 @@ func refusal(m syscall.NetlinkMessage) error {
 }
 
 func explanation(attrs []byte) string {
-	for len(attrs) >= unix.SizeofNlAttr {
-		size := int(binary.NativeEndian.Uint16(attrs))
-		if size < unix.SizeofNlAttr || size > len(attrs) {
-			return ""
+	words := ""
+	eachAttr(attrs, func(kind uint16, value []byte) {
+		if kind == unix.NLMSGERR_ATTR_MSG {
+			words = unix.ByteSliceToString(value)
 		}
-		if binary.NativeEndian.Uint16(attrs[2:]) == unix.NLMSGERR_ATTR_MSG {
-			return unix.ByteSliceToString(attrs[unix.SizeofNlAttr:size])
-		}
-		attrs = attrs[min((size+3)&^3, len(attrs)):]
-	}
-	return ""
+	})
+	return words
 }

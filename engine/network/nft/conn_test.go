@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
 )
 
@@ -170,6 +171,35 @@ func TestElementsComeAndGo(t *testing.T) {
 	if diff := cmp.Diff(sample().String(), list(t)); diff != "" {
 		t.Errorf("want -, got +\n%s", diff)
 	}
+}
+
+func TestBaseChainsAreThoseOfEverybody(t *testing.T) {
+	inNamespace(t)
+	c := dial(t)
+	apply(t, c, func(b *Batch) { b.AddTable(sample(), Shared) })
+	foreign := "add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }; add chain ip filter user"
+	if out, err := exec.CommandContext(t.Context(), "nft", foreign).CombinedOutput(); err != nil {
+		t.Skipf("needs the nft program: %v: %s", err, out)
+	}
+	chains, err := c.BaseChains()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []BaseChain{
+		{Inet, "sample", "forward", Forward, Accept},
+		{Inet, "sample", "prerouting", Prerouting, Accept},
+		{Inet, "sample", "postrouting", Postrouting, Accept},
+		{IPv4, "filter", "FORWARD", Forward, Drop},
+	}
+	byFamily := cmpopts.SortSlices(func(a, b BaseChain) bool { return a.Table+a.Name < b.Table+b.Name })
+	if diff := cmp.Diff(want, chains, byFamily); diff != "" {
+		t.Errorf("want -, got +\n%s", diff)
+	}
+}
+
+func FuzzParseChain(f *testing.F) {
+	f.Add([]byte{2, 0, 0, 0, 8, 0, 1, 0, 'x', 0, 0, 0, 12, 0, 4, 0x80, 8, 0, 1, 0, 0, 0, 0, 2})
+	f.Fuzz(func(_ *testing.T, b []byte) { parseChain(b) })
 }
 
 func TestARefusedBatchChangesNothingAndSaysWhy(t *testing.T) {
