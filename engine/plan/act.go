@@ -7,8 +7,9 @@ import (
 	"tiffin/engine"
 )
 
-// Act plans an action on containers that are there. stack may be nil; then the
-// labels of the containers tell what depends on what.
+// Act plans an action on containers that are there. stack, which may be nil, is the
+// request's or the one that was brought up last; without one the labels of the
+// containers tell what depends on what.
 //
 // Errors: engine.ErrNotFound for a name that is no service of the project, and for a
 // service that has no container to start.
@@ -51,7 +52,8 @@ type act struct {
 	services []string
 }
 
-// pick selects the services: those named, or all of the Stack, or all that there are.
+// pick selects the services: those named, or all of the request's Stack, or all that
+// there are.
 func (a *act) pick() error {
 	a.services = slices.Compact(slices.Sorted(slices.Values(a.req.Services)))
 	for _, name := range a.services {
@@ -61,11 +63,11 @@ func (a *act) pick() error {
 	}
 	switch {
 	case len(a.services) > 0:
-	case a.stack == nil:
+	case a.req.Stack == nil:
 		a.services = a.obs.services()
 	default:
-		for i := range a.stack.Services {
-			a.services = append(a.services, a.stack.Services[i].Name)
+		for i := range a.req.Stack.Services {
+			a.services = append(a.services, a.req.Stack.Services[i].Name)
 		}
 	}
 	return nil
@@ -222,7 +224,7 @@ func (a *act) restartDependents() {
 func (a *act) kill() {
 	for c := range a.obs.containers() {
 		target := slices.Contains(a.services, c.Service) && (a.req.Index == 0 || c.Number == a.req.Index)
-		orphan := a.req.RemoveOrphans && a.stack != nil && isOrphan(c, a.stack)
+		orphan := a.req.RemoveOrphans && a.req.Stack != nil && isOrphan(c, a.req.Stack)
 		if !target && !orphan || !runs(c) {
 			continue
 		}

@@ -21,17 +21,19 @@ func whatChanged(previous *engine.Stack, svc *engine.Service) string {
 	if !ok {
 		return cause
 	}
-	x, y := sections(old), sections(svc)
-	var changed []string
-	for _, name := range slices.Sorted(maps.Keys(x)) {
-		if x[name] != y[name] {
-			changed = append(changed, name)
+	was, is := sections(old), sections(svc)
+	maps.DeleteFunc(was, func(name, value string) bool {
+		same := is[name] == value
+		if same {
+			delete(is, name)
 		}
-	}
-	if len(changed) == 0 {
+		return same
+	})
+	maps.Copy(was, is)
+	if len(was) == 0 {
 		return cause
 	}
-	return cause + ": " + strings.Join(changed, ", ")
+	return cause + ": " + strings.Join(slices.Sorted(maps.Keys(was)), ", ")
 }
 
 // sections are the parts of a service that its containers are made from, as text, by

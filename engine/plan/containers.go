@@ -106,28 +106,43 @@ func (u *up) nameFreed(r *replica) *node {
 }
 
 // orderStops lets who depends on a service with restart:true stop before it does, but
-// not before it is sure that its successor can be made.
+// not before it is sure that what it is stopped for can be made.
 func (u *up) orderStops() {
-	restarts := func(d engine.Dependency) bool { return d.Restart }
 	u.order.stopInOrder(restarts)
 	for _, svc := range u.services {
-		for _, d := range u.order.dependsOn[svc.Name] {
-			if restarts(d) {
-				u.stopAfterCreate(svc.Name, d.Service)
+		for _, r := range u.replicas[svc.Name] {
+			if r.stop == nil {
+				continue
+			}
+			for _, d := range u.order.dependsOn[svc.Name] {
+				if restarts(d) {
+					r.stop.after(u.successors(d.Service)...)
+				}
 			}
 		}
 	}
 }
 
-func (u *up) stopAfterCreate(service, dependency string) {
-	for _, on := range u.replicas[dependency] {
-		if on.recreate == "" || on.late {
-			continue
+func restarts(d engine.Dependency) bool { return d.Restart }
+
+// successors are the steps that make what a service, or what makes it restart, is
+// replaced by. Those that are made late come after the stops.
+func (u *up) successors(service string) []*node {
+	var out []*node
+	restarted := false
+	for _, r := range u.replicas[service] {
+		if r.recreate != "" && !r.late {
+			out = append(out, r.create)
 		}
-		for _, r := range u.replicas[service] {
-			if r.stop != nil {
-				r.stop.after(on.create)
-			}
+		restarted = restarted || r.restart != ""
+	}
+	if !restarted {
+		return out
+	}
+	for _, d := range u.order.dependsOn[service] {
+		if restarts(d) {
+			out = append(out, u.successors(d.Service)...)
 		}
 	}
+	return out
 }

@@ -6,9 +6,12 @@
 // daemon walks a Plan with all the parallelism that the edges allow and decides
 // nothing itself. Waiting (for healthy, for completed) is a step like any other.
 //
-// Reading order: plan.go (Plan, Step, how they print), observed.go (what is there),
-// select.go (which services), up.go replicas.go recreate.go resources.go (from Stack
-// to steps), down.go (the graph turned round), act.go (start, stop, restart, …).
+// Reading order: plan.go (Plan, Step, how they print), builder.go (steps into order),
+// observed.go (what is there), select.go (which services), order.go (starts and stops by
+// dependency); up.go replicas.go shares.go changes.go (what becomes of each container),
+// containers.go networks.go volumes.go pulls.go (the steps for that), down.go (the graph
+// turned round), act.go (start, stop, restart, …). The tests bring random Stacks up in a
+// model of the daemon: model_test.go property_test.go.
 //
 // Not here: anything that looks at or changes the host, and Compose files.
 package plan

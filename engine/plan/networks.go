@@ -21,14 +21,12 @@ func (n *networkChange) holds(c *engine.Container) bool {
 	return n.id != "" && c.Endpoints[n.name].NetworkID == n.id
 }
 
-// usedNetworks are the keys of the networks of the selected services, sorted.
-func (u *up) usedNetworks() []string {
-	return u.used(func(c *engine.ContainerSpec) (keys []string) {
-		for _, e := range c.Endpoints {
-			keys = append(keys, e.Network)
-		}
-		return keys
-	})
+func networkKeys(c *engine.ContainerSpec) []string {
+	var keys []string
+	for _, e := range c.Endpoints {
+		keys = append(keys, e.Network)
+	}
+	return keys
 }
 
 // used lists, sorted, what the selected services name.
@@ -44,7 +42,7 @@ func (u *up) used(names func(*engine.ContainerSpec) []string) []string {
 
 // addNetworks creates what is missing and recreates what changed.
 func (u *up) addNetworks() error {
-	for _, key := range u.usedNetworks() {
+	for _, key := range u.networkKeys {
 		spec, ok := u.stack.Network(key)
 		if !ok {
 			return engine.Problem(engine.ErrInvalid, fmt.Errorf("network %q is used but not defined", key))
@@ -82,7 +80,7 @@ func (u *up) settleNetworks() error {
 			return err
 		}
 	}
-	for _, key := range u.usedNetworks() {
+	for _, key := range u.networkKeys {
 		u.addRenamed(key)
 	}
 	return nil
@@ -93,7 +91,7 @@ func (u *up) settleNetworks() error {
 // Errors: engine.ErrConflict for a one-off, which nobody would start again.
 func (u *up) takeOff(c *engine.Container) error {
 	var changes []*networkChange
-	for _, key := range u.usedNetworks() {
+	for _, key := range u.networkKeys {
 		if n := u.networks[key]; n != nil && n.holds(c) {
 			changes = append(changes, n)
 		}

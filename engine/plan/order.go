@@ -42,7 +42,7 @@ type order struct {
 	dependsOn map[string][]engine.Dependency
 
 	awaits map[awaitKey]*node
-	below  map[string][]prior
+	waits  map[string][]prior
 	above  map[string][]*node
 }
 
@@ -54,7 +54,7 @@ type awaitKey struct {
 func newOrder(b *builder, names []string, dependsOn func(service string) []engine.Dependency) *order {
 	return &order{
 		builder: b, units: map[string][]*unit{}, dependsOn: withoutCircles(names, dependsOn),
-		awaits: map[awaitKey]*node{}, below: map[string][]prior{}, above: map[string][]*node{},
+		awaits: map[awaitKey]*node{}, waits: map[string][]prior{}, above: map[string][]*node{},
 	}
 }
 
@@ -128,32 +128,29 @@ func (o *order) met(d engine.Dependency, dependent string) []prior {
 	if len(out) > 0 {
 		return out
 	}
-	for _, p := range o.startsBelow(d.Service) {
+	for _, p := range o.waitsOf(d.Service) {
 		out = append(out, prior{p.node, p.optional || d.Optional})
 	}
 	return out
 }
 
-// startsBelow are the starts of what a service that runs already depends on: it is
-// not of much use before.
-func (o *order) startsBelow(service string) []prior {
-	if out, known := o.below[service]; known {
+// waitsOf lists what a service that runs already would wait for if it was started now:
+// it is not of much use before. What is met is left out.
+func (o *order) waitsOf(service string) []prior {
+	if out, known := o.waits[service]; known {
 		return out
 	}
 	var out []prior
 	for _, d := range o.dependsOn[service] {
-		starts := o.starts(d.Service)
-		for _, n := range starts {
-			out = append(out, prior{n, d.Optional})
-		}
-		if len(starts) > 0 {
+		if len(o.starts(d.Service)) > 0 {
+			out = append(out, o.met(d, service)...)
 			continue
 		}
-		for _, p := range o.startsBelow(d.Service) {
+		for _, p := range o.waitsOf(d.Service) {
 			out = append(out, prior{p.node, p.optional || d.Optional})
 		}
 	}
-	o.below[service] = out
+	o.waits[service] = out
 	return out
 }
 

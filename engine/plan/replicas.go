@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"tiffin/engine"
 )
@@ -159,7 +158,7 @@ func (u *up) diverged(r *replica) string {
 // lostVolume returns the key of a volume that the container mounts and that is
 // recreated, or "".
 func (u *up) lostVolume(r *replica) string {
-	for _, key := range u.usedVolumes() {
+	for _, key := range u.volumeKeys {
 		if v := u.volumes[key]; v != nil && v.gone != nil && mounts(r.old, v.name) {
 			return key
 		}
@@ -200,94 +199,6 @@ func (u *up) offVolume(r *replica) string {
 	return ""
 }
 
-// share is a reference to a container of another service.
-type share struct {
-	service string
-	// resolved picks, from the spec of a container that was made, the reference to a
-	// container that became of it.
-	resolved func(*engine.ContainerSpec) string
-	// running says that the other one must run.
-	running bool
-}
-
-// sharing lists the services whose namespaces or volumes a template uses.
-func sharing(c *engine.ContainerSpec) []share {
-	var out []share
-	for _, mode := range []func(*engine.ContainerSpec) string{
-		func(c *engine.ContainerSpec) string { return c.NetworkMode },
-		func(c *engine.ContainerSpec) string { return c.PidMode },
-		func(c *engine.ContainerSpec) string { return c.IpcMode },
-	} {
-		if service, ok := strings.CutPrefix(mode(c), "service:"); ok {
-			out = append(out, share{service, mode, true})
-		}
-	}
-	for i, from := range c.VolumesFrom {
-		if strings.HasPrefix(from, "container:") {
-			continue
-		}
-		service, _, _ := strings.Cut(from, ":")
-		out = append(out, share{service: service, resolved: func(c *engine.ContainerSpec) string {
-			if i < len(c.VolumesFrom) {
-				return c.VolumesFrom[i]
-			}
-			return ""
-		}})
-	}
-	return out
-}
-
-// leftBehind says whose namespaces or volumes a container uses that are not those of
-// the service any more, or will not be.
-func (u *up) leftBehind(r *replica) string {
-	for _, s := range sharing(&r.svc.Container) {
-		reference, made := strings.CutPrefix(s.resolved(&r.old.Spec), "container:")
-		id, _, _ := strings.Cut(reference, ":")
-		owner, how := u.owner(s.service)
-		if how != "" {
-			return fmt.Sprintf("joined to %s, which is %s", s.service, how)
-		}
-		if made && owner != "" && id != owner {
-			return fmt.Sprintf("joined to a former container of %s", s.service)
-		}
-	}
-	return ""
-}
-
-// owner is the ID of the replica of a service that others share with, or how it comes to be.
-func (u *up) owner(service string) (id, how string) {
-	switch rs := u.replicas[service]; {
-	case len(rs) > 0 && rs[0].old == nil:
-		return "", "created"
-	case len(rs) > 0 && rs[0].recreate != "":
-		return "", "recreated"
-	case len(rs) > 0:
-		return rs[0].old.ID, ""
-	}
-	if cs := u.obs.replicas[service]; len(cs) > 0 {
-		return cs[0].ID, ""
-	}
-	return "", ""
-}
-
-// isLate says that a replica is made only when a volume that it, or its predecessor, or
-// a container that it shares with, uses was recreated.
-func (u *up) isLate(r *replica) bool {
-	if r.old != nil && r.recreate == "" {
-		return false
-	}
-	if r.old != nil && u.lostVolume(r) != "" {
-		return true
-	}
-	mountsLost := slices.ContainsFunc(r.svc.Container.Mounts, func(m engine.Mount) bool {
-		v := u.volumes[m.Source]
-		return m.Type == engine.MountVolume && v != nil && v.gone != nil
-	})
-	return mountsLost || slices.ContainsFunc(sharing(&r.svc.Container), func(s share) bool {
-		return slices.ContainsFunc(u.replicas[s.service], func(owner *replica) bool { return owner.late })
-	})
-}
-
 // restartByNetworks stops and starts what is on a network that is recreated.
 func (u *up) restartByNetworks() {
 	for _, svc := range u.services {
@@ -295,7 +206,7 @@ func (u *up) restartByNetworks() {
 			if r.old == nil {
 				continue
 			}
-			for _, key := range u.usedNetworks() {
+			for _, key := range u.networkKeys {
 				if net := u.networks[key]; net != nil && net.holds(r.old) {
 					r.restartBecause("network " + key + " changed")
 				}

@@ -47,6 +47,8 @@ type up struct {
 	pulls    map[string]*node          // by reference
 	networks map[string]*networkChange // by key
 	volumes  map[string]*volumeChange  // by key
+	// networkKeys and volumeKeys are those that the selected services use, sorted.
+	networkKeys, volumeKeys []string
 }
 
 // replica is one container of a service: as it is, and what is to be done to it.
@@ -76,6 +78,7 @@ func makeReal(req *engine.UpRequest, obs *Observed, oneOff string) (*Plan, error
 		pulls: map[string]*node{}, networks: map[string]*networkChange{}, volumes: map[string]*volumeChange{},
 	}
 	u.services = u.inOrder()
+	u.networkKeys, u.volumeKeys = u.used(networkKeys), u.used(volumeKeys)
 	u.order = newOrder(&u.builder, sel.all, u.dependencies)
 	for _, step := range []func() error{
 		u.addNetworks, u.addVolumes, u.decideAll, u.addOrphans, u.addContainers, u.settleNetworks, u.settleVolumes, u.addStarts,
@@ -148,17 +151,6 @@ func (u *up) dependencies(service string) []engine.Dependency {
 	default:
 		return svc.DependsOn
 	}
-}
-
-// joined are the services whose namespaces a service enters, which nobody can leave out.
-func joined(svc *engine.Service) []engine.Dependency {
-	var out []engine.Dependency
-	for _, s := range sharing(&svc.Container) {
-		if s.running {
-			out = append(out, engine.Dependency{Service: s.service, Condition: engine.ConditionStarted, Restart: true})
-		}
-	}
-	return out
 }
 
 // addStarts starts what does not run, each after what it depends on.

@@ -14,22 +14,20 @@ type volumeChange struct {
 	gone *node
 }
 
-// usedVolumes are the keys of the named volumes of the selected services, sorted.
-func (u *up) usedVolumes() []string {
-	return u.used(func(c *engine.ContainerSpec) (keys []string) {
-		for _, m := range c.Mounts {
-			if m.Type == engine.MountVolume && m.Source != "" {
-				keys = append(keys, m.Source)
-			}
+func volumeKeys(c *engine.ContainerSpec) []string {
+	var keys []string
+	for _, m := range c.Mounts {
+		if m.Type == engine.MountVolume && m.Source != "" {
+			keys = append(keys, m.Source)
 		}
-		return keys
-	})
+	}
+	return keys
 }
 
 // addVolumes creates what is missing, and recreates what changed if the caller agreed
 // to lose the data.
 func (u *up) addVolumes() error {
-	for _, key := range u.usedVolumes() {
+	for _, key := range u.volumeKeys {
 		spec, ok := u.stack.Volume(key)
 		if !ok {
 			return engine.Problem(engine.ErrInvalid, fmt.Errorf("volume %q is used but not defined", key))
@@ -62,7 +60,7 @@ func (u *up) addVolumes() error {
 //
 // Errors: engine.ErrConflict when one of them stays.
 func (u *up) settleVolumes() error {
-	for _, key := range u.usedVolumes() {
+	for _, key := range u.volumeKeys {
 		change := u.volumes[key]
 		if change == nil || change.gone == nil {
 			continue
