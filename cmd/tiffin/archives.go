@@ -26,7 +26,7 @@ func newLoad(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "load [-i FILE]",
 		Short: "Read images from an archive of docker save, or of an OCI layout",
-		Args:  cobra.NoArgs,
+		Args:  exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			in, err := c.open(input)
 			if err != nil {
@@ -58,7 +58,7 @@ func newSave(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "save [-o FILE] IMAGE [IMAGE...]",
 		Short: "Write images to an archive that docker load reads, too",
-		Args:  cobra.MinimumNArgs(1),
+		Args:  atLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := c.connect(cmd.Context())
 			if err != nil {
@@ -102,7 +102,7 @@ func newImport(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import [OPTIONS] FILE|- NAME",
 		Short: "Make an image of the tar of a root filesystem",
-		Args:  cobra.ExactArgs(2),
+		Args:  exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, err := c.open(args[0])
 			if err != nil {
@@ -140,7 +140,7 @@ func newTag(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:   "tag IMAGE NAME",
 		Short: "Give an image a further name",
-		Args:  cobra.ExactArgs(2),
+		Args:  exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if c.opts.dryRun {
 				return c.printStep(tagImage, args[0]+" as "+args[1])
@@ -159,7 +159,7 @@ func newRmi(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rmi [OPTIONS] IMAGE [IMAGE...]",
 		Short: "Remove images",
-		Args:  cobra.MinimumNArgs(1),
+		Args:  atLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if c.opts.dryRun {
 				return c.printStep(removeImage, strings.Join(args, " "))

@@ -22,7 +22,7 @@ func newAttach(c *cli) *cobra.Command {
 		Long: `Attach shows what the container writes from now on, and passes the keyboard on to it.
 
 Exit status: that of the container; 0 when left by the detach keys.`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.attach(cmd.Context(), &o, args[0]) },
 	}
 	f := cmd.Flags()

@@ -29,7 +29,7 @@ func newScale(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scale [OPTIONS] SERVICE=REPLICAS...",
 		Short: "Scale services",
-		Args:  cobra.MinimumNArgs(1),
+		Args:  atLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			scale, err := parseScale(args)
 			if err != nil {

@@ -39,7 +39,7 @@ foreground it logs to standard error. Containers run on when it stops.
 
 TIFFIN_DATA_ROOT (/var/lib/tiffin) and TIFFIN_RUN_ROOT (/run/tiffin) move its roots;
 its socket is TIFFIN_RUN_ROOT/tiffin.sock.`,
-		Args: cobra.NoArgs,
+		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			level := slog.LevelInfo
 			if debug {
@@ -83,8 +83,12 @@ func (c *cli) serve(ctx context.Context, level slog.Level, listening func()) err
 	if err != nil {
 		return engine.Hint(errors.New("this binary was built without its keeper"), "build it with `make build`")
 	}
-	// Whoever started it: the modes of what it makes are its own.
+	// Whoever started it: the modes of what it makes are its own, and lists of processes
+	// show its name.
 	unix.Umask(0o022)
+	if err := os.WriteFile("/proc/self/comm", []byte("tiffin"), 0); err != nil { //nolint:forbidigo // no file of ours
+		return fmt.Errorf("name the engine: %w", err)
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	r := c.roots()
@@ -108,7 +112,7 @@ func newEngineStop(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:   "stop",
 		Short: "Stop the engine; containers run on",
-		Args:  cobra.NoArgs,
+		Args:  exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client := c.connectIfRunning()
 			if client == nil {
@@ -148,7 +152,7 @@ func newEngineStatus(c *cli) *cobra.Command {
 		Use:   "status",
 		Short: "Say whether an engine runs, and what it has",
 		Long:  "Exit status: 0 when an engine runs, 1 when none does.",
-		Args:  cobra.NoArgs,
+		Args:  exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client := c.connectIfRunning()
 			if client == nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ func newExec(c *cli) *cobra.Command {
 		Long: `Exec runs a command in a container of the service. With a terminal on both ends it gets one.
 
 Exit status: that of the command; 126 when it cannot be run, 127 when it is not there.`,
-		Args: cobra.MinimumNArgs(2),
+		Args: atLeast(2),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.exec(cmd.Context(), &o, args) },
 	}
 	f := cmd.Flags()
@@ -64,6 +65,12 @@ func (c *cli) exec(ctx context.Context, o *execOptions, args []string) error {
 		req.ConsoleSize = terminalSize(c.out)
 		return client.Exec(ctx, ct.ID, &req, s)
 	})
+	if errors.Is(err, engine.ErrConflict) {
+		// It may have ended since.
+		if _, _, gone := c.findRunning(ctx, args[0], o.index); gone != nil {
+			return gone
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func newPort(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "port [OPTIONS] SERVICE PRIVATE_PORT",
 		Short: "Print the public port for a port binding",
-		Args:  cobra.ExactArgs(2),
+		Args:  exactly(2),
 		RunE:  func(cmd *cobra.Command, args []string) error { return c.port(cmd.Context(), &o, args[0], args[1]) },
 	}
 	cmd.Flags().IntVar(&o.index, "index", 0, "Index of the container if service has multiple replicas")
@@ -103,7 +103,7 @@ func newLs(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls [OPTIONS]",
 		Short: "List running compose projects",
-		Args:  cobra.NoArgs,
+		Args:  exactly(0),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return c.ls(cmd.Context(), &o) },
 	}
 	f := cmd.Flags()

@@ -29,7 +29,7 @@ func run(args []string) int {
 	stop := c.watchInterrupts(cancel)
 	defer stop()
 	root := newRoot(c)
-	root.SetArgs(arguments(args[1:]))
+	root.SetArgs(withoutDocker(args[1:]))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0

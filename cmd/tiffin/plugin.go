@@ -19,11 +19,11 @@ func isCompose(argv0 string) bool {
 	return filepath.Base(argv0) == "docker-compose"
 }
 
-// arguments leaves out what the docker command line puts before the arguments of its
+// withoutDocker leaves out what the docker command line puts before the arguments of its
 // plugins: its own flags, and the word compose.
 //
 //	docker-compose --context x compose up       docker-compose __complete compose up ""
-func arguments(args []string) []string {
+func withoutDocker(args []string) []string {
 	rest := args
 	var first []string
 	if len(rest) > 0 && (rest[0] == cobra.ShellCompRequestCmd || rest[0] == cobra.ShellCompNoDescRequestCmd) {
@@ -63,7 +63,7 @@ func newPluginMetadata(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:    "docker-cli-plugin-metadata",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   exactly(0),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintf(c.out, `{"SchemaVersion":"0.1.0","Vendor":"tiffin","Version":%q,"ShortDescription":"Run the stack of a Compose file"}`+"\n",
 				"v"+composeVersion)

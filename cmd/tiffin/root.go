@@ -69,7 +69,7 @@ func newRoot(c *cli) *cobra.Command {
 func addGroup(root *cobra.Command, id, title string, cmds ...*cobra.Command) {
 	root.AddGroup(&cobra.Group{ID: id, Title: title + ":"})
 	for _, cmd := range cmds {
-		cmd.GroupID = id
+		cmd.GroupID, cmd.DisableFlagsInUseLine = id, true
 		root.AddCommand(cmd)
 	}
 }

@@ -28,7 +28,7 @@ func newRun(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [OPTIONS] SERVICE [COMMAND] [ARGS...]",
 		Short: "Run a one-off command on a service",
-		Args:  cobra.MinimumNArgs(1),
+		Args:  atLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.servicePorts && len(o.publish) > 0 {
 				return invalid("--service-ports and --publish are incompatible")
@@ -96,7 +96,12 @@ func (c *cli) runOneOff(cmd *cobra.Command, o *runOptions, args []string) error 
 	}
 	req.Up.Auths = c.credentials(ctx, client, stack, req.Up.Pull)
 	p := c.newProgress("run")
-	id, err := client.Run(ctx, req, quietPulls(p.report, o.up.quietPull))
+	report := quietPulls(p.report, o.up.quietPull)
+	id, err := client.Run(ctx, req, func(e engine.Progress) {
+		if e.Text != "Running" { // what is up already is no news before each command
+			report(e)
+		}
+	})
 	p.finish()
 	if err != nil {
 		return err

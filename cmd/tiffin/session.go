@@ -212,6 +212,9 @@ func (s *session) interrupted(ctx context.Context) (bool, error) {
 	s.interrupts++
 	switch s.interrupts {
 	case 1:
+		if _, echoes := terminal(s.c.in); echoes {
+			fmt.Fprintln(s.c.err) // the line of the ^C
+		}
 		fmt.Fprintln(s.c.err, "Gracefully Stopping... press Ctrl+C again to force")
 		s.stop(ctx, engine.ActStop)
 	case 2:

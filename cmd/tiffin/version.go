@@ -17,7 +17,7 @@ func newVersion(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version [OPTIONS]",
 		Short: "Show the tiffin version information",
-		Args:  cobra.NoArgs,
+		Args:  exactly(0),
 		RunE:  func(*cobra.Command, []string) error { return c.printVersion(o) },
 	}
 	cmd.Flags().StringVarP(&o.format, "format", "f", "", "Format the output. Values: [pretty | json]")

@@ -18,7 +18,7 @@ func newWait(c *cli) *cobra.Command {
 		Long: `Wait blocks until the containers of the services have ended, and says how.
 
 Exit status: that of the container that ended last; with --down-project that of the first.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: atLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			wait := c.waitAll
 			if downProject {
