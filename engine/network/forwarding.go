@@ -16,13 +16,16 @@ import (
 // forwarding makes the host a router while there are networks that need one. A host
 // that was none before must not stay one, and must not route for others meanwhile.
 type forwarding struct {
-	mu   sync.Mutex
-	need map[string]bool // networks, by ID
+	mu      sync.Mutex
+	need    map[string]bool // networks, by ID
+	changed bool            // the host did not forward IPv4 before
 }
 
 // forwardingNote is the file in the run root that says what was changed. It is
 // written before the change; a reboot forgets both.
 const forwardingNote = "forwarding.json"
+
+const ipForward = "net/ipv4/ip_forward"
 
 // hostChange is what was changed on the host.
 type hostChange struct {
@@ -57,18 +60,9 @@ func (m *Manager) forward(spec engine.NetworkSpec) error {
 	if err != nil {
 		return err
 	}
-	wanted := []sysctlChange{{Name: "net/ipv4/ip_forward", Now: "1"}}
-	if spec.EnableIPv6 {
-		wanted = append(wanted, ipv6Forwarding()...)
-	}
-	var news []sysctlChange
-	for _, c := range wanted {
-		if c.Was, err = readSysctl(c.Name); err != nil {
-			return err
-		}
-		if c.Was != c.Now {
-			news = append(news, c)
-		}
+	news, err := m.sysctlChanges(spec, change)
+	if err != nil {
+		return err
 	}
 	if len(news) > 0 {
 		if change.Closed == nil {
@@ -89,7 +83,70 @@ func (m *Manager) forward(spec engine.NetworkSpec) error {
 			return err
 		}
 	}
+	m.forwarding.changed = slices.ContainsFunc(change.Sysctls, func(c sysctlChange) bool { return c.Name == ipForward })
 	return nil
+}
+
+// sysctlChanges are those that a network needs, and that have not been made.
+func (m *Manager) sysctlChanges(spec engine.NetworkSpec, made hostChange) ([]sysctlChange, error) {
+	wanted := []sysctlChange{{Name: ipForward, Now: "1"}}
+	if spec.EnableIPv6 {
+		wanted = append(wanted, ipv6Forwarding()...)
+	}
+	for i, c := range wanted {
+		was, err := readSysctl(c.Name)
+		if err != nil {
+			return nil, err
+		}
+		wanted[i].Was = was
+	}
+	if len(made.Sysctls) == 0 {
+		others, err := m.otherEngines()
+		if err != nil {
+			return nil, err
+		}
+		if others.changed {
+			wanted[0].Was = "0" // before the first of us
+		}
+	}
+	return slices.DeleteFunc(wanted, func(c sysctlChange) bool { return c.Was == c.Now }), nil
+}
+
+// The aliases of bridges say whose they are, and what their engine will put back:
+// another engine on the host takes that over when it is the last to go.
+const (
+	bridgeAlias     = "tiffin network "
+	forwardingAlias = " (the host did not forward IPv4 before)"
+)
+
+func (m *Manager) alias(n engine.Network) string {
+	m.forwarding.mu.Lock()
+	defer m.forwarding.mu.Unlock()
+	if m.forwarding.changed {
+		return bridgeAlias + n.Spec.Name + forwardingAlias
+	}
+	return bridgeAlias + n.Spec.Name
+}
+
+// others is what the bridges of other engines tell.
+type others struct {
+	there   bool
+	changed bool // the host did not forward before one of them
+}
+
+func (m *Manager) otherEngines() (others, error) {
+	var o others
+	links, err := m.look.LinkList()
+	if err != nil {
+		return o, fmt.Errorf("list the host's interfaces: %w", err)
+	}
+	for _, l := range links {
+		if a := l.Attrs(); a.Group != m.group() && strings.HasPrefix(a.Alias, bridgeAlias) {
+			o.there = true
+			o.changed = o.changed || strings.HasSuffix(a.Alias, forwardingAlias)
+		}
+	}
+	return o, nil
 }
 
 // ipv6Forwarding is what it takes to forward IPv6. A router does not listen to router
@@ -117,6 +174,13 @@ func (m *Manager) stopForwarding(id string) error {
 	change, err := m.readNote()
 	if err != nil {
 		return err
+	}
+	others, err := m.otherEngines()
+	if err != nil {
+		return err
+	}
+	if others.there { // they need it still, and know what to put back
+		change.Sysctls = nil
 	}
 	err = m.inHost(func() error {
 		var errs []error
@@ -153,7 +217,7 @@ func (m *Manager) foreignLinks() ([]string, error) {
 	}
 	var names []string
 	for _, l := range links {
-		if a := l.Attrs(); a.Group != m.group() && a.Name != "lo" {
+		if a := l.Attrs(); a.Group != m.group() && a.Name != "lo" && !strings.HasPrefix(a.Alias, bridgeAlias) {
 			names = append(names, a.Name)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
@@ -165,5 +166,39 @@ func BenchmarkCreateAndRemove(b *testing.B) {
 		if err := h.Remove(b.Context(), n); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Fifty containers at once, as up starts them, and their end.
+func BenchmarkFiftyAtOnce(b *testing.B) {
+	h := newTestHost(b)
+	for b.Loop() {
+		n := h.network(engine.NetworkSpec{Name: "n"})
+		var group errgroup.Group
+		for i := range 50 {
+			group.Go(func() error {
+				key := fmt.Sprint("s", i)
+				s, err := h.EnsureSandbox(b.Context(), key)
+				if err != nil {
+					return err
+				}
+				_, err = h.Attach(b.Context(), s, AttachRequest{ContainerID: key, Network: n, Names: []string{key}})
+				h.SetAnswering(key, Answering)
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		for i := range 50 {
+			if err := h.DropSandbox(b.Context(), fmt.Sprint("s", i)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := h.Remove(b.Context(), n); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
 	}
 }

@@ -293,3 +293,23 @@ func BenchmarkAnnounceOneOfFifty(b *testing.B) {
 		to = Answering - to
 	}
 }
+
+func BenchmarkOneQueryAtATime(b *testing.B) {
+	h := newTestHost(b)
+	n := h.network(engine.NetworkSpec{Name: "n"})
+	s, _ := h.replica(n, "web-1", "web")
+	if err := within(s.File(), func() error {
+		c, err := net.Dial("udp", "127.0.0.11:53")
+		if err != nil {
+			return err
+		}
+		for b.Loop() {
+			if _, err := query(c, "udp", "web"); err != nil {
+				return err
+			}
+		}
+		return c.Close()
+	}); err != nil {
+		b.Fatal(err)
+	}
+}

@@ -22,11 +22,25 @@ import (
 const (
 	hostIP      = "192.0.2.1"
 	neighbourIP = "192.0.2.2"
+	otherHostIP = "198.51.100.1"
+	otherIP     = "198.51.100.2"
 )
 
 // neighbour makes another machine on the host's LAN, which sends everything that it
 // does not know to the host.
 func (h *testHost) neighbour() *os.File {
+	h.tb.Helper()
+	return h.machine("lan0", []string{hostIP, "2001:db8::1"}, []string{neighbourIP, "2001:db8::2"})
+}
+
+// otherLAN makes a machine on a second one.
+func (h *testHost) otherLAN() *os.File {
+	h.tb.Helper()
+	return h.machine("lan1", []string{otherHostIP}, []string{otherIP})
+}
+
+// machine makes a network namespace, and a link of that name to it.
+func (h *testHost) machine(name string, here, there []string) *os.File {
 	h.tb.Helper()
 	var inside *rtnl
 	ns, err := newNamespace(func(*os.File) (err error) {
@@ -44,16 +58,16 @@ func (h *testHost) neighbour() *os.File {
 	peer.AddRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(ns.Fd())))
 	data := nl.NewRtAttr(unix.IFLA_INFO_DATA, nil)
 	data.AddChild(peer)
-	if err := h.rtnl.do(newLink("make the LAN", link{name: "lan0", up: true}, linkInfo("veth", data))); err != nil {
+	if err := h.rtnl.do(newLink("make the LAN", link{name: name, up: true}, linkInfo("veth", data))); err != nil {
 		h.tb.Fatal(err)
 	}
-	h.up(h.rtnl, "lan0", hostIP+"/24", "2001:db8::1/64")
-	h.up(inside, "eth0", neighbourIP+"/24", "2001:db8::2/64")
+	h.up(h.rtnl, name, here...)
+	h.up(inside, "eth0", there...)
 	index, err := inside.index("eth0")
 	if err != nil {
 		h.tb.Fatal(err)
 	}
-	for _, gateway := range []string{hostIP, "2001:db8::1"} {
+	for _, gateway := range here {
 		if err := inside.do(defaultRoute("route", index, netip.MustParseAddr(gateway))); err != nil {
 			h.tb.Fatal(err)
 		}
@@ -69,7 +83,12 @@ func (h *testHost) up(c *rtnl, name string, addrs ...string) {
 	}
 	requests := []request{setLinkUp("up", name)}
 	for _, a := range addrs {
-		requests = append(requests, addAddress("address "+a, index, prefix(a)))
+		ip := netip.MustParseAddr(a)
+		bits := 24
+		if ip.Is6() {
+			bits = 64
+		}
+		requests = append(requests, addAddress("address "+a, index, netip.PrefixFrom(ip, bits)))
 	}
 	if err := c.do(requests...); err != nil {
 		h.tb.Fatal(err)
