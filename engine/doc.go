@@ -1,4 +1,4 @@
-// Package engine is the vocabulary: the nouns of tiffin, their rules, kinds of error.
+// Package engine is the vocabulary: the nouns of tiffin, their rules and errors.
 //
 // Every other room speaks in these words. A Stack is what the user wants; a
 // Container, a Network, a Volume and an Image are what there is. Nothing here does
