@@ -127,6 +127,9 @@ type link struct {
 	mac   []byte
 	mtu   int
 	up    bool
+	// queues is the number of queues for sending and for receiving; 0 is one for each
+	// CPU, each with its entries in sysfs.
+	queues uint32
 }
 
 func (l link) header() *nl.IfInfomsg {
@@ -144,6 +147,11 @@ func (l link) attributes() []*nl.RtAttr {
 	}
 	if l.mac != nil {
 		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_ADDRESS, l.mac))
+	}
+	if l.queues != 0 {
+		attrs = append(attrs,
+			nl.NewRtAttr(unix.IFLA_NUM_TX_QUEUES, nl.Uint32Attr(l.queues)),
+			nl.NewRtAttr(unix.IFLA_NUM_RX_QUEUES, nl.Uint32Attr(l.queues)))
 	}
 	if l.mtu != 0 {
 		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(l.mtu))))
