@@ -1,4 +1,4 @@
-// Package api is the engine's socket, both ends: what is asked, and how it is said.
+// Package api is the engine's socket, both ends: what is asked and how it is said.
 //
 // The engine listens on a unix socket and speaks HTTP. Tiffin's own calls are all
 // alike: POST /tiffin/v1/NAME with a JSON body. The answer is JSON, or JSON lines

@@ -6,8 +6,8 @@
 // probe, write the record) is done by the Host that the daemon hands in, so the
 // rules of a container's life can be read and tested here without a kernel.
 //
-// Reading order: supervisor.go (the commands), loop.go (one method a status),
-// health.go.
+// Reading order: supervisor.go (the commands), loop.go (one method a status), stop.go,
+// watch.go (the end of the process, and its health).
 //
 // Not here: how a container is started (engine/daemon, engine/runtime), the restart
 // rule (engine.RestartPolicy) and the health rule (package healthcheck).

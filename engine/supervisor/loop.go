@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,15 +12,13 @@ import (
 	"tiffin/engine"
 )
 
-var errGone = errors.New("the container is gone")
-
 // Run drives the container until it is removed or ctx ends. When ctx ends the
 // process is left alone: the next engine adopts it.
 func (s *Supervisor) Run(ctx context.Context) {
 	defer close(s.done)
 	defer s.leave()
 	if s.process != nil {
-		s.watch(ctx)
+		s.attend(ctx)
 	}
 	for ctx.Err() == nil {
 		switch s.state.Status {
@@ -32,23 +29,12 @@ func (s *Supervisor) Run(ctx context.Context) {
 		case engine.StatusRunning, engine.StatusPaused:
 			s.running(ctx)
 		case engine.StatusStopping:
-			// Adopted in the middle of a stop: go on as if it was asked for now.
-			s.stopping(ctx, s.cfg.StopTimeout)
+			s.stopping(ctx)
 		case engine.StatusRestarting:
 			s.restarting(ctx)
 		case engine.StatusRemoving:
 			return
 		}
-	}
-}
-
-// leave ends what the goroutine had started, but not the process.
-func (s *Supervisor) leave() {
-	if s.health != nil {
-		s.health.end()
-	}
-	if s.waiting != nil {
-		s.waiting()
 	}
 }
 
@@ -58,8 +44,7 @@ func (s *Supervisor) idle(ctx context.Context) {
 	case r := <-s.requests:
 		switch r.do {
 		case start:
-			s.state.RestartCount, s.state.RestartStreak = 0, 0
-			s.begin(r.reply)
+			s.startByCommand(r)
 		case stop:
 			r.reply <- nil
 		case remove:
@@ -67,19 +52,19 @@ func (s *Supervisor) idle(ctx context.Context) {
 			s.publish()
 			r.reply <- nil
 		case kill, pause, unpause:
-			r.reply <- notRunning(r.do)
+			refuse(r, "is not running")
 		}
 	case <-ctx.Done():
 	}
 }
 
-func notRunning(do verb) error {
-	return engine.Problem(engine.ErrConflict, fmt.Errorf("%s: the container is not running", do))
+func (s *Supervisor) startByCommand(r request) {
+	s.state.RestartCount, s.state.RestartStreak = 0, 0
+	s.starter = r.reply
+	s.begin()
 }
 
-// begin enters starting on behalf of who asked; nobody, when the policy did.
-func (s *Supervisor) begin(reply chan<- error) {
-	s.starter = reply
+func (s *Supervisor) begin() {
 	s.state.Stopped = false
 	s.state.Error = ""
 	s.to(engine.StatusStarting)
@@ -89,19 +74,8 @@ func (s *Supervisor) begin(reply chan<- error) {
 // starting makes the process. Commands wait meanwhile.
 func (s *Supervisor) starting(ctx context.Context) {
 	p, err := s.cfg.Host.Start(ctx)
-	reply := s.starter
-	s.starter = nil
 	if err != nil {
-		s.state.Error = err.Error()
-		s.state.ExitCode = startExitCode(err)
-		s.state.FinishedAt = time.Now()
-		if s.state.StartedAt.IsZero() && reply != nil {
-			s.to(engine.StatusCreated)
-		} else {
-			s.to(engine.StatusExited)
-		}
-		s.publish()
-		answer(reply, err)
+		s.notStarted(ctx, err)
 		return
 	}
 	s.process = p
@@ -114,44 +88,40 @@ func (s *Supervisor) starting(ctx context.Context) {
 	}
 	s.to(engine.StatusRunning)
 	s.publish(Event{Action: "start"})
-	s.watch(ctx)
-	answer(reply, nil)
+	s.attend(ctx)
+	s.answerStarter(nil)
 }
 
-// startExitCode is what docker says of a container whose command could not be
-// started: 127 not found, 126 not executable, 128 anything else.
-func startExitCode(err error) int {
-	var exit *engine.ExitError
-	if errors.As(err, &exit) {
-		return exit.Code
+// notStarted records a start that failed. One by the policy counts as a run that
+// failed at once, so that what is only in the way for now is got over.
+func (s *Supervisor) notStarted(ctx context.Context, err error) {
+	byPolicy := s.starter == nil
+	defer s.answerStarter(err)
+	defer s.publish()
+	if s.state.StartedAt.IsZero() {
+		s.to(engine.StatusCreated)
+	} else {
+		s.to(engine.StatusExited)
 	}
-	return 128
-}
-
-func answer(reply chan<- error, err error) {
-	if reply != nil {
-		reply <- err
+	if ctx.Err() != nil {
+		// The engine ends: that says nothing of the container.
+		if byPolicy {
+			s.to(engine.StatusRestarting)
+		}
+		return
+	}
+	s.state.Error = err.Error()
+	s.state.ExitCode = startExitCode(err)
+	s.state.FinishedAt = time.Now()
+	if byPolicy {
+		s.askRule(0)
 	}
 }
 
-// watch waits for the end of the process and looks after its health.
-func (s *Supervisor) watch(ctx context.Context) {
-	waitCtx, cancel := context.WithCancel(ctx)
-	ended := make(chan Exit, 1)
-	s.ended, s.waiting = ended, cancel
-	p := s.process
-	go func() {
-		exit, err := p.Wait(waitCtx)
-		if waitCtx.Err() != nil {
-			return
-		}
-		if err != nil {
-			exit = Exit{Code: engine.ExitUnknown, At: time.Now()}
-		}
-		ended <- exit
-	}()
-	if s.cfg.Check != nil && s.state.Status != engine.StatusStopping {
-		s.health = startHealth(ctx, s)
+func (s *Supervisor) answerStarter(err error) {
+	if s.starter != nil {
+		s.starter <- err
+		s.starter = nil
 	}
 }
 
@@ -159,10 +129,10 @@ func (s *Supervisor) watch(ctx context.Context) {
 // probes.
 func (s *Supervisor) running(ctx context.Context) {
 	select {
-	case exit := <-s.ended:
+	case exit := <-s.watcher.ended:
 		s.exited(ctx, exit)
-	case h := <-s.health.verdicts():
-		s.judged(h)
+	case verdict := <-s.monitor.verdicts():
+		s.judged(verdict)
 	case r := <-s.requests:
 		s.command(ctx, r)
 	case <-ctx.Done():
@@ -172,163 +142,124 @@ func (s *Supervisor) running(ctx context.Context) {
 func (s *Supervisor) command(ctx context.Context, r request) {
 	switch r.do {
 	case start:
+		if s.state.Status == engine.StatusPaused {
+			refuse(r, "is paused: unpause it")
+			return
+		}
 		r.reply <- nil
 	case stop:
 		s.stop(ctx, r)
 	case kill:
-		r.reply <- s.signal(r.signal)
-	case pause, unpause:
-		r.reply <- s.freeze(ctx, r.do)
+		s.kill(ctx, r)
+	case pause:
+		r.reply <- s.pause(ctx)
+	case unpause:
+		r.reply <- s.unpause(ctx)
 	case remove:
-		r.reply <- engine.Problem(engine.ErrConflict, errors.New("the container is running: stop it first, or use force"))
+		refuse(r, "is running: stop it first, or use force")
 	}
 }
 
-func (s *Supervisor) signal(sig unix.Signal) error {
-	if err := s.process.Signal(sig); err != nil {
-		return err
+// kill passes a signal on. One that is to end the container wakes it up, too: a frozen
+// process takes no signal.
+func (s *Supervisor) kill(ctx context.Context, r request) {
+	err := s.process.Signal(r.signal)
+	if err == nil && s.ends(r.signal) {
+		s.state.Stopped = true
+		if s.state.Status == engine.StatusPaused {
+			err = s.unpause(ctx)
+		}
 	}
-	s.cfg.Host.Changed(s.state, killed(sig))
-	return nil
+	if err == nil {
+		s.publish(killed(r.signal))
+	}
+	r.reply <- err
+}
+
+// ends says that who sends this signal wants the container to end.
+func (s *Supervisor) ends(sig unix.Signal) bool {
+	return sig == unix.SIGKILL || sig == s.cfg.StopSignal
 }
 
 func killed(sig unix.Signal) Event {
 	return Event{Action: "kill", Attributes: map[string]string{"signal": strconv.Itoa(int(sig))}}
 }
 
-func (s *Supervisor) freeze(ctx context.Context, do verb) error {
-	next, action := engine.StatusPaused, s.process.Freeze
-	if do == unpause {
-		next, action = engine.StatusRunning, s.process.Thaw
+// pause freezes the container. It is not probed meanwhile: the probe would freeze.
+func (s *Supervisor) pause(ctx context.Context) error {
+	if err := s.state.Status.To(engine.StatusPaused); err != nil {
+		return fmt.Errorf("%s: %w", pause, err)
 	}
-	if err := s.state.Status.To(next); err != nil {
-		return fmt.Errorf("%s: %w", do, err)
+	s.endMonitor()
+	if err := s.process.Freeze(ctx); err != nil {
+		s.beginMonitor(ctx)
+		return fmt.Errorf("%s: %w", pause, err)
 	}
-	if err := action(ctx); err != nil {
-		return fmt.Errorf("%s: %w", do, err)
-	}
-	s.to(next)
-	s.publish(Event{Action: do.String()})
+	s.to(engine.StatusPaused)
+	s.publish(Event{Action: "pause"})
 	return nil
 }
 
-// stop begins a stop by command and sees it through.
-func (s *Supervisor) stop(ctx context.Context, r request) {
-	s.stoppers = append(s.stoppers, r.reply)
-	s.state.Stopped = true
-	if s.state.Status == engine.StatusPaused {
-		// A frozen process takes no signal.
-		if err := s.process.Thaw(ctx); err != nil {
-			s.state.Error = err.Error()
-		}
+func (s *Supervisor) unpause(ctx context.Context) error {
+	if s.state.Status != engine.StatusPaused {
+		return engine.Problem(engine.ErrConflict, fmt.Errorf("%s: the container is not paused", unpause))
 	}
-	s.to(engine.StatusStopping)
-	s.publish(killed(r.signal))
-	if err := s.process.Signal(r.signal); err != nil && !errors.Is(err, unix.ESRCH) {
-		s.state.Error = err.Error()
+	if err := s.process.Thaw(ctx); err != nil {
+		return fmt.Errorf("%s: %w", unpause, err)
 	}
-	s.stopping(ctx, r.timeout)
-}
-
-// stopping waits for the end, and kills when the time is over.
-func (s *Supervisor) stopping(ctx context.Context, timeout time.Duration) {
-	if s.health != nil {
-		s.health.end()
-		s.health = nil
-	}
-	timer := newTimer(timeout)
-	defer timer.Stop()
-	for s.state.Status == engine.StatusStopping {
-		select {
-		case exit := <-s.ended:
-			s.exited(ctx, exit)
-		case <-timer.C:
-			s.cfg.Host.Changed(s.state, killed(unix.SIGKILL))
-			if err := s.process.Signal(unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
-				s.state.Error = err.Error()
-			}
-		case r := <-s.requests:
-			s.whileStopping(r, timer)
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func newTimer(d time.Duration) *time.Timer {
-	if d < 0 {
-		t := time.NewTimer(time.Hour)
-		t.Stop()
-		return t
-	}
-	return time.NewTimer(d)
-}
-
-func (s *Supervisor) whileStopping(r request, timer *time.Timer) {
-	switch r.do {
-	case stop:
-		s.stoppers = append(s.stoppers, r.reply)
-		if r.timeout >= 0 {
-			timer.Reset(r.timeout)
-		}
-	case kill:
-		r.reply <- s.signal(r.signal)
-	case start, pause, unpause, remove:
-		r.reply <- engine.Problem(engine.ErrConflict, fmt.Errorf("%s: the container is being stopped", r.do))
-	}
+	s.to(engine.StatusRunning)
+	s.beginMonitor(ctx)
+	s.publish(Event{Action: "unpause"})
+	return nil
 }
 
 // exited records the end and asks the restart rule.
 func (s *Supervisor) exited(ctx context.Context, exit Exit) {
+	events := exitEvents(exit)
+	if s.state.Status == engine.StatusStopping {
+		events = append(events, Event{Action: "stop"})
+	}
 	s.leave()
-	s.health, s.waiting, s.process = nil, nil, nil
-	byCommand := s.state.Status == engine.StatusStopping
-	ran := exit.At.Sub(s.state.StartedAt)
+	s.process = nil
+	s.cfg.Host.Ended(context.WithoutCancel(ctx))
 	s.state.Pid = 0
 	s.state.ExitCode, s.state.OOMKilled, s.state.FinishedAt = exit.Code, exit.OOM, exit.At
-	s.cfg.Host.Ended(context.WithoutCancel(ctx))
 	s.to(engine.StatusExited)
-	events := exitEvents(exit, byCommand)
+	s.askRule(exit.At.Sub(s.state.StartedAt))
+	s.publish(events...)
+	s.answerStoppers(nil)
+}
+
+func exitEvents(exit Exit) []Event {
+	die := Event{Action: "die", Attributes: map[string]string{"exitCode": strconv.Itoa(exit.Code)}}
+	if exit.OOM {
+		return []Event{{Action: "oom"}, die}
+	}
+	return []Event{die}
+}
+
+// askRule lets a container that ended after a run wait for its restart, if the policy
+// wants one.
+func (s *Supervisor) askRule(ran time.Duration) {
 	answer := s.cfg.Restart.Decide(&s.state, ran)
 	s.state.RestartStreak = answer.Streak
-	if answer.Again {
-		s.to(engine.StatusRestarting)
-		s.state.RestartCount++
+	if !answer.Again {
+		return
 	}
-	s.publish(events...)
-	for _, reply := range s.stoppers {
-		reply <- nil
-	}
-	s.stoppers = nil
-	if answer.Again {
-		s.backOff(ctx, answer.After)
-	}
+	s.state.RestartCount++
+	s.to(engine.StatusRestarting)
+	s.backOff = answer.After
 }
 
-func exitEvents(exit Exit, byCommand bool) []Event { //nolint:revive // who ended it is the whole question
-	die := Event{Action: "die", Attributes: map[string]string{"exitCode": strconv.Itoa(exit.Code)}}
-	var out []Event
-	if exit.OOM {
-		out = append(out, Event{Action: "oom"})
-	}
-	out = append(out, die)
-	if byCommand {
-		out = append(out, Event{Action: "stop"})
-	}
-	return out
-}
-
-// restarting is entered without a timer only by adoption: start at once.
-func (s *Supervisor) restarting(ctx context.Context) { s.backOff(ctx, 0) }
-
-// backOff waits for the time to start again, or for a command that ends the waiting.
-func (s *Supervisor) backOff(ctx context.Context, after time.Duration) {
-	timer := time.NewTimer(after)
+// restarting waits for the time to start again, or for a command that ends the waiting.
+// An adopted container starts at once.
+func (s *Supervisor) restarting(ctx context.Context) {
+	timer := time.NewTimer(s.backOff)
 	defer timer.Stop()
 	for s.state.Status == engine.StatusRestarting {
 		select {
 		case <-timer.C:
-			s.begin(nil)
+			s.begin()
 		case r := <-s.requests:
 			s.whileRestarting(r)
 		case <-ctx.Done():
@@ -338,22 +269,27 @@ func (s *Supervisor) backOff(ctx context.Context, after time.Duration) {
 }
 
 func (s *Supervisor) whileRestarting(r request) {
-	switch r.do {
-	case start:
-		s.begin(r.reply)
-	case stop:
-		s.state.Stopped = true
-		s.to(engine.StatusExited)
-		s.publish(Event{Action: "stop"})
+	switch {
+	case r.do == start:
+		s.startByCommand(r)
+	case r.do == stop:
+		s.giveUp(Event{Action: "stop"})
 		r.reply <- nil
-	case kill, pause, unpause:
-		r.reply <- notRunning(r.do)
-	case remove:
-		s.to(engine.StatusExited)
-		s.to(engine.StatusRemoving)
-		s.publish()
+	case r.do == kill && s.ends(r.signal):
+		s.giveUp()
 		r.reply <- nil
+	case r.do == remove:
+		refuse(r, "is restarting: stop it first, or use force")
+	default:
+		refuse(r, "is not running")
 	}
+}
+
+// giveUp ends the waiting for a restart.
+func (s *Supervisor) giveUp(events ...Event) {
+	s.state.Stopped = true
+	s.to(engine.StatusExited)
+	s.publish(events...)
 }
 
 // to makes one step of life; a step that the table forbids is a mistake of this file.

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,23 +13,26 @@ import (
 )
 
 // Host does for one container what touches the host. Its methods are called by the
-// container's goroutine alone.
+// container's goroutine, but for Probe, which its monitor calls, one at a time.
 type Host interface {
 	// Start makes the process. An error leaves nothing behind.
 	Start(ctx context.Context) (Process, error)
 	// Ended takes back what a process that ended had used.
 	Ended(ctx context.Context)
-	// Probe runs the health check's command once; ctx ends with its timeout.
+	// Probe runs the health check's command once. When ctx ends, with its timeout or
+	// because the container does, it has to return soon: everything waits for it.
 	Probe(ctx context.Context) healthcheck.Result
-	// Changed publishes a new state, and the events that led to it.
+	// Changed publishes a new state, and the events that led to it. It must not wait
+	// for the supervisor.
 	Changed(state engine.State, events ...Event)
 }
 
 // Process is the first process of a container.
 type Process interface {
 	Pid() int
-	// Wait returns when the process has ended.
+	// Wait returns when the process has ended, or ctx has.
 	Wait(ctx context.Context) (Exit, error)
+	// Signal sends a signal; to a process that has ended it is no error.
 	Signal(sig unix.Signal) error
 	Freeze(ctx context.Context) error
 	Thaw(ctx context.Context) error
@@ -63,24 +67,24 @@ type Config struct {
 type Supervisor struct {
 	cfg      Config
 	requests chan request
-	done     chan struct{}
+	done     chan struct{} // closed when the goroutine has ended
 
 	// The rest belongs to the goroutine of Run.
-	state   engine.State
-	process Process
-	// ended reports the end of process.
-	ended    chan Exit
-	waiting  context.CancelFunc
-	health   *healthLoop
-	starter  chan<- error   // who asked for the start under way
+	state    engine.State
+	process  Process
+	watcher  *watcher       // of process
+	monitor  *monitor       // of its health; nil while nothing is probed
+	starter  chan<- error   // who asked for the start under way; nil: the policy did
 	stoppers []chan<- error // who waits for the end
+	// stopTimeout is that of the stop under way, backOff the time to the next restart.
+	stopTimeout, backOff time.Duration
 }
 
 type request struct {
 	do      verb
 	signal  unix.Signal
 	timeout time.Duration
-	reply   chan<- error
+	reply   chan<- error // takes one answer without waiting
 }
 
 type verb int
@@ -101,21 +105,24 @@ func (v verb) String() string {
 // New makes a supervisor; Run brings it to life.
 func New(cfg Config) *Supervisor {
 	return &Supervisor{
-		cfg: cfg, state: cfg.State, process: cfg.Process,
+		cfg: cfg, state: cfg.State, process: cfg.Process, stopTimeout: cfg.StopTimeout,
 		requests: make(chan request), done: make(chan struct{}),
 	}
 }
 
-// Start starts the container and returns when its process runs.
+// Start starts the container and returns when its process runs. Starting a running
+// container does nothing.
 //
-// Errors: engine.ErrConflict when it is being removed; what Host.Start says.
-// Starting a running container does nothing.
+// Errors: engine.ErrConflict when it is paused, being stopped or removed; what
+// Host.Start says.
 func (s *Supervisor) Start(ctx context.Context) error {
 	return s.ask(ctx, request{do: start})
 }
 
 // Stop sends the container's stop signal, waits for its end, and after timeout kills
 // it; a negative timeout waits for ever. It returns when the process has ended.
+//
+// Errors: engine.ErrUnavailable when it does not end although it was killed.
 func (s *Supervisor) Stop(ctx context.Context, timeout time.Duration) error {
 	return s.ask(ctx, request{do: stop, signal: s.cfg.StopSignal, timeout: timeout})
 }
@@ -123,24 +130,33 @@ func (s *Supervisor) Stop(ctx context.Context, timeout time.Duration) error {
 // StopTimeout is the container's own time to stop.
 func (s *Supervisor) StopTimeout() time.Duration { return s.cfg.StopTimeout }
 
-// Kill sends a signal. It does not wait.
+// Kill sends a signal. It does not wait. After SIGKILL, or its stop signal, the
+// container is not restarted when it ends.
 //
 // Errors: engine.ErrConflict when the container does not run.
 func (s *Supervisor) Kill(ctx context.Context, sig unix.Signal) error {
 	return s.ask(ctx, request{do: kill, signal: sig})
 }
 
-// Pause freezes all processes of the container, Unpause lets them go on.
+// Pause freezes all processes of the container.
+//
+// Errors: engine.ErrConflict when it does not run, or is paused.
 func (s *Supervisor) Pause(ctx context.Context) error { return s.ask(ctx, request{do: pause}) }
 
 // Unpause lets a paused container go on.
+//
+// Errors: engine.ErrConflict when it is not paused.
 func (s *Supervisor) Unpause(ctx context.Context) error { return s.ask(ctx, request{do: unpause}) }
 
-// Remove ends the supervisor of a container that does not run.
+// Remove ends the supervisor of a container that does not run. Removing it again does
+// nothing.
 //
-// Errors: engine.ErrConflict when it runs.
+// Errors: engine.ErrConflict when it runs, or is to run again.
 func (s *Supervisor) Remove(ctx context.Context) error { return s.ask(ctx, request{do: remove}) }
 
+// ask hands a request to the goroutine and waits for the answer.
+//
+// Errors: engine.ErrUnavailable when the goroutine has ended, or ends, without one.
 func (s *Supervisor) ask(ctx context.Context, r request) error {
 	reply := make(chan error, 1)
 	r.reply = reply
@@ -154,21 +170,41 @@ func (s *Supervisor) ask(ctx context.Context, r request) error {
 	select {
 	case err := <-reply:
 		return err
-	case <-s.done:
-		select {
-		case err := <-reply:
-			return err
-		default:
-			return s.gone(r.do)
-		}
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	case <-s.done:
+	}
+	select {
+	case err := <-reply: // it was the last thing that it did
+		return err
+	default:
+		return s.gone(r.do)
 	}
 }
 
+// gone is the answer of a supervisor that has ended.
 func (s *Supervisor) gone(do verb) error {
-	if do == remove {
+	switch {
+	case s.state.Status != engine.StatusRemoving:
+		return engine.Problem(engine.ErrUnavailable, fmt.Errorf("%s: the engine is shutting down", do))
+	case do == remove:
 		return nil
+	default:
+		return engine.Problem(engine.ErrConflict, fmt.Errorf("%s: the container is gone", do))
 	}
-	return fmt.Errorf("%s: %w", do, engine.Problem(engine.ErrConflict, errGone))
+}
+
+// refuse answers that a container is not in the state for something.
+func refuse(r request, why string) {
+	r.reply <- engine.Problem(engine.ErrConflict, fmt.Errorf("%s: the container %s", r.do, why))
+}
+
+// startExitCode is what docker says of a container whose command could not be
+// started: 127 not found, 126 not executable, 128 anything else.
+func startExitCode(err error) int {
+	var exit *engine.ExitError
+	if errors.As(err, &exit) {
+		return exit.Code
+	}
+	return 128
 }
