@@ -1,6 +1,7 @@
-// Command tiffin-keeper is the parent of one project's containers; and as the first
-// process of a container that is to have an init, it is that. The engine starts
-// it from a copy in memory; there is no other use of it. See package keeper.
+// Command tiffin-keeper is the parent of one project's containers.
+//
+// As the first process of a container that is to have an init it is that. The engine
+// starts it from a copy in memory; there is no other use of it. See package keeper.
 package main
 
 import (
