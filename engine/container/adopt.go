@@ -2,6 +2,8 @@ package container
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -61,18 +63,34 @@ func (c *Container) Adopt(ctx context.Context, p *runtime.Process) {
 		if !rec.State.Status.Alive() {
 			rec.State.Status = engine.StatusRunning
 			rec.State.StartedAt = p.StartedAt()
+			rec.State.FinishedAt, rec.State.ExitCode, rec.State.OOMKilled = time.Time{}, 0, false
 		}
 	})
+	for _, v := range c.rooms.volumes(&record) {
+		if err := c.rooms.Mounts.Use(ctx, v, c.ID); err != nil {
+			log.Warn("volume not mounted again", "volume", v.Name, "err", err)
+		}
+	}
 	if err := c.restorePorts(ctx); err != nil {
 		log.Warn("ports not restored", "err", err)
 	}
 }
 
-// Lost records the end of a container that nobody saw end, as after a reboot.
-func (c *Container) Lost() {
+// Lost records the end of a container that nobody saw end, as after a reboot. What its
+// keeper may have left running is ended: nobody could tell it from what starts next.
+func (c *Container) Lost(ctx context.Context) {
+	record := c.Snapshot()
+	cgroup, err := c.rooms.Host.Cgroups.Open(ocispec.CgroupPath(c.rooms.CgroupBase, &record))
+	if err == nil {
+		err = cgroup.Destroy(ctx)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		c.rooms.Log.Warn("control group not removed", "container", record.Name, "err", err)
+	}
 	c.Update(func(r *engine.Container) {
 		r.State.Status, r.State.Pid = engine.StatusExited, 0
 		r.State.ExitCode, r.State.FinishedAt = engine.ExitUnknown, time.Now()
+		r.State.Health = engine.Health{}
 		if r.Spec.Restart.AtBoot(&r.State) {
 			r.State.Status = engine.StatusRestarting
 		}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tiffin/engine"
 	"tiffin/engine/logs"
 )
@@ -96,18 +98,22 @@ func (c *Container) feed(ctx context.Context, detach context.CancelCauseFunc, s 
 			}
 		}()
 	}
-	go func() {
-		for {
-			select {
-			case size := <-s.Resize:
-				_ = r.process.Resize(uint16(size[1]), uint16(size[0])) //nolint:errcheck,gosec // it has ended, or has no terminal
-			case name := <-s.Signals:
-				if sig, err := ParseSignal(name); err == nil {
-					_ = c.Super.Kill(ctx, sig) //nolint:errcheck // it has ended
-				}
-			case <-ctx.Done():
-				return
+	go relay(ctx, s, r.process.Resize, func(sig unix.Signal) error { return c.Super.Kill(ctx, sig) })
+}
+
+// relay passes sizes of the client's terminal and its signals on, until ctx ends. A
+// process that has ended, or has no terminal, does without.
+func relay(ctx context.Context, s engine.Streams, resize func(columns, rows uint16) error, kill func(unix.Signal) error) {
+	for {
+		select {
+		case size := <-s.Resize:
+			_ = resize(uint16(size[1]), uint16(size[0]))
+		case name := <-s.Signals:
+			if sig, err := ParseSignal(name); err == nil {
+				_ = kill(sig)
 			}
+		case <-ctx.Done():
+			return
 		}
-	}()
+	}
 }

@@ -3,6 +3,7 @@ package container
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"sync"
 
@@ -24,6 +25,7 @@ type Rooms struct {
 	Networks *network.Manager
 	Host     *runtime.Host
 	Keepers  *Keepers
+	Mounts   *Mounts
 	Index    Index
 	Log      *slog.Logger
 	// Data and Run have a folder for each container: what outlives a reboot, and
@@ -52,8 +54,9 @@ type Container struct {
 	ID string
 	// Super drives it; set by Supervise.
 	Super *supervisor.Supervisor
-	// Gone is closed by who removes it.
-	Gone chan struct{}
+	// Gone is closed by who removes it, one at a time.
+	Gone    chan struct{}
+	Removal sync.Mutex
 	// Readers are the clients that read its log: removing it waits for them.
 	Readers sync.WaitGroup
 
@@ -63,7 +66,8 @@ type Container struct {
 	record  engine.Container
 	changed chan struct{} // closed and replaced with each change of the record
 	run     *run          // nil: no process
-	ports   *network.Reservation
+	// ports are those of the process, offered those for the next.
+	ports, offered *network.Reservation
 	// console is the size of the terminal that the next start begins with.
 	console [2]uint
 }
@@ -121,9 +125,7 @@ func (c *Container) Update(change func(*engine.Container)) {
 func (c *Container) SetEndpoint(name string, ep engine.Endpoint) {
 	c.Update(func(r *engine.Container) {
 		endpoints := make(map[string]engine.Endpoint, len(r.Endpoints)+1)
-		for k, v := range r.Endpoints {
-			endpoints[k] = v
-		}
+		maps.Copy(endpoints, r.Endpoints)
 		endpoints[name] = ep
 		r.Endpoints = endpoints
 	})

@@ -10,33 +10,40 @@ import (
 	"tiffin/engine"
 )
 
-// hosts is the container's /etc/hosts: the usual names, what the user adds, and its own
-// addresses under its own name.
-func (s *starter) hosts() string {
-	return renderHosts(&s.record, s.hostname(), s.hostGateway())
+// hostname is a container's name for itself; on the host's network, the host's.
+func (r *Rooms) hostname(c *engine.Container) string {
+	switch {
+	case c.Spec.Hostname != "":
+		return c.Spec.Hostname
+	case c.Spec.NetworkMode == "host" || c.Spec.UtsMode == "host":
+		return r.hostInfo().Hostname
+	default:
+		return engine.ShortID(c.ID)
+	}
 }
 
-// renderHosts decides the content of /etc/hosts.
-func renderHosts(c *engine.Container, hostname string, gateway netip.Addr) string {
+// renderHosts decides the content of /etc/hosts: the usual names, what the user adds,
+// and the container's own addresses under its own name.
+func renderHosts(spec *engine.ContainerSpec, hostname string, endpoints map[string]engine.Endpoint) string {
 	var b strings.Builder
 	b.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n" +
 		"ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n")
-	for _, entry := range c.Spec.ExtraHosts {
+	for _, entry := range spec.ExtraHosts {
 		name, address, ok := strings.Cut(entry, "=")
 		if !ok {
 			name, address, _ = strings.Cut(entry, ":")
 		}
 		if address == "host-gateway" {
-			address = gateway.String()
+			address = hostGateway(endpoints).String()
 		}
 		fmt.Fprintf(&b, "%s\t%s\n", strings.Trim(address, "[]"), name)
 	}
 	names := hostname
-	if c.Spec.Domainname != "" {
-		names = hostname + "." + c.Spec.Domainname + " " + hostname
+	if spec.Domainname != "" {
+		names = hostname + "." + spec.Domainname + " " + hostname
 	}
-	for _, network := range endpointOrder(c.Endpoints) {
-		e := c.Endpoints[network]
+	for _, network := range endpointOrder(endpoints) {
+		e := endpoints[network]
 		for _, p := range []netip.Prefix{e.IPv4, e.IPv6} {
 			if p.IsValid() {
 				fmt.Fprintf(&b, "%s\t%s\n", p.Addr(), names)
@@ -47,9 +54,9 @@ func renderHosts(c *engine.Container, hostname string, gateway netip.Addr) strin
 }
 
 // hostGateway is how a container reaches the host: the gateway of its first network.
-func (s *starter) hostGateway() netip.Addr {
-	for _, name := range endpointOrder(s.record.Endpoints) {
-		if g := s.record.Endpoints[name].Gateway4; g.IsValid() {
+func hostGateway(endpoints map[string]engine.Endpoint) netip.Addr {
+	for _, name := range endpointOrder(endpoints) {
+		if g := endpoints[name].Gateway4; g.IsValid() {
 			return g
 		}
 	}

@@ -30,7 +30,7 @@ func (c *Container) Exec(ctx context.Context, req *engine.ExecRequest, s engine.
 	}
 	x, err := c.spawnExec(ctx, req)
 	if err != nil {
-		return 0, startError(err)
+		return 0, withExitCode(err)
 	}
 	if req.Detach {
 		// It ends with the process, or with the engine's connection to the keeper.
@@ -101,15 +101,18 @@ func (c *Container) spawnExec(ctx context.Context, req *engine.ExecRequest) (*ex
 // up in the container's own files, by way of its first process.
 func (c *Container) execInput(record *engine.Container, r *run, req *engine.ExecRequest) (ocispec.Input, error) {
 	in := ocispec.Input{Container: record, Host: c.rooms.hostInfo()}
-	root, err := os.OpenFile(fmt.Sprintf("/proc/%d/root", r.process.Pid()), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	owner, err := c.rooms.networkOwner(record)
 	if err != nil {
-		return in, engine.Problem(engine.ErrConflict, fmt.Errorf("container %s is not running: %w", record.Name, err))
+		return in, err
+	}
+	if owner.ID != c.ID {
+		in.Hostname = c.rooms.hostname(owner)
+	}
+	root, err := r.openRoot()
+	if err != nil {
+		return in, fmt.Errorf("container %s: %w", record.Name, err)
 	}
 	defer root.Close() //nolint:errcheck // only looked through
-	// The pid was not given to another process meanwhile if the container's still is there.
-	if err := r.process.Signal(0); err != nil {
-		return in, engine.Problem(engine.ErrConflict, fmt.Errorf("container %s is not running", record.Name))
-	}
 	who := req.User
 	if who == "" {
 		who = ocispec.User(record)
@@ -161,24 +164,11 @@ func (x *execution) attach(ctx context.Context, s engine.Streams, keys []byte) (
 			if errors.Is(err, engine.ErrDetached) {
 				stop(engine.ErrDetached)
 			} else if x.process.Console() == nil {
-				_ = x.stdin.Close() //nolint:errcheck // the end of input
+				_ = x.stdin.Close() // the end of input
 			}
 		}()
 	}
-	go func() {
-		for {
-			select {
-			case size := <-s.Resize:
-				_ = x.process.Resize(uint16(size[1]), uint16(size[0])) //nolint:errcheck,gosec // it has ended
-			case name := <-s.Signals:
-				if sig, err := ParseSignal(name); err == nil {
-					_ = x.process.Signal(sig) //nolint:errcheck // it has ended
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	go relay(ctx, s, x.process.Resize, x.process.Signal)
 	type end struct {
 		code int
 		err  error
@@ -220,14 +210,14 @@ func (x *execution) wait(ctx context.Context, s engine.Streams) (int, error) {
 	deadline := time.Now().Add(outputGrace)
 	for f := range outputs {
 		if f != nil {
-			_ = f.SetReadDeadline(deadline) //nolint:errcheck // then it is read to its end
+			_ = f.SetReadDeadline(deadline) // then it is read to its end
 		}
 	}
 	copies.Wait()
 	code := exit.Code()
 	err = closeFiles(x.stdout, x.stderr)
 	if x.process.Console() == nil && x.stdin != nil {
-		_ = x.stdin.Close() //nolint:errcheck // may be closed already
+		_ = x.stdin.Close() // may be closed already
 	}
 	x.process.Drop()
 	return code, err
@@ -241,7 +231,7 @@ const outputGrace = 200 * time.Millisecond
 // is never held up.
 func drain(to io.Writer, from io.Reader) {
 	if _, err := io.Copy(to, from); err != nil {
-		_, _ = io.Copy(io.Discard, from) //nolint:errcheck // see above
+		_, _ = io.Copy(io.Discard, from) // see above
 	}
 }
 
@@ -266,7 +256,7 @@ func (c *Container) capture(ctx context.Context, req *engine.ExecRequest) (int, 
 	if err != nil {
 		return 0, "", err
 	}
-	defer context.AfterFunc(ctx, func() { _ = x.process.Signal(unix.SIGKILL) })() //nolint:errcheck // it has ended
+	defer context.AfterFunc(ctx, func() { _ = x.process.Signal(unix.SIGKILL) })() // it has ended
 	var out healthcheck.Output
 	code, err := x.wait(context.WithoutCancel(ctx), engine.Streams{Stdout: &out, Stderr: &out})
 	return code, out.String(), err

@@ -2,11 +2,10 @@ package container
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"tiffin/engine"
 	"tiffin/engine/runtime"
@@ -41,7 +40,7 @@ func (s *starter) fillVolume(ctx context.Context, p *engine.MountPoint) error {
 	if !ok {
 		return engine.Problem(engine.ErrNotFound, fmt.Errorf("no such volume: %s", p.Name))
 	}
-	if err := s.rooms.Volumes.Mount(ctx, v); err != nil {
+	if err := s.rooms.Mounts.Use(ctx, v, s.record.ID); err != nil {
 		return err
 	}
 	if v.Fresh && !p.Spec.NoCopy {
@@ -61,15 +60,13 @@ func (s *starter) fillVolume(ctx context.Context, p *engine.MountPoint) error {
 	return s.openBelow(root, p)
 }
 
-// openBelow finds the folder of a mount below the root of its volume or image. It is
-// mounted by its descriptor's name, for the path may lead elsewhere a moment later.
+// openBelow finds the folder of a mount below the root of its volume or image.
 func (s *starter) openBelow(root *os.File, p *engine.MountPoint) error {
 	f, err := volume.OpenSubpath(root, p.Spec.Subpath)
 	if err != nil {
 		return err
 	}
-	s.held = append(s.held, f)
-	s.input.Sources[p.Destination] = fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	s.mountHeld(p.Destination, f)
 	return nil
 }
 
@@ -83,11 +80,11 @@ func (s *starter) openImage(ctx context.Context, p *engine.MountPoint) error {
 	if err != nil {
 		return err
 	}
-	s.held = append(s.held, root)
 	if p.Spec.Subpath != "" {
+		s.held = append(s.held, root)
 		return s.openBelow(root, p)
 	}
-	s.input.Sources[p.Destination] = fmt.Sprintf("/proc/self/fd/%d", root.Fd())
+	s.mountHeld(p.Destination, root)
 	return nil
 }
 
@@ -97,11 +94,26 @@ func (s *starter) writeFiles(context.Context) error {
 	if err != nil {
 		return err
 	}
-	for target, path := range paths {
-		s.input.Sources[target] = path
-	}
+	maps.Copy(s.input.Sources, paths)
 	if err := s.shareMemory(); err != nil {
 		return err
+	}
+	return s.writeEtc()
+}
+
+// writeEtc writes the three files that containers in one network share in content:
+// the addresses and the name are those of the network's owner.
+func (s *starter) writeEtc() error {
+	owner, err := s.rooms.networkOwner(&s.record)
+	if err != nil {
+		return err
+	}
+	hostname := s.rooms.hostname(owner)
+	if owner.ID != s.record.ID {
+		s.input.Hostname = hostname
+		if name := s.record.Spec.Hostname; name != "" {
+			hostname = name
+		}
 	}
 	etc := &s.input.Etc
 	for _, f := range []struct {
@@ -109,8 +121,8 @@ func (s *starter) writeFiles(context.Context) error {
 		name    string
 		content string
 	}{
-		{&etc.Hostname, "hostname", s.hostname() + "\n"},
-		{&etc.Hosts, "hosts", s.hosts()},
+		{&etc.Hostname, "hostname", hostname + "\n"},
+		{&etc.Hosts, "hosts", renderHosts(&s.record.Spec, hostname, owner.Endpoints)},
 		{&etc.ResolvConf, "resolv.conf", s.resolvConf()},
 	} {
 		if f.content == "" || s.mounted("/etc/"+f.name) {
@@ -135,32 +147,9 @@ func (s *starter) mounted(target string) bool {
 	return false
 }
 
-// shareMemory finds the shared memory of the container whose IPC namespace is shared.
-func (s *starter) shareMemory() error {
-	id, ok := strings.CutPrefix(s.record.Spec.IpcMode, "container:")
-	if !ok {
-		return nil
-	}
-	owner, err := s.rooms.Index.Container(id)
-	if err != nil {
-		return fmt.Errorf("share IPC namespace: %w", err)
-	}
-	pid := owner.Snapshot().State.Pid
-	if pid == 0 {
-		return engine.Problem(engine.ErrConflict, errors.New("share IPC namespace: container "+owner.Name()+" is not running"))
-	}
-	s.input.Sources["/dev/shm"] = fmt.Sprintf("/proc/%d/root/dev/shm", pid)
-	return nil
-}
-
-// hostname is the container's name for itself; on the host's network, the host's.
-func (s *starter) hostname() string {
-	switch {
-	case s.record.Spec.Hostname != "":
-		return s.record.Spec.Hostname
-	case s.record.Spec.NetworkMode == "host" || s.record.Spec.UtsMode == "host":
-		return s.rooms.hostInfo().Hostname
-	default:
-		return engine.ShortID(s.record.ID)
-	}
+// mountHeld has what f is open on mounted at target. It is mounted by its descriptor's
+// name, for the path may lead elsewhere a moment later.
+func (s *starter) mountHeld(target string, f *os.File) {
+	s.held = append(s.held, f)
+	s.input.Sources[target] = fmt.Sprintf("/proc/self/fd/%d", f.Fd())
 }

@@ -17,17 +17,33 @@ import (
 
 // hostInfo is what of the machine shows in a spec.
 func (r *Rooms) hostInfo() ocispec.Host {
-	name, _ := os.Hostname() //nolint:errcheck // a host without a name has the empty one
+	name, _ := os.Hostname() // a host without a name has the empty one
 	return ocispec.Host{
 		Capabilities: r.Host.Capabilities.Names(), CPUs: runtime.NumCPU(), Hostname: name,
 		CgroupV2: len(r.Host.Cgroups.V1) == 0, TimeNamespace: r.Host.TimeNS, Masked: thermalPaths(),
 	}
 }
 
+// Check says what a start will refuse, as far as that can be known when a container is
+// made.
+//
+// Errors: engine.ErrInvalid, engine.ErrUnsupported.
+func (r *Rooms) Check(c *engine.Container) error {
+	if _, _, err := logLimits(&c.Spec.Log); err != nil {
+		return err
+	}
+	if sig := c.StopSignal(); sig != "" {
+		if _, err := ParseSignal(sig); err != nil {
+			return err
+		}
+	}
+	return ocispec.Check(c, r.hostInfo())
+}
+
 // thermalPaths are masked for each CPU: they tell one container what another does
 // (GHSA-6fw5-f8r9-fgfm).
 func thermalPaths() []string {
-	found, _ := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle") //nolint:errcheck // the pattern is good
+	found, _ := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle") // the pattern is good
 	return found
 }
 

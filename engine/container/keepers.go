@@ -188,7 +188,7 @@ func (ks *Keepers) Close() error {
 	var errs []error
 	for _, k := range ks.byKey {
 		if <-k.ready; k.Keeper != nil {
-			errs = append(errs, k.Keeper.Close())
+			errs = append(errs, k.Close())
 		}
 	}
 	if ks.program != nil {

@@ -27,21 +27,37 @@ func SandboxKey(c *engine.Container) string {
 // SandboxOf returns the sandbox that a container is in: its own, or that of another
 // with network_mode: container; nil for the host's network.
 func (r *Rooms) SandboxOf(ctx context.Context, c *engine.Container) (*network.Sandbox, error) {
-	mode := c.Spec.NetworkMode
-	if mode == "host" {
+	owner, err := r.networkOwner(c)
+	if err != nil {
+		return nil, err
+	}
+	if owner.Spec.NetworkMode == "host" {
 		return nil, nil //nolint:nilnil // no sandbox is what the host's network is
 	}
-	id, shared := strings.CutPrefix(mode, "container:")
-	if !shared {
-		return r.Networks.EnsureSandbox(ctx, SandboxKey(c))
-	}
-	owner, err := r.Index.Container(id)
-	if err != nil {
-		return nil, fmt.Errorf("share network: %w", err)
-	}
-	record := owner.Snapshot()
-	return r.SandboxOf(ctx, &record)
+	return r.Networks.EnsureSandbox(ctx, SandboxKey(owner))
 }
+
+// networkOwner is the container whose network c is in, mostly itself. Those named by
+// users may lead in a circle.
+func (r *Rooms) networkOwner(c *engine.Container) (*engine.Container, error) {
+	owner := c
+	for range maxShared {
+		id, shared := strings.CutPrefix(owner.Spec.NetworkMode, "container:")
+		if !shared {
+			return owner, nil
+		}
+		next, err := r.Index.Container(id)
+		if err != nil {
+			return nil, fmt.Errorf("share network: %w", err)
+		}
+		record := next.Snapshot()
+		owner = &record
+	}
+	return nil, engine.Problem(engine.ErrInvalid, fmt.Errorf("share network: %s leads in a circle", c.Spec.NetworkMode))
+}
+
+// maxShared bounds how many containers share one network by way of each other.
+const maxShared = 16
 
 // attachNetworks puts the container on its networks. Its sandbox may be there
 // already, from an earlier start or from the replica that it replaced: then only what is

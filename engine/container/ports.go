@@ -7,11 +7,12 @@ import (
 	"tiffin/engine/network"
 )
 
-// HandPorts gives the container host ports that were reserved for its next start.
-func (c *Container) HandPorts(ctx context.Context, r *network.Reservation) error {
+// OfferPorts gives the container host ports that were reserved for its next start; nil
+// takes back an offer that no start has taken.
+func (c *Container) OfferPorts(ctx context.Context, r *network.Reservation) error {
 	c.mu.Lock()
-	old := c.ports
-	c.ports = r
+	old := c.offered
+	c.offered = r
 	c.mu.Unlock()
 	if old == nil {
 		return nil
@@ -19,20 +20,23 @@ func (c *Container) HandPorts(ctx context.Context, r *network.Reservation) error
 	return c.rooms.Networks.Release(ctx, old)
 }
 
-// takePorts returns the reserved ports, reserving them when nobody has: on a start by
-// the restart policy, or after a stop.
+// takePorts takes the ports that were offered, or reserves them when nobody has: on a
+// start by the restart policy, or after a stop.
 func (c *Container) takePorts(ctx context.Context, record *engine.Container) (*network.Reservation, error) {
 	c.mu.Lock()
-	r := c.ports
+	r := c.offered
+	c.offered = nil
 	c.mu.Unlock()
-	if r != nil || len(record.Spec.Ports) == 0 {
-		return r, nil
+	if r == nil && len(record.Spec.Ports) > 0 {
+		var err error
+		if r, err = c.rooms.Networks.Reserve(ctx, record.Name, record.Spec.Ports); err != nil {
+			return nil, err
+		}
 	}
-	r, err := c.rooms.Networks.Reserve(ctx, record.Name, record.Spec.Ports)
-	if err != nil {
-		return nil, err
-	}
-	return r, c.HandPorts(ctx, r)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ports = r
+	return r, nil
 }
 
 // publish lets connections in, once the process runs.
@@ -47,7 +51,7 @@ func (s *starter) publish(ctx context.Context) error {
 	return nil
 }
 
-// unpublish closes the ports of a container that ended.
+// unpublish closes the ports of a container that ended, or whose start did not succeed.
 func (c *Container) unpublish(ctx context.Context) error {
 	c.mu.Lock()
 	r := c.ports
@@ -75,9 +79,9 @@ func (c *Container) restorePorts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.HandPorts(ctx, r); err != nil {
-		return err
-	}
+	c.mu.Lock()
+	c.ports = r
+	c.mu.Unlock()
 	s, err := c.rooms.SandboxOf(ctx, &record)
 	if err != nil || s == nil {
 		return err

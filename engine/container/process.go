@@ -3,11 +3,13 @@ package container
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
+	"tiffin/engine"
 	"tiffin/engine/runtime"
 	"tiffin/engine/supervisor"
 )
@@ -34,9 +36,24 @@ func (r *run) tty() bool { return r.process.Console() != nil }
 func (r *run) closeStdin() {
 	r.once.Do(func() {
 		if r.stdin != nil && !r.tty() {
-			_ = r.stdin.Close() //nolint:errcheck // nothing is buffered
+			_ = r.stdin.Close() // nothing is buffered
 		}
 	})
+}
+
+// openRoot opens the process's root to be looked through.
+//
+// Errors: engine.ErrConflict when it has ended.
+func (r *run) openRoot() (*os.File, error) {
+	root, err := os.OpenFile(fmt.Sprintf("/proc/%d/root", r.process.Pid()), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, engine.Problem(engine.ErrConflict, fmt.Errorf("it is not running: %w", err))
+	}
+	// The pid was not given to another process meanwhile if ours still is there.
+	if err := r.process.Signal(0); err != nil {
+		return nil, errors.Join(engine.Problem(engine.ErrConflict, errors.New("it is not running")), root.Close())
+	}
+	return root, nil
 }
 
 // Pid implements supervisor.Process.

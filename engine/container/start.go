@@ -20,12 +20,13 @@ import (
 // call into one room; what was made is taken back when a later one fails.
 func (c *Container) Start(ctx context.Context) (supervisor.Process, error) {
 	s := &starter{rooms: c.rooms, c: c, record: c.Snapshot()}
+	s.back.Add(func(context.Context) error { return errors.Join(c.rooms.unmountVolumes(&s.record), c.rooms.UnmountShm(c.ID)) })
 	c.mu.Lock()
 	s.console = c.console
 	c.mu.Unlock()
 	r, err := s.start(ctx)
 	if err != nil {
-		return nil, errors.Join(startError(err), s.back.Run(ctx))
+		return nil, errors.Join(withExitCode(err), s.back.Run(ctx))
 	}
 	c.mu.Lock()
 	c.run = r
@@ -33,26 +34,26 @@ func (c *Container) Start(ctx context.Context) (supervisor.Process, error) {
 	return r, nil
 }
 
-// startError gives a command that is not there, or cannot be run, the exit code that
+// withExitCode gives a command that is not there, or cannot be run, the exit code that
 // shells give it.
-func startError(err error) error {
+func withExitCode(err error) error {
 	switch {
 	case errors.Is(err, runtime.ErrCommandNotFound):
-		return &startFailure{err, &engine.ExitError{Code: 127}}
+		return &startError{err, &engine.ExitError{Code: 127}}
 	case errors.Is(err, runtime.ErrCommandNotExecutable):
-		return &startFailure{err, &engine.ExitError{Code: 126}}
+		return &startError{err, &engine.ExitError{Code: 126}}
 	default:
 		return err
 	}
 }
 
-// startFailure is an error that carries an exit code beside its text.
-type startFailure struct {
+// startError is an error that carries an exit code beside its text.
+type startError struct {
 	error
 	exit *engine.ExitError
 }
 
-func (f *startFailure) Unwrap() []error { return []error{f.error, f.exit} }
+func (f *startError) Unwrap() []error { return []error{f.error, f.exit} }
 
 // starter is a start under way.
 type starter struct {
@@ -98,7 +99,7 @@ func (s *starter) start(ctx context.Context) (*run, error) {
 }
 
 func (s *starter) closeRoot() {
-	_ = closeFiles(append(s.held, s.root)...) //nolint:errcheck // nothing was written through them
+	_ = closeFiles(append(s.held, s.root)...) // nothing was written through them
 	s.root, s.held = nil, nil
 }
 
@@ -111,7 +112,7 @@ func (s *starter) mountRoot(ctx context.Context) error {
 	dir := filepath.Join(s.rooms.Data, s.record.ID)
 	upper, work := filepath.Join(dir, "upper"), filepath.Join(dir, "work")
 	for _, d := range []string{upper, work, filepath.Join(dir, "logs"), s.runDir()} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
+		if err := os.MkdirAll(d, 0o755); err != nil { //nolint:gosec // upper is the container's / for all its users; the folder above the root is closed
 			return err
 		}
 	}
@@ -131,7 +132,7 @@ func (s *starter) lookUpUser(context.Context) error {
 
 // spawn compiles the spec and has the keeper run it.
 func (s *starter) spawn(ctx context.Context) (*run, error) {
-	s.input.Container = s.ociContainer()
+	s.input.Container = &s.record
 	s.input.Host = s.rooms.hostInfo()
 	s.input.CgroupPath = ocispec.CgroupPath(s.rooms.CgroupBase, &s.record)
 	spec, err := ocispec.New(s.input)
@@ -196,16 +197,6 @@ func (s *starter) spawn(ctx context.Context) (*run, error) {
 	return r, nil
 }
 
-// ociContainer is the record as the spec is made of it. A shareable IPC namespace is
-// an own one: those that join it find its shared memory through the process.
-func (s *starter) ociContainer() *engine.Container {
-	record := s.record
-	if record.Spec.IpcMode == "shareable" {
-		record.Spec.IpcMode = ""
-	}
-	return &record
-}
-
 // openStdin makes the pipe of standard input when the container has one. The keeper
 // holds its writing end, too: the end of an engine is no end of input.
 func (s *starter) openStdin(rc *runtime.Container) (*os.File, error) {
@@ -267,7 +258,7 @@ func (c *Container) Ended(ctx context.Context) {
 	c.run = nil
 	c.mu.Unlock()
 	record := c.Snapshot()
-	errs := []error{c.unpublish(ctx)}
+	errs := []error{c.unpublish(ctx), c.rooms.unmountVolumes(&record), c.rooms.UnmountShm(c.ID)}
 	if r != nil {
 		r.closeStdin()
 		errs = append(errs, r.cgroup.Destroy(ctx))

@@ -92,7 +92,7 @@ func processRow(pid int, boot time.Time) ([]string, error) {
 }
 
 func number(s string) int64 {
-	n, _ := strconv.ParseInt(s, 10, 64) //nolint:errcheck // the kernel wrote it
+	n, _ := strconv.ParseInt(s, 10, 64) // the kernel wrote it
 	return n
 }
 

@@ -3,6 +3,7 @@ package container
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -20,8 +21,8 @@ func (u *Undo) Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	var errs []error
-	for i := len(u.steps) - 1; i >= 0; i-- {
-		errs = append(errs, u.steps[i](ctx))
+	for _, step := range slices.Backward(u.steps) {
+		errs = append(errs, step(ctx))
 	}
 	u.steps = nil
 	return errors.Join(errs...)

@@ -51,7 +51,7 @@ func (d *Daemon) byID(id string) (*container.Container, error) {
 }
 
 func noSuchContainer(ref string) error {
-	return engine.Problem(engine.ErrNotFound, fmt.Errorf("No such container: %s", ref)) //nolint:staticcheck,revive // clients match on Docker's text
+	return engine.Problem(engine.ErrNotFound, fmt.Errorf("No such container: %s", ref)) //nolint:staticcheck // clients match on Docker's text
 }
 
 // Container finds a container by ID, name, or a prefix of its ID that is its alone.
@@ -103,9 +103,9 @@ func (d *Daemon) reserveName(name, id string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if holder, taken := d.names[name]; taken && holder != id {
-		return engine.Hint(engine.Problem(engine.ErrConflict, fmt.Errorf(
-			"Conflict. The container name %q is already in use by container %q. You have to remove (or rename) that container to be able to reuse that name.", //nolint:staticcheck,revive // clients match on Docker's text
-			"/"+name, holder)), "remove that container, or give this one another name")
+		const inUse = "Conflict. The container name %q is already in use by container %q. You have to remove (or rename) that container to be able to reuse that name."
+		return engine.Hint(engine.Problem(engine.ErrConflict, fmt.Errorf(inUse, "/"+name, holder)), //nolint:staticcheck // clients match on Docker's text
+			"remove that container, or give this one another name")
 	}
 	d.names[name] = id
 	return nil

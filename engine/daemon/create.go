@@ -57,7 +57,7 @@ func (d *Daemon) create(ctx context.Context, req createRequest) (*container.Cont
 		return nil, fmt.Errorf("create %s: %w", req.name, err)
 	}
 	var back container.Undo
-	defer func() { _ = back.Run(ctx) }() //nolint:errcheck // the first error tells
+	defer func() { _ = back.Run(ctx) }() // the first error tells
 	if err := d.takeName(&record, req, &back); err != nil {
 		return nil, err
 	}
@@ -68,6 +68,9 @@ func (d *Daemon) create(ctx context.Context, req createRequest) (*container.Cont
 	record.Endpoints = d.resolveEndpoints(&record, &spec, req)
 	spec.Labels = labels(&record, &spec, &img, req)
 	record.Spec = spec
+	if err := d.rooms.Check(&record); err != nil {
+		return nil, fmt.Errorf("create %s: %w", req.name, err)
+	}
 	if err := d.rooms.Images.Hold(ctx, record.ID, img.ID); err != nil {
 		return nil, err
 	}
@@ -89,7 +92,7 @@ func missingImage(ref string, err error) error {
 	if !errors.Is(err, engine.ErrNotFound) {
 		return err
 	}
-	return engine.Hint(engine.Problem(engine.ErrNotFound, fmt.Errorf("No such image: %s", ref)), //nolint:staticcheck,revive // clients match on Docker's text
+	return engine.Hint(engine.Problem(engine.ErrNotFound, fmt.Errorf("No such image: %s", ref)), //nolint:staticcheck // clients match on Docker's text
 		"`tiffin pull` fetches it, `tiffin load` and `tiffin import` read it from a file")
 }
 
@@ -240,7 +243,7 @@ func endpointNames(record *engine.Container, spec *engine.ContainerSpec, e engin
 	return slices.Compact(names)
 }
 
-// version is what the label com.docker.compose.version says.
+// composeVersion is what the label com.docker.compose.version says.
 const composeVersion = "5.0.0"
 
 // labels are the image's, the service's, and docker compose's.
@@ -258,7 +261,7 @@ func labels(record *engine.Container, spec *engine.ContainerSpec, img *engine.Im
 		oneOff = "True"
 		out[engine.LabelSlug] = req.slug
 	}
-	for k, v := range map[string]string{
+	maps.Copy(out, map[string]string{
 		engine.LabelProject:     req.stack.Name,
 		engine.LabelService:     req.service.Name,
 		engine.LabelHash:        req.hash,
@@ -269,9 +272,7 @@ func labels(record *engine.Container, spec *engine.ContainerSpec, img *engine.Im
 		engine.LabelWorkingDir:  req.stack.WorkingDir,
 		engine.LabelConfigFiles: strings.Join(req.stack.ConfigFiles, ","),
 		engine.LabelVersion:     composeVersion,
-	} {
-		out[k] = v
-	}
+	})
 	if len(req.stack.EnvFiles) > 0 {
 		out[engine.LabelEnvironmentFile] = strings.Join(req.stack.EnvFiles, ",")
 	}

@@ -42,6 +42,7 @@ type Daemon struct {
 
 	records *state.Store // durable
 	states  *state.Store // as long as the machine runs
+	unread  int          // records that could not be read
 	rooms   container.Rooms
 	events  events
 
@@ -128,12 +129,13 @@ func (d *Daemon) checkBoot() error {
 func (d *Daemon) containerRoot() string    { return filepath.Join(d.cfg.DataRoot, "containers") }
 func (d *Daemon) runContainerRoot() string { return filepath.Join(d.cfg.RunRoot, "containers") }
 func (d *Daemon) keeperRoot() string       { return filepath.Join(d.cfg.RunRoot, "keepers") }
+func (d *Daemon) recordsPath() string      { return filepath.Join(d.cfg.DataRoot, "records.db") }
 func (d *Daemon) statePath() string        { return filepath.Join(d.cfg.RunRoot, "state.db") }
 
 // openRooms opens everything that keeps something on disk or in the kernel.
 func (d *Daemon) openRooms(ctx context.Context) error {
 	var err error
-	if d.records, err = state.Open(filepath.Join(d.cfg.DataRoot, "records.db"), state.Options{}); err != nil {
+	if d.records, err = state.Open(d.recordsPath(), state.Options{}); err != nil {
 		if errors.Is(err, state.ErrLocked) {
 			return ErrRunning
 		}
@@ -159,6 +161,7 @@ func (d *Daemon) openRooms(ctx context.Context) error {
 	if r.Volumes, err = volume.Open(volume.Config{Root: filepath.Join(d.cfg.DataRoot, "volumes")}); err != nil {
 		return err
 	}
+	r.Mounts = container.NewMounts(r.Volumes)
 	if r.Files, err = volume.OpenFiles(filepath.Join(d.cfg.RunRoot, "files")); err != nil {
 		return err
 	}
@@ -169,9 +172,12 @@ func (d *Daemon) openRooms(ctx context.Context) error {
 	return err
 }
 
-// Close ends the engine. Containers run on, for the next engine to adopt.
+// Close ends the engine, and the calls that are under way. Containers run on, for the
+// next engine to adopt.
 func (d *Daemon) Close() error {
+	d.mu.Lock()
 	d.end()
+	d.mu.Unlock()
 	d.work.Wait()
 	var errs []error
 	if d.rooms.Keepers != nil {

@@ -19,7 +19,7 @@ func (d *Daemon) PlanDown(ctx context.Context, req *engine.DownRequest) (*plan.P
 
 // Down takes a project away. What is in use elsewhere stays, with a warning.
 func (d *Daemon) Down(ctx context.Context, req *engine.DownRequest, report engine.Report) error {
-	unlock, err := d.lock(ctx, req.Project)
+	ctx, unlock, err := d.lock(ctx, req.Project)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (d *Daemon) PlanAct(ctx context.Context, req *engine.ActRequest) (*plan.Pla
 
 // Act starts, stops, restarts, kills, pauses, unpauses or removes containers.
 func (d *Daemon) Act(ctx context.Context, req *engine.ActRequest, report engine.Report) error {
-	unlock, err := d.lock(ctx, req.Project)
+	ctx, unlock, err := d.lock(ctx, req.Project)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 	"tiffin/engine/logs"
 )
 
-// follower follows the containers of a request as long as they run, those that are
+// follower follows the containers of a request until they have ended, those that are
 // made or started later, too.
 type follower struct {
 	d     *Daemon
@@ -49,7 +49,7 @@ func (d *Daemon) followLogs(ctx context.Context, req *engine.LogRequest, emit fu
 	subscribed := make(chan struct{})
 	f.readers.Go(func() {
 		err := d.Events(ctx, time.Time{}, time.Time{}, func() { close(subscribed) }, func(ev engine.Event) error {
-			if ev.Type == engine.EventContainer && ev.Action == "start" {
+			if ev.Type == engine.EventContainer && (ev.Action == "create" || ev.Action == "start") {
 				f.take(ctx, ev.ID)
 			}
 			return nil
@@ -111,11 +111,14 @@ func (f *follower) take(ctx context.Context, id string) {
 func (f *follower) goesOn(ctx context.Context, c *container.Container, p *place) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if record := c.Snapshot(); mayWrite(&record) && ctx.Err() == nil {
+	if record := c.Snapshot(); mayWrite(&record) && ctx.Err() == nil && !isGone(c) {
 		return true
 	}
 	p.active = false
 	f.active--
+	if isGone(c) {
+		delete(f.places, c.ID)
+	}
 	if f.active == 0 && !f.req.Stay {
 		select {
 		case f.idle <- struct{}{}:
@@ -125,10 +128,18 @@ func (f *follower) goesOn(ctx context.Context, c *container.Container, p *place)
 	return false
 }
 
-// mayWrite says that a container runs or will without a command.
-func mayWrite(c *engine.Container) bool {
-	return c.State.Status.Alive() || c.State.Status == engine.StatusStarting || c.State.Status == engine.StatusRestarting
+func isGone(c *container.Container) bool {
+	select {
+	case <-c.Gone:
+		return true
+	default:
+		return false
+	}
 }
+
+// mayWrite says that more output may come of a container: it runs, will without a
+// command, or was made and waits for its start.
+func mayWrite(c *engine.Container) bool { return !c.Ended() }
 
 // follow emits what a container writes, and how it ended, over its restarts by policy.
 func (f *follower) follow(ctx context.Context, c *container.Container, p *place) {
@@ -141,6 +152,9 @@ func (f *follower) follow(ctx context.Context, c *container.Container, p *place)
 			f.stop(err)
 		}
 		return err
+	}
+	if !awaitBegin(ctx, c) {
+		return
 	}
 	for {
 		end, err := life(ctx, c, p, func(e logs.Entry) error {
@@ -155,6 +169,27 @@ func (f *follower) follow(ctx context.Context, c *container.Container, p *place)
 		p.end, p.restarts = end.State.FinishedAt, exit.Restarting
 		if emit(engine.LogEntry{Source: src, Time: p.end, Exit: exit}) != nil || !exit.Restarting {
 			return
+		}
+	}
+}
+
+// awaitBegin returns once the container has been started, or false when it will not be:
+// it went before, or its start did not succeed.
+func awaitBegin(ctx context.Context, c *container.Container) bool {
+	for {
+		record, changed := c.Watch()
+		switch {
+		case record.State.Status != engine.StatusCreated && record.State.Status != engine.StatusStarting:
+			return true
+		case record.Ended():
+			return false
+		}
+		select {
+		case <-changed:
+		case <-c.Gone:
+			return false
+		case <-ctx.Done():
+			return false
 		}
 	}
 }

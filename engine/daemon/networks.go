@@ -130,16 +130,21 @@ func (d *Daemon) dropSandbox(ctx context.Context, c *engine.Container) error {
 
 // dropBridge removes the default bridge after its last container.
 func (d *Daemon) dropBridge(ctx context.Context) error {
-	if err := d.removeNetwork(ctx, container.BridgeMode); err != nil && !errors.Is(err, errInUse) {
+	ctx, unlock, err := d.lock(ctx, bridgeTurn)
+	if err != nil {
 		return err
 	}
-	return nil
+	defer unlock()
+	if len(d.all(func(c *engine.Container) bool { return c.Spec.NetworkMode == container.BridgeMode })) > 0 {
+		return nil
+	}
+	return d.removeNetwork(ctx, container.BridgeMode)
 }
 
 // Bridge returns the network of network_mode: bridge. It is made for the first
 // container that needs it and goes with the last.
 func (d *Daemon) Bridge(ctx context.Context) (engine.Network, error) {
-	unlock, err := d.lock(ctx, "") // no project has this name
+	ctx, unlock, err := d.lock(ctx, bridgeTurn)
 	if err != nil {
 		return engine.Network{}, err
 	}
@@ -149,3 +154,7 @@ func (d *Daemon) Bridge(ctx context.Context) (engine.Network, error) {
 	}
 	return d.makeNetwork(ctx, engine.NetworkSpec{Key: container.BridgeMode, Name: container.BridgeMode, Driver: "bridge"}, "")
 }
+
+// bridgeTurn is the turn of who makes or removes the default bridge; no project has
+// this name.
+const bridgeTurn = ""

@@ -2,10 +2,13 @@ package daemon
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"tiffin/engine"
 	"tiffin/engine/container"
@@ -35,7 +38,33 @@ func (d *Daemon) recover(ctx context.Context) error {
 	for id, c := range d.containers {
 		d.adopt(ctx, c, processes[id])
 	}
-	return d.sweep()
+	d.unmountUnused()
+	if err := d.sweep(live); err != nil {
+		return err
+	}
+	d.goOnRemoving()
+	return nil
+}
+
+// goOnRemoving removes what was being removed when the last engine ended, or should
+// have been.
+func (d *Daemon) goOnRemoving() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.containers {
+		if record := c.Snapshot(); record.State.Status == engine.StatusRemoving || record.Spec.AutoRemove && record.Ended() {
+			d.removeLater(c)
+		}
+	}
+}
+
+// unmountUnused takes off the volumes whose last user ended while no engine ran.
+func (d *Daemon) unmountUnused() {
+	for _, v := range d.volumes {
+		if err := d.rooms.Mounts.Leave(v, ""); err != nil {
+			d.log.Warn("volume not unmounted", "volume", v.Name, "err", err)
+		}
+	}
 }
 
 // loadRecords fills the index and returns what is known of how the containers are.
@@ -48,9 +77,15 @@ func (d *Daemon) loadRecords() (map[string]liveRecord, error) {
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, fmt.Errorf("read records: %w", err)
 	}
+	for name, file := range map[string]*state.Store{"records": d.records, "states": d.states} {
+		if err := file.Damage(); err != nil {
+			d.log.Error("a file was damaged, and made anew from what can be read of it", "file", name, "err", err)
+		}
+	}
+	d.unread = len(bad1) + len(bad2) + len(bad3) + len(bad4)
 	for _, bad := range [][]state.Damaged{bad1, bad2, bad3, bad4, bad5} {
 		for _, r := range bad {
-			d.log.Error("a damaged record was set aside", "kind", r.Kind, "key", r.Key, "reason", r.Reason)
+			d.log.Error("a record cannot be read", "kind", r.Kind, "key", r.Key, "reason", r.Reason)
 		}
 	}
 	for id, r := range containers {
@@ -58,12 +93,8 @@ func (d *Daemon) loadRecords() (map[string]liveRecord, error) {
 		d.containers[id] = c
 		d.names[r.Name] = id
 	}
-	for id, n := range networks {
-		d.networks[id] = n
-	}
-	for name, v := range volumes {
-		d.volumes[name] = v
-	}
+	maps.Copy(d.networks, networks)
+	maps.Copy(d.volumes, volumes)
 	for name, s := range stacks {
 		d.project(name).stack = &s
 	}
@@ -103,13 +134,14 @@ func (d *Daemon) adopt(ctx context.Context, c *container.Container, p *runtime.P
 	case p != nil:
 		c.Adopt(ctx, p)
 	case record.State.Status.Alive() || record.State.Status == engine.StatusStarting:
-		c.Lost()
-	case record.State.Status == engine.StatusRemoving:
-		c.Update(func(r *engine.Container) { r.State.Status = engine.StatusExited })
+		c.Lost(ctx)
 	}
-	d.supervise(c)
 	record = c.Snapshot()
+	if err := d.saveState(&record); err != nil {
+		d.log.Warn("state not recorded", "container", record.Name, "err", err)
+	}
 	d.answering(&record)
+	d.supervise(c)
 }
 
 // supervise starts the goroutine of a container.
@@ -119,14 +151,80 @@ func (d *Daemon) supervise(c *container.Container) {
 }
 
 // sweep removes what no record knows: the folders of containers whose creation or
-// removal did not come to its end.
-func (d *Daemon) sweep() error {
-	for _, root := range []string{d.containerRoot(), d.runContainerRoot()} {
-		if err := sweepFolder(root, func(id string) bool { return d.containers[id] != nil }); err != nil {
-			return err
+// removal did not come to its end, and volumes without a name. While a record may be
+// missing because its file was damaged, nothing is: content cannot be made again.
+func (d *Daemon) sweep(live map[string]liveRecord) error {
+	var forgotten []string
+	for id := range live {
+		if d.containers[id] == nil {
+			forgotten = append(forgotten, id)
 		}
 	}
-	return nil
+	if err := d.states.Delete(kindState, forgotten...); err != nil {
+		return err
+	}
+	unmount := func(id string) bool {
+		if d.containers[id] != nil {
+			return true
+		}
+		if err := d.rooms.UnmountShm(id); err != nil {
+			d.log.Warn("sweep", "container", id, "err", err)
+		}
+		return false
+	}
+	if err := sweepFolder(d.runContainerRoot(), unmount); err != nil {
+		return err
+	}
+	damaged, err := d.recordsDamaged()
+	if err != nil {
+		return err
+	}
+	if damaged {
+		d.log.Warn("records are damaged: what they do not mention is left where it is", "root", d.cfg.DataRoot)
+		return nil
+	}
+	if err := sweepFolder(d.containerRoot(), func(id string) bool { return d.containers[id] != nil }); err != nil {
+		return err
+	}
+	return d.sweepVolumes()
+}
+
+// recordsDamaged says whether there were records that cannot be read, now or earlier:
+// what could not be read stays beside the others until somebody takes it away.
+func (d *Daemon) recordsDamaged() (bool, error) {
+	_, err := os.Stat(d.recordsPath() + ".damaged")
+	if err == nil || d.unread > 0 {
+		return true, nil
+	}
+	aside, err := d.records.Quarantine()
+	return len(aside) > 0, err
+}
+
+// sweepVolumes removes volumes without a record that have no name. One with a name may
+// be somebody's data: creating a volume of that name takes it up again.
+func (d *Daemon) sweepVolumes() error {
+	names, err := d.rooms.Volumes.List()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range names {
+		if _, known := d.volumes[name]; known {
+			continue
+		}
+		if !isAnonymous(name) {
+			d.log.Warn("a volume has no record", "volume", name)
+			continue
+		}
+		errs = append(errs, d.rooms.Volumes.Remove(d.life, name))
+	}
+	return errors.Join(errs...)
+}
+
+// isAnonymous says that a volume's name is one that nobody chose.
+func isAnonymous(name string) bool {
+	_, err := hex.DecodeString(name)
+	return err == nil && len(name) == len(engine.NewID()) && name == strings.ToLower(name)
 }
 
 func sweepFolder(root string, known func(string) bool) error {

@@ -21,6 +21,11 @@ type removeOptions struct {
 
 // Remove removes a container.
 func (d *Daemon) Remove(ctx context.Context, ref string, opts engine.RemoveOptions) error {
+	ctx, leave, err := d.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	c, err := d.Container(ref)
 	if err != nil {
 		return err
@@ -29,8 +34,14 @@ func (d *Daemon) Remove(ctx context.Context, ref string, opts engine.RemoveOptio
 }
 
 // remove takes a container away with everything that was made for it. Once begun it
-// is seen through, whatever becomes of ctx.
+// is seen through, whatever becomes of ctx. What could not be taken back the next call
+// tries again, and else the next engine: then no record knows of it.
 func (d *Daemon) remove(ctx context.Context, c *container.Container, opts removeOptions) error {
+	c.Removal.Lock()
+	defer c.Removal.Unlock()
+	if isGone(c) {
+		return nil
+	}
 	if opts.force {
 		if err := c.Super.Stop(ctx, 0); err != nil && !errors.Is(err, engine.ErrConflict) {
 			return err
@@ -42,7 +53,33 @@ func (d *Daemon) remove(ctx context.Context, c *container.Container, opts remove
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
 	record := c.Snapshot()
-	errs := []error{d.dropSandbox(ctx, &record)}
+	if err := d.takeBack(ctx, &record); err != nil {
+		return fmt.Errorf("remove %s: %w", record.Name, err)
+	}
+	d.forget(&record)
+	err := d.dropUnused(ctx, &record, opts)
+	close(c.Gone)
+	d.events.publish(containerEvent(&record, "destroy", nil))
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", record.Name, err)
+	}
+	return nil
+}
+
+// takeBack undoes what the creation and the starts of a container made. Its record goes
+// before its files: files without a record are swept, a record without files is a loss.
+func (d *Daemon) takeBack(ctx context.Context, c *engine.Container) error {
+	if err := d.dropSandbox(ctx, c); err != nil {
+		return err
+	}
+	if err := d.records.Delete(kindContainer, c.ID); err != nil {
+		return err
+	}
+	return errors.Join(d.removeFiles(c), d.rooms.Images.Release(ctx, c.ID), d.states.Delete(kindState, c.ID))
+}
+
+// forget takes a container out of the index.
+func (d *Daemon) forget(c *engine.Container) {
 	d.mu.Lock()
 	delete(d.containers, c.ID)
 	if len(d.containers) == 0 {
@@ -50,30 +87,28 @@ func (d *Daemon) remove(ctx context.Context, c *container.Container, opts remove
 		d.rooms.RemoveCgroupBase()
 	}
 	d.mu.Unlock()
-	d.releaseName(record.Name, c.ID)
-	errs = append(errs, d.removeFiles(&record), d.records.Delete(kindContainer, c.ID), d.states.Delete(kindState, c.ID), d.rooms.Images.Release(ctx, c.ID))
-	for i := range record.Mounts {
-		if p := &record.Mounts[i]; p.Anonymous && (opts.anonymousVolumes || record.Spec.AutoRemove) {
+	d.releaseName(c.Name, c.ID)
+}
+
+// dropUnused removes what the container may have been the last to use.
+func (d *Daemon) dropUnused(ctx context.Context, c *engine.Container, opts removeOptions) error {
+	var errs []error
+	for i := range c.Mounts {
+		if p := &c.Mounts[i]; p.Anonymous && (opts.anonymousVolumes || c.Spec.AutoRemove) {
 			if err := d.removeVolume(ctx, p.Name); err != nil && !errors.Is(err, errInUse) {
 				errs = append(errs, err)
 			}
 		}
 	}
-	if record.Spec.NetworkMode == container.BridgeMode {
+	if c.Spec.NetworkMode == container.BridgeMode {
 		errs = append(errs, d.dropBridge(ctx))
 	}
-	errs = append(errs, d.dropKeeper(ctx, record.Project))
-	close(c.Gone)
-	d.events.publish(containerEvent(&record, "destroy", nil))
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("remove %s: %w", record.Name, err)
-	}
-	return nil
+	return errors.Join(append(errs, d.dropKeeper(ctx, c.Project))...)
 }
 
 // removeFiles removes the writable layer, the logs and the files made for a container.
 func (d *Daemon) removeFiles(c *engine.Container) error {
-	return errors.Join(d.rooms.Files.Remove(c.ID), os.RemoveAll(filepath.Join(d.runContainerRoot(), c.ID)), os.RemoveAll(filepath.Join(d.containerRoot(), c.ID)))
+	return errors.Join(d.rooms.Files.Remove(c.ID), d.rooms.UnmountShm(c.ID), os.RemoveAll(filepath.Join(d.runContainerRoot(), c.ID)), os.RemoveAll(filepath.Join(d.containerRoot(), c.ID)))
 }
 
 // removeLater removes a container that ended and was to go then, once its output was

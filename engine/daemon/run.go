@@ -18,7 +18,7 @@ func (d *Daemon) Run(ctx context.Context, req *engine.RunRequest, report engine.
 	if !ok {
 		return "", engine.Problem(engine.ErrNotFound, fmt.Errorf("no such service: %s", req.Service))
 	}
-	unlock, err := d.lock(ctx, stack.Name)
+	ctx, unlock, err := d.lock(ctx, stack.Name)
 	if err != nil {
 		return "", err
 	}
@@ -46,6 +46,6 @@ func (d *Daemon) Run(ctx context.Context, req *engine.RunRequest, report engine.
 
 func newSlug() string {
 	var b [6]byte
-	rand.Read(b[:]) //nolint:errcheck // crypto/rand.Read never returns an error (Go 1.24)
+	rand.Read(b[:]) // crypto/rand.Read never returns an error (Go 1.24)
 	return hex.EncodeToString(b[:])
 }

@@ -44,7 +44,7 @@ func networkKey(runRoot string) string {
 		return ""
 	}
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(runRoot)) //nolint:errcheck // a hash takes everything
+	_, _ = h.Write([]byte(runRoot)) // a hash takes everything
 	return fmt.Sprintf("%08x", h.Sum32())
 }
 

@@ -159,16 +159,26 @@ func (w *walk) create(ctx context.Context, s *plan.Step) error {
 	return nil
 }
 
-// start starts a container by command and runs its post_start hooks.
+// start starts a container by command and runs its post_start hooks. A start that has
+// begun comes to its end, whatever becomes of ctx.
 func (w *walk) start(ctx context.Context, c *container.Container) error {
-	w.handPorts(c)
-	if err := c.Super.Start(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	through := context.WithoutCancel(ctx)
+	err := w.offerPorts(through, c)
+	if err == nil {
+		err = c.Super.Start(through)
+	}
+	// What no start has taken is not wanted: it runs already, or cannot be started.
+	err = errors.Join(err, c.OfferPorts(through, nil))
+	if err != nil {
 		return fmt.Errorf("start %s: %w", c.Name(), err)
 	}
 	for _, h := range w.hooks(c, postStart) {
 		if err := c.RunHook(ctx, h); err != nil {
 			return errors.Join(fmt.Errorf("post_start hook of %s: %w", c.Name(), err),
-				c.Super.Stop(context.WithoutCancel(ctx), c.Super.StopTimeout()))
+				c.Super.Stop(through, c.Super.StopTimeout()))
 		}
 	}
 	return nil

@@ -11,26 +11,63 @@ import (
 	"tiffin/engine/plan"
 )
 
-// project is what the daemon knows of a project beside its containers.
+// project is what the daemon knows of a project beside its containers. It is there as
+// long as a command is about it or it has a Stack.
 type project struct {
 	// turn is held by the command that changes the project; others wait for it.
 	turn chan struct{}
+	// commands are those that have the turn or wait for it.
+	commands int
 	// stack is the one that the project was brought up with last, nil before that.
 	stack *engine.Stack
 }
 
-// lock waits for this command's turn on a project.
-func (d *Daemon) lock(ctx context.Context, name string) (unlock func(), err error) {
+// lock waits for this command's turn on a project. The context that it returns ends
+// with the engine, too, and the engine's end waits for unlock.
+func (d *Daemon) lock(ctx context.Context, name string) (_ context.Context, unlock func(), err error) {
+	ctx, leave, err := d.enter(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	d.mu.Lock()
 	p := d.project(name)
+	p.commands++
 	d.mu.Unlock()
+	done := func() {
+		d.mu.Lock()
+		if p.commands--; p.commands == 0 && p.stack == nil {
+			delete(d.projects, name)
+		}
+		d.mu.Unlock()
+		leave()
+	}
 	select {
 	case p.turn <- struct{}{}:
-		return func() { <-p.turn }, nil
+		return ctx, func() { <-p.turn; done() }, nil
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		err := context.Cause(ctx)
+		done()
+		return nil, nil, err
 	}
 }
+
+// enter begins a call that changes the host: the engine's end ends its context, and
+// waits for leave.
+//
+// Errors: engine.ErrUnavailable when the engine is about to end.
+func (d *Daemon) enter(ctx context.Context) (_ context.Context, leave func(), err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.life.Err() != nil {
+		return nil, nil, errEnding
+	}
+	d.work.Add(1)
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(d.life, func() { cancel(errEnding) })
+	return ctx, func() { stop(); cancel(nil); d.work.Done() }, nil
+}
+
+var errEnding = engine.Problem(engine.ErrUnavailable, errors.New("the engine is ending"))
 
 // project returns the entry of a project, made when it is new. d.mu is held.
 func (d *Daemon) project(name string) *project {
@@ -124,7 +161,7 @@ func (d *Daemon) PlanUp(ctx context.Context, req *engine.UpRequest) (*plan.Plan,
 
 // Up makes a Stack real: pull what must be seen first, observe, plan, apply.
 func (d *Daemon) Up(ctx context.Context, req *engine.UpRequest, report engine.Report) error {
-	unlock, err := d.lock(ctx, req.Stack.Name)
+	ctx, unlock, err := d.lock(ctx, req.Stack.Name)
 	if err != nil {
 		return err
 	}
@@ -164,7 +201,7 @@ func (d *Daemon) apply(ctx context.Context, req *engine.UpRequest, report engine
 	if err := d.reservePorts(ctx, w, p); err != nil {
 		return err
 	}
-	defer func() { _ = w.releasePorts() }() //nolint:errcheck // nothing of it is published
+	defer func() { _ = w.releasePorts() }() // nothing of it is published
 	if err := w.apply(ctx, p, req.Parallel); err != nil {
 		return err
 	}

@@ -74,6 +74,7 @@ func (d *Daemon) removeVolume(ctx context.Context, name string) error {
 	d.mu.Lock()
 	delete(d.volumes, name)
 	d.mu.Unlock()
+	d.rooms.Mounts.Forget(name)
 	if err := d.rooms.Volumes.Remove(ctx, name); err != nil {
 		return err
 	}
@@ -84,7 +85,7 @@ func (d *Daemon) removeVolume(ctx context.Context, name string) error {
 // FillVolume calls fill for a volume that is fresh, once, whoever comes first, and
 // records that it is not any more.
 func (d *Daemon) FillVolume(ctx context.Context, name string, fill func(engine.Volume) error) error {
-	unlock, err := d.lock(ctx, "volume "+name) // no project has this name
+	_, unlock, err := d.lock(ctx, "volume "+name) // no project has this name
 	if err != nil {
 		return err
 	}
