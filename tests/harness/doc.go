@@ -4,8 +4,8 @@
 // registry is a real one on loopback with the images of tests/images, standing in for Docker Hub. A test that
 // lacks root or a program is skipped; with REQUIRE_ROOT=1, as in CI, it fails.
 //
-// Leaks are found by looking at the machine before and after: mounts, links, network namespaces, control groups,
-// nftables, processes, files. So tests that look for leaks run one at a time.
+// Leaks are found by looking, before and after, for what carries the name of these roots: mounts, links, network namespaces,
+// control groups, nftables, processes, files. What another engine of the machine does meanwhile is not seen.
 //
 // Reading order: need.go (what a test needs), binary.go, tiffin.go (a tiffin of one's own), running.go, registry.go,
 // snapshot.go and the files named after what they look at (machine.go, process.go), remains.go, until.go.

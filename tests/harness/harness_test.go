@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -111,22 +112,17 @@ func TestNothingLeftNamesWhatIsLeft(t *testing.T) {
 			f.t.Cleanup(func() { must(f.t, unix.Unmount(f.e.Run, 0)) })
 		}, "(tmpfs tiffin-test)"},
 		"a link": {func(f fixture) {
-			link := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "tfnleak0"}}
+			link := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "tfnleak0", Group: f.e.group()}}
 			must(f.t, netlink.LinkAdd(link))
 			f.t.Cleanup(func() { must(f.t, netlink.LinkDel(link)) })
 		}, "link tfnleak0"},
 		"a control group": {func(f fixture) {
-			dir := "/sys/fs/cgroup/pids/tfnleak"
-			if err := os.Mkdir(dir, 0o755); err != nil { // one hierarchy for all
-				dir = "/sys/fs/cgroup/tfnleak"
-				must(f.t, os.Mkdir(dir, 0o755))
-			}
-			f.t.Cleanup(func() { must(f.t, os.Remove(dir)) })
-		}, "/tfnleak"},
+			group(f)
+		}, "control group"},
 		"an element of an nftables set": {func(f fixture) {
 			conn, err := nftables.New()
 			must(f.t, err)
-			table := conn.AddTable(&nftables.Table{Name: "tfnleak", Family: nftables.TableFamilyINet})
+			table := conn.AddTable(&nftables.Table{Name: f.e.table(), Family: nftables.TableFamilyINet})
 			set := &nftables.Set{Table: table, Name: "ports", KeyType: nftables.TypeInetService}
 			must(f.t, conn.AddSet(set, []nftables.SetElement{{Key: []byte{0x1f, 0x90}}}))
 			must(f.t, conn.Flush())
@@ -134,11 +130,12 @@ func TestNothingLeftNamesWhatIsLeft(t *testing.T) {
 				conn.DelTable(table)
 				must(f.t, conn.Flush())
 			})
-		}, "inet tfnleak set ports element 1f90"},
-		"a process in a namespace of its own": {func(f fixture) {
+		}, " set ports element 1f90"},
+		"a process in a control group": {func(f fixture) {
+			procs := filepath.Join(group(f), "cgroup.procs")
 			cmd := exec.Command("sleep", "1234")
-			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
 			begin(f.t, cmd)
+			must(f.t, os.WriteFile(procs, []byte(strconv.Itoa(cmd.Process.Pid)), 0o644))
 		}, "process sleep 1234"},
 		"a process that knows the roots": {func(f fixture) {
 			cmd := exec.Command("sleep", "1235")
@@ -167,7 +164,7 @@ func TestNothingLeftNamesWhatIsLeft(t *testing.T) {
 			before := e.Snapshot(t)
 			c.leave(fixture{t, e})
 			var got *spy
-			Eventually(2*time.Second, func() bool { // a process needs a moment to become what it will be
+			Eventually(time.Minute, func() bool { // a process needs a moment to become what it will be
 				got = &spy{how: "passed"}
 				for line := range e.Snapshot(t).without(before) {
 					got.said = append(got.said, line)
@@ -211,7 +208,7 @@ func TestProcessesFindsTheHolderOfASocket(t *testing.T) {
 	must(t, err)
 	cmd.ExtraFiles = []*os.File{f}
 	begin(t, cmd)
-	Until(t, time.Second, "the process is found", func() bool {
+	Until(t, time.Minute, "the process is found", func() bool {
 		for _, p := range e.Processes() {
 			if p.Pid == cmd.Process.Pid {
 				return true
@@ -231,7 +228,8 @@ func TestTheRegistryStandsInForDockerHub(t *testing.T) {
 	if string(text) != want {
 		t.Errorf("got  %s\nwant %s", text, want)
 	}
-	resp, err := http.Get("http://" + r.Addr + "/v2/library/busybox/tags/list")
+	client := http.Client{Timeout: time.Minute}
+	resp, err := client.Get("http://" + r.Addr + "/v2/library/busybox/tags/list")
 	must(t, err)
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
@@ -266,6 +264,20 @@ func TestARunningCommandIsHeardAndInterrupted(t *testing.T) {
 	if got := watch(func(tb *spy) { r.Says(tb, "never") }); got.how != "failed" {
 		t.Errorf("silence: the test has %s", got.how)
 	}
+}
+
+// group makes a control group that ends with the test.
+func group(f fixture) string {
+	f.t.Helper()
+	dir := "/sys/fs/cgroup/pids/tiffin-" + f.e.key()
+	if err := os.Mkdir(dir, 0o755); err != nil { // one hierarchy for all
+		dir = "/sys/fs/cgroup/tiffin-" + f.e.key()
+		must(f.t, os.Mkdir(dir, 0o755))
+	}
+	f.t.Cleanup(func() {
+		Until(f.t, time.Minute, dir+" is empty", func() bool { return os.Remove(dir) == nil })
+	})
+	return dir
 }
 
 // begin starts a program that ends with the test.

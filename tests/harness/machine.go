@@ -14,10 +14,14 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-func mounts() (string, []string, error) {
+// mounts are those below the roots, and those made of what lies below them.
+func (e *Tiffin) mounts() (string, []string, error) {
 	infos, err := mountinfo.GetMounts(nil)
 	var names []string
 	for _, m := range infos {
+		if !below(e.Run, m.Mountpoint) && !below(e.Data, m.Mountpoint) && !strings.Contains(m.VFSOptions, e.Data+"/") {
+			continue
+		}
 		names = append(names, fmt.Sprintf("%s (%s %s)", m.Mountpoint, m.FSType, m.Source))
 	}
 	return "mount", names, err
@@ -36,26 +40,16 @@ func mountsBelow(dirs ...string) []string {
 	return points
 }
 
-func links() (string, []string, error) {
+// links are those in the group of this engine.
+func (e *Tiffin) links() (string, []string, error) {
 	found, err := netlink.LinkList()
 	var names []string
 	for _, l := range found {
-		names = append(names, fmt.Sprintf("%s (%s)", l.Attrs().Name, l.Type()))
+		if l.Attrs().Group == e.group() {
+			names = append(names, fmt.Sprintf("%s (%s)", l.Attrs().Name, l.Type()))
+		}
 	}
 	return "link", names, err
-}
-
-// namespaces are the network namespaces that `ip netns` knows.
-func namespaces() (string, []string, error) {
-	entries, err := os.ReadDir("/run/netns")
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return "named network namespace", names, err
 }
 
 // heldNamespaces are the network namespaces that processes of these roots hold by a descriptor.
@@ -73,8 +67,8 @@ func (e *Tiffin) heldNamespaces() (string, []string, error) {
 	return "network namespace", names, nil
 }
 
-// controlGroups are those of every hierarchy.
-func controlGroups() (string, []string, error) {
+// controlGroups are those of this engine, in every hierarchy.
+func (e *Tiffin) controlGroups() (string, []string, error) {
 	const root = "/sys/fs/cgroup"
 	var names []string
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -83,7 +77,7 @@ func controlGroups() (string, []string, error) {
 			return nil
 		case err != nil:
 			return err
-		case d.IsDir():
+		case d.IsDir() && strings.Contains(path, "/tiffin-"+e.key()):
 			names = append(names, strings.TrimPrefix(path, root))
 		}
 		return nil
@@ -91,8 +85,8 @@ func controlGroups() (string, []string, error) {
 	return "control group", names, err
 }
 
-// firewall is every table, chain, set and element of nftables, and how many rules each chain has.
-func firewall() (string, []string, error) {
+// firewall is every chain, set and element of this engine's table, and how many rules each chain has.
+func (e *Tiffin) firewall() (string, []string, error) {
 	conn, err := nftables.New()
 	if err != nil {
 		return "nftables object", nil, err
@@ -103,6 +97,9 @@ func firewall() (string, []string, error) {
 		return "nftables object", nil, err
 	}
 	for _, table := range tables {
+		if table.Name != e.table() {
+			continue
+		}
 		name := fmt.Sprintf("%s %s", family(table.Family), table.Name)
 		names = append(names, name)
 		sets, err := conn.GetSets(table)
@@ -121,6 +118,9 @@ func firewall() (string, []string, error) {
 		return "nftables object", nil, err
 	}
 	for _, chain := range chains {
+		if chain.Table.Name != e.table() {
+			continue
+		}
 		rules, _ := conn.GetRules(chain.Table, chain)
 		names = append(names, fmt.Sprintf("%s %s chain %s of %d rules",
 			family(chain.Table.Family), chain.Table.Name, chain.Name, len(rules)))
@@ -136,29 +136,12 @@ func family(f nftables.TableFamily) string {
 	return names[f]
 }
 
-// processes are those of these roots, and whatever else lives in namespaces that are not the test's.
 func (e *Tiffin) processes() (string, []string, error) {
 	var names []string
-	ours := map[int]bool{}
 	for _, p := range e.Processes() {
-		ours[p.Pid] = true
 		names = append(names, p.String())
 	}
-	for _, p := range allProcesses() {
-		if !ours[p.Pid] && apart(p.Pid) {
-			names = append(names, p.String())
-		}
-	}
 	return "process", names, nil
-}
-
-// apart tells whether a process has a mount, pid or network namespace other than the test's.
-func apart(pid int) bool {
-	return slices.ContainsFunc([]string{"mnt", "pid", "net"}, func(kind string) bool {
-		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
-		own, _ := os.Readlink("/proc/self/ns/" + kind)
-		return err == nil && theirs != own
-	})
 }
 
 // files are those that projects have below the roots: everything but images and the engine's own log.

@@ -67,13 +67,13 @@ func readProcess(pid int) (Process, bool) {
 }
 
 // Processes are those of these roots: the engine and its commands by their environment, the keepers by the sockets that
-// they hold, and the children of all of them.
+// they hold, the containers by their control group, and the children of all of them.
 func (e *Tiffin) Processes() []Process {
 	all := allProcesses()
 	sockets := socketsBelow(e.Run)
 	ours := map[int]bool{}
 	for _, p := range all {
-		ours[p.Pid] = p.Pid != os.Getpid() && (e.inEnvironment(p.Pid) || holds(p.Pid, e, sockets))
+		ours[p.Pid] = p.Pid != os.Getpid() && (e.inEnvironment(p.Pid) || e.inGroup(p.Pid) || holds(p.Pid, e, sockets))
 	}
 	for grown := true; grown; {
 		grown = false
@@ -89,6 +89,11 @@ func (e *Tiffin) Processes() []Process {
 func (e *Tiffin) inEnvironment(pid int) bool {
 	env, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	return bytes.Contains(append([]byte{0}, env...), []byte("\x00TIFFIN_RUN_ROOT="+e.Run+"\x00"))
+}
+
+func (e *Tiffin) inGroup(pid int) bool {
+	groups, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	return bytes.Contains(groups, []byte("/tiffin-"+e.key()))
 }
 
 // holds tells whether a process has a file below the roots open, or one of the sockets.

@@ -21,24 +21,31 @@ type remain struct {
 	remove func() error
 }
 
-// remains finds what the engine of these roots has made in the kernel, by the key that it derives from its run root. After the
-// engine has ended there is to be nothing.
-func (e *Tiffin) remains() []remain {
+// key is what an engine whose run root is not the usual one puts into the names of what it makes in the kernel.
+func (e *Tiffin) key() string { return fmt.Sprintf("%08x", hash(e.Run)) }
+
+// group is that of the engine's links.
+func (e *Tiffin) group() uint32 { return hash("tiffin "+e.key()) | 1 }
+
+// table is the engine's table of nftables.
+func (e *Tiffin) table() string { return "tiffin-" + e.key() }
+
+func hash(s string) uint32 {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(e.Run))
-	key := fmt.Sprintf("%08x", h.Sum32())
-	return slices.Concat(remainingLinks(key), remainingTables(key), remainingGroups(key))
+	_, _ = h.Write([]byte(s))
+	return h.Sum32()
 }
 
-// remainingLinks are told by their group.
-func remainingLinks(key string) []remain {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte("tiffin " + key))
-	group := h.Sum32() | 1
+// remains finds what the engine of these roots has made in the kernel. After the engine has ended there is to be nothing.
+func (e *Tiffin) remains() []remain {
+	return slices.Concat(e.remainingLinks(), e.remainingTables(), e.remainingGroups())
+}
+
+func (e *Tiffin) remainingLinks() []remain {
 	links, _ := netlink.LinkList()
 	var all []remain
 	for _, l := range links {
-		if l.Attrs().Group == group {
+		if l.Attrs().Group == e.group() {
 			all = append(all, remain{"link " + l.Attrs().Name, func() error {
 				if err := netlink.LinkDel(l); !errors.Is(err, unix.ENODEV) { // gone with its bridge or its peer
 					return err
@@ -50,7 +57,7 @@ func remainingLinks(key string) []remain {
 	return all
 }
 
-func remainingTables(key string) []remain {
+func (e *Tiffin) remainingTables() []remain {
 	conn, err := nftables.New()
 	if err != nil {
 		return nil
@@ -58,7 +65,7 @@ func remainingTables(key string) []remain {
 	tables, _ := conn.ListTables()
 	var all []remain
 	for _, t := range tables {
-		if strings.HasSuffix(t.Name, key) {
+		if t.Name == e.table() {
 			all = append(all, remain{"nftables table " + t.Name, func() error {
 				conn.DelTable(t)
 				return conn.Flush()
@@ -69,10 +76,10 @@ func remainingTables(key string) []remain {
 }
 
 // remainingGroups are control groups, the innermost first.
-func remainingGroups(key string) []remain {
+func (e *Tiffin) remainingGroups() []remain {
 	var all []remain
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && strings.Contains(path, key) {
+		if err == nil && d.IsDir() && strings.Contains(path, "/tiffin-"+e.key()) {
 			all = append(all, remain{"control group " + path, func() error {
 				if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 					return err

@@ -59,7 +59,7 @@ func (r *Running) Output() string {
 // Says waits until the command has said something.
 func (r *Running) Says(tb testing.TB, what string) {
 	tb.Helper()
-	heard := Eventually(10*time.Second, func() bool {
+	heard := Eventually(time.Minute, func() bool {
 		select {
 		case <-r.done: // nothing more will come
 			return true

@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// Snapshot is what there is on the machine that a project could leave behind, one line each: "link vethab12 (veth)".
+// Snapshot is what there is of one engine that a project could leave behind, one line each: "link tv-90493115 (veth)".
 type Snapshot map[string]bool
 
-// settle is how long what is going away may take. It is also long enough for most of what other people do on
-// the machine meanwhile to be over.
-const settle = 5 * time.Second
+// settle is how long what is going away may take, on a machine that has much else to do.
+const settle = 10 * time.Second
 
-// Snapshot looks at the machine, and at the files of these roots that belong to projects. Images are not among them.
+// Snapshot looks for whatever carries the name of these roots, and for the files of projects below them. Images are
+// not among them; nor is anything of another engine.
 func (e *Tiffin) Snapshot(tb testing.TB) Snapshot {
 	tb.Helper()
 	s := Snapshot{}
 	for _, look := range []func() (kind string, names []string, err error){
-		mounts, links, namespaces, e.heldNamespaces, controlGroups, firewall, e.processes, e.files,
+		e.mounts, e.links, e.heldNamespaces, e.controlGroups, e.firewall, e.processes, e.files,
 	} {
 		kind, names, err := look()
 		if err != nil {

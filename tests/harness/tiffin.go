@@ -89,7 +89,7 @@ func (e *Tiffin) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd.Dir = e.Dir
 	cmd.Env = e.environ()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // with the stacks of all goroutines
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = 10 * time.Second
 	return cmd
 }
 
@@ -220,7 +220,7 @@ func (e *Tiffin) socket() string { return filepath.Join(e.Run, "tiffin.sock") }
 // settled are the processes of these roots that do not end within a moment.
 func (e *Tiffin) settled() []Process {
 	var left []Process
-	Eventually(5*time.Second, func() bool {
+	Eventually(settle, func() bool {
 		left = e.Processes()
 		return len(left) == 0
 	})

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -47,14 +48,14 @@ func StartRegistry(ctx context.Context, dir string, o RegistryOptions, log io.Wr
 	cmd := exec.CommandContext(ctx, "docker-registry", "serve", config.Name())
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "OTEL_TRACES_EXPORTER=none"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	ended, err := startHere(cmd)
+	if err != nil {
 		return nil, fmt.Errorf("start the registry: %w", err)
 	}
 	r := &Registry{Addr: addr, stop: func() error {
 		_ = cmd.Process.Kill()
 		var killed *exec.ExitError
-		if err := cmd.Wait(); !errors.As(err, &killed) {
+		if err := <-ended; !errors.As(err, &killed) {
 			return err
 		}
 		return nil
@@ -67,6 +68,23 @@ func StartRegistry(ctx context.Context, dir string, o RegistryOptions, log io.Wr
 
 // Close ends the registry.
 func (r *Registry) Close() error { return r.stop() }
+
+// startHere starts a program that ends when this process does, however that ends. The kernel ends it with the thread
+// that has started it; so a thread stays with it.
+func startHere(cmd *exec.Cmd) (ended <-chan error, err error) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	started, end := make(chan error), make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			end <- cmd.Wait()
+		}
+	}()
+	return end, <-started
+}
 
 func registryConfig(dir, addr string, o RegistryOptions) string {
 	auth := ""
@@ -98,7 +116,7 @@ func freeAddress(ctx context.Context) (string, error) {
 
 // wait returns as soon as the registry answers.
 func (r *Registry) wait(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
@@ -210,5 +228,6 @@ func (r *Registry) request(ctx context.Context, method, url string, b *blob) (*h
 	if b != nil {
 		req.Body, req.ContentLength, req.Header = io.NopCloser(b.content), b.size, b.header
 	}
-	return http.DefaultClient.Do(req)
+	client := http.Client{Timeout: time.Minute}
+	return client.Do(req)
 }
