@@ -313,3 +313,43 @@ func BenchmarkOneQueryAtATime(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+func TestTheHostsResolversAreThoseOfNow(t *testing.T) {
+	for name, change := range map[string]func(path, text string) error{
+		"written": func(path, text string) error { return os.WriteFile(path, []byte(text), 0o600) },
+		"replaced": func(path, text string) error {
+			return errors.Join(os.WriteFile(path+".new", []byte(text), 0o600), os.Rename(path+".new", path))
+		},
+		"behind a link": func(path, text string) error {
+			target, err := filepath.EvalSymlinks(path)
+			return errors.Join(err, os.WriteFile(target+".new", []byte(text), 0o600), os.Rename(target+".new", target))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newTestHost(t)
+			target, conf := filepath.Join(t.TempDir(), "stub.conf"), filepath.Join(t.TempDir(), "resolv.conf")
+			if err := errors.Join(
+				os.WriteFile(target, []byte("nameserver 127.0.0.53\n"), 0o600), os.Symlink(target, conf),
+			); err != nil {
+				t.Fatal(err)
+			}
+			h.reopen(Config{ResolvConf: conf})
+			answerAlways(t, h.host, "127.0.0.53:53", [4]byte{198, 51, 100, 7})
+			answerAlways(t, h.host, "127.0.0.54:53", [4]byte{198, 51, 100, 8})
+			s, _ := h.replica(h.network(engine.NetworkSpec{Name: "n"}), "web-1", "web")
+			if got := resolve(s, "udp", "example.com"); got != "198.51.100.7" {
+				t.Fatalf("before: got %q", got)
+			}
+			if err := change(conf, "nameserver 127.0.0.54\n"); err != nil {
+				t.Fatal(err)
+			}
+			deadline := time.Now().Add(5 * time.Second)
+			for resolve(s, "udp", "example.com") != "198.51.100.8" {
+				if time.Now().After(deadline) {
+					t.Fatal("the new resolver is not asked")
+				}
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+}

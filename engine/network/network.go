@@ -62,7 +62,8 @@ type Manager struct {
 	// What answers name queries.
 	hostConf  dns.ResolvConf
 	forwarder *dns.Forwarder
-	serving   sync.WaitGroup
+	serving   sync.WaitGroup // of everything that Close ends
+	end       context.CancelFunc
 }
 
 // Open prepares a Manager in the network namespace of the calling thread. It changes
@@ -74,18 +75,23 @@ func Open(ctx context.Context, cfg Config) (*Manager, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.ResolvConf == "" {
+		cfg.ResolvConf = "/etc/resolv.conf"
+	}
 	m := &Manager{
 		cfg: cfg, networks: map[string]*network{}, sandboxes: map[string]*Sandbox{},
 		endpoints: map[string][]*attached{}, reservations: map[*Reservation]bool{},
 		forwarding: forwarding{need: map[string]bool{}}, forwarder: dns.NewForwarder(forwardsAtOnce),
 	}
-	if err := m.open(ctx); err != nil {
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	m.end = end
+	if err := m.open(life); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the network: %w", err), m.Close())
 	}
 	return m, nil
 }
 
-func (m *Manager) open(context.Context) error {
+func (m *Manager) open(life context.Context) error {
 	var err error
 	if m.host, err = currentNamespace(); err != nil {
 		return err
@@ -103,8 +109,11 @@ func (m *Manager) open(context.Context) error {
 	if m.nft, err = nft.Dial(); err != nil {
 		return err
 	}
-	if err := m.readResolvConf(); err != nil {
+	if _, err := m.readResolvConf(); err != nil {
 		return err
+	}
+	if err := m.followResolvConf(life); err != nil {
+		m.cfg.Log.Warn(err.Error()) // those of now are better than none
 	}
 	m.fw = newFirewall(m.nft, m.tableName())
 	m.look, err = netlink.NewHandleAt(netns.NsHandle(m.host.Fd()))
@@ -115,6 +124,7 @@ func (m *Manager) open(context.Context) error {
 // published ports go on working.
 func (m *Manager) Close() error {
 	var errs []error
+	m.end()
 	m.mu.Lock()
 	for r := range m.reservations {
 		for _, s := range r.sockets {
