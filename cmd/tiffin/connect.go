@@ -50,18 +50,14 @@ const startTimeout = 20 * time.Second
 
 // connect returns a client of the engine, which it starts if none runs.
 func (c *cli) connect(ctx context.Context) (*api.Client, error) {
-	r := c.roots()
-	err := dial(r.socket())
-	switch {
-	case err == nil:
-		return api.NewClient(r.socket()), nil
-	case errors.Is(err, unix.EACCES):
-		return nil, engine.Hint(engine.Problem(engine.ErrDenied, fmt.Errorf("the engine at %s is for root only", r.socket())),
-			"run the command with sudo")
-	case os.Geteuid() != 0:
-		return nil, engine.Hint(engine.Problem(engine.ErrDenied, errors.New("tiffin must be root to make containers")),
-			"run the command with sudo")
+	client, err := c.connectIfRunning()
+	if client != nil || err != nil {
+		return client, err
 	}
+	if os.Geteuid() != 0 {
+		return nil, denied("tiffin must be root to make containers")
+	}
+	r := c.roots()
 	if err := c.startEngine(ctx, r); err != nil {
 		return nil, err
 	}
@@ -69,24 +65,39 @@ func (c *cli) connect(ctx context.Context) (*api.Client, error) {
 }
 
 // connectIfRunning returns nil when no engine runs.
-func (c *cli) connectIfRunning() *api.Client {
-	if r := c.roots(); dial(r.socket()) == nil {
-		return api.NewClient(r.socket())
+func (c *cli) connectIfRunning() (*api.Client, error) {
+	socket := c.roots().socket()
+	switch err := dial(socket); {
+	case err == nil:
+		return api.NewClient(socket), nil
+	case errors.Is(err, unix.EACCES):
+		return nil, denied("the engine at %s is for root only", socket)
+	default:
+		return nil, nil
 	}
-	return nil
+}
+
+func denied(format string, args ...any) error {
+	return engine.Hint(engine.Problem(engine.ErrDenied, fmt.Errorf(format, args...)), "run the command with sudo")
 }
 
 // look returns a client for commands that only look at containers; nil when there are
 // none. Only what is on disk needs an engine to be started for it.
 func (c *cli) look(ctx context.Context) (*api.Client, error) {
-	if client := c.connectIfRunning(); client != nil {
-		return client, nil
+	client, err := c.connectIfRunning()
+	if client != nil || err != nil {
+		return client, err
 	}
-	entries, err := os.ReadDir(filepath.Join(c.roots().data, "containers"))
-	if len(entries) == 0 && (err == nil || errors.Is(err, fs.ErrNotExist)) {
+	root := c.roots().data
+	entries, err := os.ReadDir(filepath.Join(root, "containers"))
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, denied("the containers in %s are for root only", root)
+	case len(entries) == 0 && (err == nil || errors.Is(err, fs.ErrNotExist)):
 		return nil, nil
+	default:
+		return c.connect(ctx)
 	}
-	return c.connect(ctx)
 }
 
 // list lists containers. The client is nil when there is no engine, and none is needed.

@@ -76,7 +76,7 @@ func (c *cli) runEngine(ctx context.Context, ready int, level slog.Level) error 
 
 func (c *cli) serve(ctx context.Context, level slog.Level, listening func()) error {
 	if os.Geteuid() != 0 {
-		return engine.Problem(engine.ErrDenied, errors.New("the engine must be root"))
+		return denied("the engine must be root")
 	}
 	log := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level}))
 	keeper, err := embedded.ReadFile("embedded/tiffin-keeper")
@@ -93,6 +93,9 @@ func (c *cli) serve(ctx context.Context, level slog.Level, listening func()) err
 	defer stop()
 	r := c.roots()
 	d, err := daemon.Open(ctx, daemon.Config{DataRoot: r.data, RunRoot: r.run, Version: version, Keeper: keeper, Log: log, Stop: stop})
+	if errors.Is(err, daemon.ErrRunning) {
+		return engine.Hint(engine.Problem(engine.ErrConflict, fmt.Errorf("another engine runs on %s and %s", r.data, r.run)), "see `tiffin engine status`")
+	}
 	if err != nil {
 		return err
 	}
@@ -114,7 +117,10 @@ func newEngineStop(c *cli) *cobra.Command {
 		Short: "Stop the engine; containers run on",
 		Args:  exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client := c.connectIfRunning()
+			client, err := c.connectIfRunning()
+			if err != nil {
+				return err
+			}
 			if client == nil {
 				fmt.Fprintln(c.err, "No engine is running.")
 				return nil
@@ -154,7 +160,10 @@ func newEngineStatus(c *cli) *cobra.Command {
 		Long:  "Exit status: 0 when an engine runs, 1 when none does.",
 		Args:  exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client := c.connectIfRunning()
+			client, err := c.connectIfRunning()
+			if err != nil {
+				return err
+			}
 			if client == nil {
 				fmt.Fprintln(c.out, "No engine is running.")
 				return exitWithError{exitError}

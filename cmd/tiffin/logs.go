@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -117,8 +118,19 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	if s, err := strconv.ParseFloat(text, 64); err == nil {
-		return time.Unix(0, int64(s*float64(time.Second))), nil
+	if t, err := parseUnix(text); err == nil {
+		return t, nil
 	}
 	return time.Time{}, invalid("invalid --%s %q: give a time such as 2013-01-02T13:23:37Z or 42m", flag, text)
+}
+
+// parseUnix reads seconds since 1970, with up to nine places behind the point.
+func parseUnix(text string) (time.Time, error) {
+	whole, fraction, _ := strings.Cut(text, ".")
+	seconds, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil {
+		return time.Time{}, err
+	}
+	nanoseconds, err := strconv.ParseUint((fraction + "000000000")[:9], 10, 32)
+	return time.Unix(seconds, int64(nanoseconds)), err
 }
