@@ -65,6 +65,7 @@ type Container struct {
 	mu      sync.Mutex
 	record  engine.Container
 	changed chan struct{} // closed and replaced with each change of the record
+	ended   engine.State  // as it ended last, under this engine
 	run     *run          // nil: no process
 	// ports are those of the process, offered those for the next.
 	ports, offered *network.Reservation
@@ -167,8 +168,21 @@ func (c *Container) running() *run {
 	return c.run
 }
 
+// LastEnd is how the container ended last under this engine, zero when it has not. It may
+// run again already: who only looks at the record may miss an end that a start followed.
+func (c *Container) LastEnd() engine.State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended
+}
+
 // Changed implements supervisor.Host.
 func (c *Container) Changed(state engine.State, events ...supervisor.Event) {
-	c.Update(func(r *engine.Container) { r.State = state })
+	c.Update(func(r *engine.Container) {
+		r.State = state
+		if !state.FinishedAt.IsZero() {
+			c.ended = state
+		}
+	})
 	c.rooms.Index.Changed(c, events)
 }

@@ -143,7 +143,10 @@ func mayWrite(c *engine.Container) bool { return !c.Ended() }
 
 // follow emits what a container writes, and how it ended, over its restarts by policy.
 func (f *follower) follow(ctx context.Context, c *container.Container, p *place) {
-	src := c.Source()
+	if !awaitBegin(ctx, c) {
+		return
+	}
+	src := c.Source() // a replacement has its name by now
 	emit := func(e engine.LogEntry) error {
 		f.emitting.Lock()
 		defer f.emitting.Unlock()
@@ -153,20 +156,17 @@ func (f *follower) follow(ctx context.Context, c *container.Container, p *place)
 		}
 		return err
 	}
-	if !awaitBegin(ctx, c) {
-		return
-	}
 	for {
 		end, err := life(ctx, c, p, func(e logs.Entry) error {
 			p.query.Since, p.query.Tail = e.Time.Add(time.Nanosecond), -1
 			return emit(entryOf(src, e))
 		})
 		// Whoever was told of a restart that somebody prevented hears of the end once more.
-		if err != nil || ctx.Err() != nil || !end.State.FinishedAt.After(p.end) && !p.restarts {
+		if err != nil || ctx.Err() != nil || !end.FinishedAt.After(p.end) && !p.restarts {
 			return
 		}
-		exit := &engine.LogExit{Code: end.State.ExitCode, Restarting: end.State.Status == engine.StatusRestarting}
-		p.end, p.restarts = end.State.FinishedAt, exit.Restarting
+		exit := &engine.LogExit{Code: end.ExitCode, Restarting: end.Status == engine.StatusRestarting}
+		p.end, p.restarts = end.FinishedAt, exit.Restarting
 		if emit(engine.LogEntry{Source: src, Time: p.end, Exit: exit}) != nil || !exit.Restarting {
 			return
 		}
@@ -194,10 +194,10 @@ func awaitBegin(ctx context.Context, c *container.Container) bool {
 	}
 }
 
-// life emits what a container writes until it ends, and returns its record then.
-func life(ctx context.Context, c *container.Container, p *place, emit func(logs.Entry) error) (engine.Container, error) {
+// life emits what a container writes until it ends, and returns its state then.
+func life(ctx context.Context, c *container.Container, p *place, emit func(logs.Entry) error) (engine.State, error) {
 	done := make(chan struct{})
-	var end engine.Container
+	var end engine.State
 	watchCtx, cancel := context.WithCancel(ctx)
 	go func() {
 		defer close(done)
@@ -209,21 +209,23 @@ func life(ctx context.Context, c *container.Container, p *place, emit func(logs.
 	return end, err
 }
 
-// awaitNextEnd returns the record once the container does not run, and not because of
-// the end that is known.
-func awaitNextEnd(ctx context.Context, c *container.Container, known time.Time) engine.Container {
+// awaitNextEnd returns how the container ended after the end that is known, or once it
+// does not run and will not by itself.
+func awaitNextEnd(ctx context.Context, c *container.Container, known time.Time) engine.State {
 	for {
 		record, changed := c.Watch()
-		waits := record.State.Status == engine.StatusRestarting && record.State.FinishedAt.After(known)
-		if !mayWrite(&record) || waits {
-			return record
+		if end := c.LastEnd(); end.FinishedAt.After(known) {
+			return end
+		}
+		if !mayWrite(&record) {
+			return record.State
 		}
 		select {
 		case <-changed:
 		case <-c.Gone:
-			return c.Snapshot()
+			return c.Snapshot().State
 		case <-ctx.Done():
-			return record
+			return record.State
 		}
 	}
 }
