@@ -12,8 +12,8 @@ import (
 	"tiffin/engine/plan"
 )
 
-// maxParallel bounds the steps of one plan that are under way at once; waiting for
-// a condition does not count.
+// maxParallel bounds the steps of one plan that are under way at once; those that wait
+// do not count.
 const maxParallel = 32
 
 // walk carries out one plan: each step as soon as the steps before it are done. It
@@ -88,6 +88,10 @@ func firstError(ctx context.Context, results []*result) error {
 	return skipped
 }
 
+// waits says that a step of this kind does little but wait, some of them for seconds:
+// those beyond maxParallel would wait their time after the first ones have.
+func waits(k plan.Kind) bool { return k == plan.Await || k == plan.StopContainer }
+
 // run waits for the steps before s and then does it.
 func (w *walk) run(ctx context.Context, s *plan.Step, results []*result) error {
 	for _, e := range s.After {
@@ -105,7 +109,7 @@ func (w *walk) run(ctx context.Context, s *plan.Step, results []*result) error {
 		}
 		w.report(engine.Progress{Status: engine.Warning, ID: progressID(s), Text: fmt.Sprintf("optional dependency failed to start: %v", before.err)})
 	}
-	if s.Kind == plan.Await {
+	if waits(s.Kind) {
 		return w.step(ctx, s)
 	}
 	select {
