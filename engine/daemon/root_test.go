@@ -327,10 +327,15 @@ func TestAVolumeWithAFileSystemOfItsOwnIsMountedWhileItIsUsed(t *testing.T) {
 	svc.Container.Mounts = []engine.Mount{{Type: engine.MountVolume, Source: "mem", Target: "/mem"}}
 	req := stack(svc)
 	req.Stack.Volumes = []engine.VolumeSpec{{Key: "mem", Name: "demo_mem", Driver: "local", DriverOpts: map[string]string{"type": "tmpfs", "device": "tmpfs"}}}
+	// The table of mounts cannot be read at one stroke while others change it.
 	mounted := func() bool {
-		mounts, err := os.ReadFile("/proc/self/mountinfo")
-		check(t, err)
-		return strings.Contains(string(mounts), "demo_mem")
+		v, ok := b.Volume("demo_mem")
+		if !ok {
+			t.Fatal("no such volume")
+		}
+		var fs unix.Statfs_t
+		check(t, unix.Statfs(v.Mountpoint, &fs))
+		return fs.Type == unix.TMPFS_MAGIC
 	}
 	b.up(t, req)
 	b.reopen(t)

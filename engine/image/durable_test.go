@@ -115,19 +115,20 @@ func TestAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := t.TempDir()
-	if err := unix.Mount("tmpfs", root, "tmpfs", 0, "size=8m"); err != nil {
+	if err := unix.Mount("tmpfs", root, "tmpfs", 0, "size=120m"); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = unix.Unmount(root, unix.MNT_DETACH) }()
-	// What is kept free is for the records: without it, taking back what did not fit finds no room either.
-	s, err := Open(t.Context(), Config{Root: root, Reserve: layer.Reserve{Bytes: 1 << 20}})
+	// The reserve is more than what is written between two looks at the disk. Without it the records find no
+	// room either, for taking back what did not fit.
+	s, err := Open(t.Context(), Config{Root: root, Reserve: layer.Reserve{Bytes: 70 << 20}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
 	r := newShelf(t)
 	// It compresses well: the blob fits, what it holds does not.
-	r.push(t, "bomb:v1", img{layers: []map[string]string{{"zeros": string(make([]byte, 20<<20))}}})
+	r.push(t, "bomb:v1", img{layers: []map[string]string{{"zeros": string(make([]byte, 90<<20))}}})
 	r.push(t, "app:v1", img{layers: []map[string]string{{"a": "a"}}})
 	_, err = s.Pull(t.Context(), r.host()+"/bomb:v1", PullOptions{}, nil)
 	if err == nil || !strings.Contains(err.Error(), "space") {

@@ -321,10 +321,6 @@ func TestRunMasksAreNotMadeOfAFakeNull(t *testing.T) {
 }
 
 func TestRunLeavesNoMount(t *testing.T) {
-	before, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		t.Fatal(err)
-	}
 	b := newBench(t)
 	x := b.box("mount -t tmpfs x /tmp")
 	privileged(b)(x.Spec)
@@ -332,11 +328,15 @@ func TestRunLeavesNoMount(t *testing.T) {
 		t.Fatal(exit)
 	}
 	_, _ = b.box("true").try()
-	after, err := os.ReadFile("/proc/self/mountinfo")
+	table, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(before), string(after)); diff != "" {
-		t.Errorf("-before +after\n%s", diff)
+	// Other tests mount at the same time: what is ours has our folder in it.
+	own := filepath.Dir(t.TempDir())
+	for line := range strings.Lines(string(table)) {
+		if strings.Contains(line, own) {
+			t.Errorf("a mount is left: %s", line)
+		}
 	}
 }
