@@ -29,6 +29,24 @@ func exitWith(code int) error {
 	return exitWithError{code}
 }
 
+// commandError is an error of a command that was to be run: it has the exit code that a
+// shell would give it.
+type commandError struct {
+	error
+	code int
+}
+
+func (e commandError) Unwrap() error { return e.error }
+
+// ofCommand gives the errors of commands that could not be run their exit codes.
+func ofCommand(err error) error {
+	var exit *engine.ExitError
+	if errors.As(err, &exit) {
+		return commandError{err, exit.Code}
+	}
+	return err
+}
+
 // invalid is an error in how the command was used.
 func invalid(format string, args ...any) error {
 	return engine.Problem(engine.ErrInvalid, fmt.Errorf(format, args...))
@@ -41,13 +59,13 @@ func (c *cli) fail(err error) int {
 		return quiet.code
 	}
 	code := exitError
-	var exit *engine.ExitError
+	var command commandError
 	switch {
 	case errors.Is(err, errInterrupted):
 		fmt.Fprintln(c.err, "canceled")
 		return exitInterrupted
-	case errors.As(err, &exit):
-		code = exit.Code
+	case errors.As(err, &command):
+		code = command.code
 	}
 	if c.opts.progress == "json" {
 		text, _ := json.Marshal(map[string]any{"error": true, "message": err.Error()}) // two plain values

@@ -24,7 +24,10 @@ func TestFail(t *testing.T) {
 			code: 1, said: "it is wrong\nmake it right\n",
 		},
 		"the code of a command that could not be run": {
-			err: fmt.Errorf("start web: %w", &engine.ExitError{Code: 127}), code: 127, said: "start web: exit code 127\n",
+			err: ofCommand(fmt.Errorf("start web: %w", &engine.ExitError{Code: 127})), code: 127, said: "start web: exit code 127\n",
+		},
+		"that of a service that up was to start is no matter": {
+			err: fmt.Errorf("start web: %w", &engine.ExitError{Code: 127}), code: 1, said: "start web: exit code 127\n",
 		},
 		"the code of a container, of which all was said": {err: exitWith(3), code: 3},
 		"an interrupt":                  {err: errInterrupted, code: 130, said: "canceled\n"},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +30,8 @@ func newRoot(c *cli) *cobra.Command {
 		// Global flags stand before the command, as with docker compose: logs has an -f of its own.
 		TraverseChildren: true,
 		Args:             cobra.ArbitraryArgs,
+		// How many letters may be wrong for "did you mean".
+		SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return c.unknownCommand(cmd, args[0])
@@ -91,7 +94,8 @@ func (c *cli) unknownCommand(root *cobra.Command, name string) error {
 	fmt.Fprintln(c.err)
 	hint := ""
 	if near := root.SuggestionsFor(name); len(near) > 0 {
-		hint = "did you mean `tiffin " + near[0] + "`?"
+		i := slices.IndexFunc(near, func(n string) bool { return strings.HasPrefix(name, n) || strings.HasPrefix(n, name) })
+		hint = "did you mean `tiffin " + near[max(i, 0)] + "`?"
 	}
 	return engine.Hint(engine.Problem(engine.ErrInvalid, fmt.Errorf("unknown command: %q", "tiffin "+name)), hint)
 }

@@ -104,7 +104,7 @@ func (c *cli) runOneOff(cmd *cobra.Command, o *runOptions, args []string) error 
 	})
 	p.finish()
 	if err != nil {
-		return err
+		return ofCommand(err)
 	}
 	if o.detach {
 		_, err := fmt.Fprintln(c.out, id)

@@ -46,7 +46,7 @@ func (c *cli) streamed(how streams, attach func(engine.Streams) (int, error)) (i
 		fmt.Fprintln(c.err, "\r\ndetached\r")
 		return 0, nil
 	}
-	return code, err
+	return code, ofCommand(err)
 }
 
 // maxInterrupts is how often a process is asked by Ctrl-C before it is killed.
