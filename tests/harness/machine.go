@@ -52,14 +52,19 @@ func (e *Tiffin) links() (string, []string, error) {
 	return "link", names, err
 }
 
-// heldNamespaces are the network namespaces that processes of these roots hold by a descriptor.
+// heldNamespaces are the network namespaces that processes of these roots hold by a descriptor. The host's own,
+// in which the engine works, is none of them.
 func (e *Tiffin) heldNamespaces() (string, []string, error) {
 	var names []string
+	host, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		return "", nil, err
+	}
 	for _, p := range e.Processes() {
 		dir := fmt.Sprintf("/proc/%d/fd", p.Pid)
 		entries, _ := os.ReadDir(dir)
 		for _, f := range entries {
-			if target, _ := os.Readlink(filepath.Join(dir, f.Name())); strings.HasPrefix(target, "net:[") {
+			if target, _ := os.Readlink(filepath.Join(dir, f.Name())); strings.HasPrefix(target, "net:[") && target != host {
 				names = append(names, fmt.Sprintf("%s held by %s", target, p))
 			}
 		}
