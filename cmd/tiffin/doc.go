@@ -7,6 +7,6 @@
 //
 // Reading order: main.go, root.go (the commands and global options), cli.go (what
 // every command has), connect.go, load.go (from flags to a Stack), then any command;
-// progress.go, prefix.go, table.go and terminal.go are what is printed, exit.go the
+// progress.go, table.go and terminal.go are what is printed, exit.go the
 // errors and exit codes.
 package main

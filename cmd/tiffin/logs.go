@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/lines"
 	"tiffin/engine"
 )
 
@@ -72,20 +73,20 @@ func (c *cli) printLogs(ctx context.Context, o *logsOptions, req *engine.LogRequ
 		return err
 	}
 	out := bufio.NewWriterSize(c.out, 64<<10)
-	printer := newLogPrinter(out, out, logOptions{
-		project: req.Project, noPrefix: o.noPrefix, colour: c.colourLogs(o.noColour), timestamps: o.timestamps,
+	printer := lines.New(out, out, lines.Options{
+		Project: req.Project, NoPrefix: o.noPrefix, Colour: c.colourLogs(o.noColour), Timestamps: o.timestamps,
 	})
 	for i := range list {
-		printer.announce(list[i].Name)
+		printer.Announce(list[i].Name)
 	}
 	err = client.Logs(ctx, req, func(e engine.LogEntry) error {
-		err := printer.entry(e)
+		err := printer.Entry(e)
 		if err == nil && req.Follow {
 			err = out.Flush()
 		}
 		return err
 	})
-	return errors.Join(err, printer.close(), out.Flush())
+	return errors.Join(err, printer.Close(), out.Flush())
 }
 
 // attachable are the services of a Stack that do not say attach: false.

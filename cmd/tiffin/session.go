@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"tiffin/cmd/tiffin/lines"
 	"tiffin/engine"
 	"tiffin/engine/api"
 )
@@ -25,7 +26,7 @@ type session struct {
 	req    *engine.UpRequest
 	opts   *upOptions
 
-	printer *logPrinter
+	printer *lines.Printer
 	news    chan func(ctx context.Context) (over bool, err error)
 	work    sync.WaitGroup
 
@@ -115,9 +116,9 @@ func without(all, some []string) []string {
 
 // announce says whose output is to come, and makes the printer.
 func (s *session) announce(ctx context.Context, shown []string) error {
-	s.printer = newLogPrinter(aboveProgress{s, s.c.out}, aboveProgress{s, s.c.err}, logOptions{
-		project: s.req.Stack.Name, noPrefix: s.opts.noPrefix, colour: s.c.colourLogs(s.opts.noColour),
-		timestamps: s.opts.timestamps, split: true,
+	s.printer = lines.New(aboveProgress{s, s.c.out}, aboveProgress{s, s.c.err}, lines.Options{
+		Project: s.req.Stack.Name, NoPrefix: s.opts.noPrefix, Colour: s.c.colourLogs(s.opts.noColour),
+		Timestamps: s.opts.timestamps, Split: true,
 	})
 	if len(shown) == 0 {
 		return nil
@@ -128,8 +129,8 @@ func (s *session) announce(ctx context.Context, shown []string) error {
 	}
 	var short []string
 	for i := range list {
-		s.printer.announce(list[i].Name)
-		short = append(short, s.printer.short(list[i].Name))
+		s.printer.Announce(list[i].Name)
+		short = append(short, s.printer.Short(list[i].Name))
 	}
 	_, err = fmt.Fprintln(s.c.out, "Attaching to "+strings.Join(short, ", "))
 	return err
@@ -145,7 +146,7 @@ func (s *session) follow(ctx context.Context, req engine.LogRequest) {
 	s.work.Go(func() {
 		err := s.client.Logs(ctx, &req, func(e engine.LogEntry) error {
 			if req.Stdout {
-				if err := s.printer.entry(e); err != nil {
+				if err := s.printer.Entry(e); err != nil {
 					return err
 				}
 			}

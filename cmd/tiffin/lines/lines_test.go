@@ -1,4 +1,4 @@
-package main
+package lines
 
 import (
 	"bytes"
@@ -25,7 +25,7 @@ func TestLogPrinter(t *testing.T) {
 		return engine.LogEntry{Source: src, Exit: &engine.LogExit{Code: code, Restarting: restarting}}
 	}
 	for name, tc := range map[string]struct {
-		opts     logOptions
+		opts     Options
 		announce []string
 		entries  []engine.LogEntry
 		out, err string
@@ -44,17 +44,17 @@ func TestLogPrinter(t *testing.T) {
 			out:     "job-1  | job\nweb-1  | begin\n",
 		},
 		"lines of the two streams do not mix": {
-			opts:    logOptions{split: true},
+			opts:    Options{Split: true},
 			entries: []engine.LogEntry{out(web, "out "), errOut(web, "err\n"), out(web, "more\n")},
 			out:     "web-1  | out more\n", err: "web-1  | err\n",
 		},
 		"an open line ends before the news of the container's end": {
-			opts:    logOptions{split: true},
+			opts:    Options{Split: true},
 			entries: []engine.LogEntry{out(web, "last"), exit(web, 3, false)},
 			out:     "web-1  | last\nweb-1 exited with code 3\n",
 		},
 		"a restart is no end": {
-			opts:    logOptions{split: true},
+			opts:    Options{Split: true},
 			entries: []engine.LogEntry{exit(web, 1, true)},
 			out:     "web-1 exited with code 1 (restarting)\n",
 		},
@@ -63,12 +63,12 @@ func TestLogPrinter(t *testing.T) {
 			out:     "web-1  | x\n",
 		},
 		"without prefix lines are still whole": {
-			opts:    logOptions{noPrefix: true},
+			opts:    Options{NoPrefix: true},
 			entries: []engine.LogEntry{out(web, "a"), out(job, "b\n"), out(web, "c\n")},
 			out:     "b\nac\n",
 		},
 		"a time is that of the beginning of the line": {
-			opts: logOptions{timestamps: true, noPrefix: true},
+			opts: Options{Timestamps: true, NoPrefix: true},
 			entries: []engine.LogEntry{
 				out(web, "be"),
 				{Source: web, Stream: engine.Stdout, Data: []byte("gin\nnext\n"), Time: at.Add(time.Second)},
@@ -80,7 +80,7 @@ func TestLogPrinter(t *testing.T) {
 			out:     "web-1  | no newline\njob-1  | nor here\n",
 		},
 		"colours go around the name": {
-			opts:    logOptions{colour: true},
+			opts:    Options{Colour: true},
 			entries: []engine.LogEntry{out(web, "x\n"), out(job, "y\n")},
 			out:     "\x1b[36mweb-1  | \x1b[0mx\n\x1b[33mjob-1  | \x1b[0my\n",
 		},
@@ -91,17 +91,17 @@ func TestLogPrinter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var gotOut, gotErr bytes.Buffer
-			tc.opts.project = "demo"
-			p := newLogPrinter(&gotOut, &gotErr, tc.opts)
+			tc.opts.Project = "demo"
+			p := New(&gotOut, &gotErr, tc.opts)
 			if tc.announce != nil {
-				p.announce(tc.announce...)
+				p.Announce(tc.announce...)
 			}
 			for _, e := range tc.entries {
-				if err := p.entry(e); err != nil {
+				if err := p.Entry(e); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if err := p.close(); err != nil {
+			if err := p.Close(); err != nil {
 				t.Fatal(err)
 			}
 			if d := cmp.Diff(tc.out, gotOut.String()); d != "" {
@@ -116,18 +116,18 @@ func TestLogPrinter(t *testing.T) {
 
 func TestLogPrinterKeepsNoEndlessLine(t *testing.T) {
 	var got strings.Builder
-	p := newLogPrinter(&got, &got, logOptions{project: "demo"})
+	p := New(&got, &got, Options{Project: "demo"})
 	web := &engine.LogSource{Name: "demo-web-1"}
 	chunk := []byte(strings.Repeat("x", 64<<10))
 	for range 40 {
-		if err := p.entry(engine.LogEntry{Source: web, Stream: engine.Stdout, Data: chunk}); err != nil {
+		if err := p.Entry(engine.LogEntry{Source: web, Stream: engine.Stdout, Data: chunk}); err != nil {
 			t.Fatal(err)
 		}
 		if kept := len(p.sources[0].open[engine.Stdout].text); kept > maxOpenLine+len(chunk) {
 			t.Fatalf("%d bytes are kept", kept)
 		}
 	}
-	if err := p.close(); err != nil {
+	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if want := "web-1  | " + strings.Repeat(string(chunk), 40) + "\n"; got.String() != want {

@@ -1,4 +1,4 @@
-package main
+package lines
 
 import (
 	"bytes"
@@ -14,30 +14,32 @@ import (
 	"tiffin/engine"
 )
 
-// logPrinter writes the output of containers as docker compose does: each line behind
+// Printer writes the output of containers as docker compose does: each line behind
 // the name of its container, `web-1  | `, the names padded to one width. A line is printed
 // when it has ended, so that those of several containers never mix.
-type logPrinter struct {
+type Printer struct {
 	out, err io.Writer
-	opts     logOptions
+	opts     Options
 
 	mu      sync.Mutex
 	width   int
-	sources []*logSource
+	sources []*source
 	buf     bytes.Buffer
 }
 
-type logOptions struct {
-	project    string
-	noPrefix   bool
-	colour     bool
-	timestamps bool
-	// split sends standard error to standard error and says how containers ended, as attached
+// Options say how lines look.
+type Options struct {
+	// Project is left out of the names: web-1 for demo-web-1.
+	Project    string
+	NoPrefix   bool
+	Colour     bool
+	Timestamps bool
+	// Split sends standard error to standard error and says how containers ended, as attached
 	// up does; logs sends everything to standard output.
-	split bool
+	Split bool
 }
 
-type logSource struct {
+type source struct {
 	container string
 	name      string // without the project
 	style     aec.ANSI
@@ -55,29 +57,30 @@ type openLine struct {
 // maxOpenLine is how much of a line is kept until it ends.
 const maxOpenLine = 1 << 20
 
-func newLogPrinter(out, err io.Writer, opts logOptions) *logPrinter {
-	return &logPrinter{out: out, err: err, opts: opts}
+// New makes a printer. err is used with Options.Split alone.
+func New(out, err io.Writer, opts Options) *Printer {
+	return &Printer{out: out, err: err, opts: opts}
 }
 
-// announce makes names known before their first line, so that the width is right.
-func (p *logPrinter) announce(names ...string) {
+// Announce makes names known before their first line, so that the width is right.
+func (p *Printer) Announce(names ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, n := range names {
-		p.source(n)
+		p.of(n)
 	}
 }
 
-// short is the name without the project: web-1 for demo-web-1.
-func (p *logPrinter) short(name string) string {
-	return strings.TrimPrefix(name, p.opts.project+"-")
+// Short is the name without the project: web-1 for demo-web-1.
+func (p *Printer) Short(name string) string {
+	return strings.TrimPrefix(name, p.opts.Project+"-")
 }
 
-// entry writes one piece of output, or the news that a container ended.
-func (p *logPrinter) entry(e engine.LogEntry) error {
+// Entry writes one piece of output, or the news that a container ended.
+func (p *Printer) Entry(e engine.LogEntry) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.source(e.Source.Name)
+	s := p.of(e.Source.Name)
 	if e.Exit != nil {
 		return p.exited(s, e.Exit)
 	}
@@ -90,8 +93,8 @@ func (p *logPrinter) entry(e engine.LogEntry) error {
 	return err
 }
 
-// close prints the lines that never ended.
-func (p *logPrinter) close() error {
+// Close prints the lines that never ended.
+func (p *Printer) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range p.sources {
@@ -102,19 +105,19 @@ func (p *logPrinter) close() error {
 	return nil
 }
 
-func (p *logPrinter) stream(s engine.Stream) io.Writer {
-	if p.opts.split && s == engine.Stderr {
+func (p *Printer) stream(s engine.Stream) io.Writer {
+	if p.opts.Split && s == engine.Stderr {
 		return p.err
 	}
 	return p.out
 }
 
-func (p *logPrinter) source(container string) *logSource {
-	i := slices.IndexFunc(p.sources, func(s *logSource) bool { return s.container == container })
+func (p *Printer) of(container string) *source {
+	i := slices.IndexFunc(p.sources, func(s *source) bool { return s.container == container })
 	if i >= 0 {
 		return p.sources[i]
 	}
-	s := &logSource{container: container, name: p.short(container), style: rainbow(len(p.sources)), open: map[engine.Stream]*openLine{}}
+	s := &source{container: container, name: p.Short(container), style: rainbow(len(p.sources)), open: map[engine.Stream]*openLine{}}
 	p.sources = append(p.sources, s)
 	p.width = max(p.width, len(s.name))
 	return s
@@ -130,7 +133,7 @@ func rainbow(n int) aec.ANSI {
 }
 
 // lines puts the lines that e ends into the buffer, and keeps the one that it begins.
-func (p *logPrinter) lines(s *logSource, e engine.LogEntry) {
+func (p *Printer) lines(s *source, e engine.LogEntry) {
 	open := s.open[e.Stream]
 	if open == nil {
 		open = &openLine{}
@@ -158,10 +161,10 @@ func (p *logPrinter) lines(s *logSource, e engine.LogEntry) {
 }
 
 // begin puts the prefix and what there is of a line into the buffer.
-func (p *logPrinter) begin(prefix string, l *openLine) {
+func (p *Printer) begin(prefix string, l *openLine) {
 	if !l.shown {
 		p.buf.WriteString(prefix)
-		if p.opts.timestamps {
+		if p.opts.Timestamps {
 			p.buf.WriteString(l.at.UTC().Format("2006-01-02T15:04:05.000000000Z") + " ")
 		}
 	}
@@ -169,19 +172,22 @@ func (p *logPrinter) begin(prefix string, l *openLine) {
 	l.text = l.text[:0]
 }
 
-func (p *logPrinter) prefix(s *logSource) string {
-	if p.opts.noPrefix {
+func (p *Printer) prefix(s *source) string {
+	if p.opts.NoPrefix {
 		return ""
 	}
 	return p.paint(s, fmt.Sprintf("%-*s | ", p.width+1, s.name))
 }
 
-func (p *logPrinter) paint(s *logSource, text string) string {
-	return paint(p.opts.colour, s.style, text)
+func (p *Printer) paint(s *source, text string) string {
+	if !p.opts.Colour {
+		return text
+	}
+	return s.style.Apply(text)
 }
 
 // end ends the lines of a container that are open.
-func (p *logPrinter) end(s *logSource) error {
+func (p *Printer) end(s *source) error {
 	for _, stream := range []engine.Stream{engine.Stdout, engine.Stderr} {
 		open := s.open[stream]
 		if open == nil || len(open.text) == 0 && !open.shown {
@@ -199,8 +205,8 @@ func (p *logPrinter) end(s *logSource) error {
 }
 
 // exited says how the container ended.
-func (p *logPrinter) exited(s *logSource, exit *engine.LogExit) error {
-	if err := p.end(s); err != nil || !p.opts.split {
+func (p *Printer) exited(s *source, exit *engine.LogExit) error {
+	if err := p.end(s); err != nil || !p.opts.Split {
 		return err
 	}
 	how := fmt.Sprintf("%s exited with code %d", s.name, exit.Code)
