@@ -38,15 +38,11 @@ type Containers interface {
 	Remove(ctx context.Context, id string, opts engine.RemoveOptions) error
 	Top(ctx context.Context, id string, args []string) (*engine.Top, error)
 	// Exec returns the exit code of the process; of a detached one at once, 0.
-	Exec(ctx context.Context, id string, req *engine.ExecRequest, s Streams) (int, error)
-	// Attach returns the exit code of the container, or ErrDetached.
-	Attach(ctx context.Context, req *engine.AttachRequest, s Streams) (int, error)
+	Exec(ctx context.Context, id string, req *engine.ExecRequest, s engine.Streams) (int, error)
+	// Attach returns the exit code of the container, or engine.ErrDetached.
+	Attach(ctx context.Context, req *engine.AttachRequest, s engine.Streams) (int, error)
 	Logs(ctx context.Context, req *engine.LogRequest, emit func(engine.LogEntry) error) error
 }
-
-// Streams are the ends of a process's standard streams. With a terminal everything
-// comes on Stdout.
-type Streams = engine.Streams
 
 // Images works on the local image store.
 type Images interface {
@@ -63,7 +59,8 @@ type Images interface {
 // System is the engine itself.
 type System interface {
 	Info(ctx context.Context) (engine.Info, error)
-	// Events calls emit for each event; see daemon.Events.
+	// Events calls emit for each event after since (zero: from now on), until until
+	// (zero: until ctx ends). subscribed is called when no event can be missed any more.
 	Events(ctx context.Context, since, until time.Time, subscribed func(), emit func(engine.Event) error) error
 	// Shutdown ends the engine. Containers run on.
 	Shutdown(ctx context.Context) error

@@ -1,67 +1,38 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"net"
-	"net/http"
-	"net/url"
 	"time"
 
 	"tiffin/engine"
 	"tiffin/engine/plan"
 )
 
-// Client is the caller's end of the socket. It may be used by many at once.
-type Client struct {
-	socket string
-	http   http.Client
-}
-
-// NewClient makes a client of the engine that listens on socket. It connects with
-// each call.
-func NewClient(socket string) *Client {
-	c := &Client{socket: socket}
-	c.http.Transport = &http.Transport{
-		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return c.dial(ctx) },
-		DisableCompression: true,
-	}
-	return c
-}
-
-func (c *Client) dial(ctx context.Context) (net.Conn, error) {
-	var d net.Dialer
-	return d.DialContext(ctx, "unix", c.socket)
-}
-
 // Up brings a Stack up.
 func (c *Client) Up(ctx context.Context, req *engine.UpRequest, report engine.Report) error {
-	return c.progress(ctx, "up", req, report, nil)
+	return c.progress(ctx, "up", req, lineAnswer{report: report})
 }
 
 // Down takes a project away.
 func (c *Client) Down(ctx context.Context, req *engine.DownRequest, report engine.Report) error {
-	return c.progress(ctx, "down", req, report, nil)
+	return c.progress(ctx, "down", req, lineAnswer{report: report})
 }
 
 // Act acts on the containers of a project.
 func (c *Client) Act(ctx context.Context, req *engine.ActRequest, report engine.Report) error {
-	return c.progress(ctx, "act", req, report, nil)
+	return c.progress(ctx, "act", req, lineAnswer{report: report})
 }
 
 // Pull fetches the images of a Stack.
 func (c *Client) Pull(ctx context.Context, req *engine.PullRequest, report engine.Report) error {
-	return c.progress(ctx, "pull", req, report, nil)
+	return c.progress(ctx, "pull", req, lineAnswer{report: report})
 }
 
 // Run makes a one-off container and returns its ID; Attach starts it.
 func (c *Client) Run(ctx context.Context, req *engine.RunRequest, report engine.Report) (string, error) {
 	var a createdAnswer
-	err := c.progress(ctx, "run", req, report, &a)
+	err := c.progress(ctx, "run", req, lineAnswer{report, &a})
 	return a.ID, err
 }
 
@@ -109,7 +80,7 @@ func (c *Client) Kill(ctx context.Context, id, signal string) error {
 
 // Remove removes a container.
 func (c *Client) Remove(ctx context.Context, id string, opts engine.RemoveOptions) error {
-	_, err := call[empty](ctx, c, "remove", removeReq{id, opts})
+	_, err := call[empty](ctx, c, "remove", removeRequest{id, opts})
 	return err
 }
 
@@ -131,7 +102,7 @@ func (c *Client) Image(ctx context.Context, ref string) (engine.Image, error) {
 // PullImage fetches one image.
 func (c *Client) PullImage(ctx context.Context, ref, platform string, auths map[string]engine.RegistryAuth, report engine.Report) (engine.Image, error) {
 	var img engine.Image
-	err := c.progress(ctx, "pull-image", pullImageRequest{ref, platform, auths}, report, &img)
+	err := c.progress(ctx, "pull-image", pullImageRequest{ref, platform, auths}, lineAnswer{report, &img})
 	return img, err
 }
 
@@ -149,42 +120,27 @@ func (c *Client) RemoveImage(ctx context.Context, ref string, force engine.Force
 
 // LoadImages reads an archive of images and returns their names.
 func (c *Client) LoadImages(ctx context.Context, archive io.Reader, report engine.Report) ([]string, error) {
-	resp, err := c.post(ctx, "load", nil, archive)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
 	var names []string
-	err = readLines(resp.Body, func(ln line) { tell(report, ln) }, &names)
+	err := c.upload(ctx, "load", empty{}, archive, lineAnswer{report: report, result: &names})
 	return names, err
 }
 
 // SaveImages writes an archive of images.
 func (c *Client) SaveImages(ctx context.Context, refs []string, archive io.Writer) error {
-	resp, err := c.postJSON(ctx, "save", saveRequest{refs})
-	if err != nil {
+	return c.frames(ctx, "save", saveRequest{refs}, func(f frame) error {
+		if f.kind != frameData {
+			return nil
+		}
+		_, err := archive.Write(f.payload)
 		return err
-	}
-	defer resp.Body.Close()
-	if _, err := io.Copy(archive, resp.Body); err != nil {
-		return fmt.Errorf("save images: %w", err)
-	}
-	return nil
+	})
 }
 
 // ImportImage makes an image of a root filesystem's tar.
 func (c *Client) ImportImage(ctx context.Context, rootfs io.Reader, name string, config engine.ImageConfig) (engine.Image, error) {
 	var img engine.Image
-	text, err := json.Marshal(config)
-	if err != nil {
-		return img, fmt.Errorf("encode image config: %w", err)
-	}
-	resp, err := c.post(ctx, "import?name="+url.QueryEscape(name), http.Header{configHeader: {string(text)}}, rootfs)
-	if err != nil {
-		return img, err
-	}
-	defer resp.Body.Close()
-	return img, decodeAnswer(resp.Body, &img)
+	err := c.upload(ctx, "import", importRequest{name, config}, rootfs, lineAnswer{result: &img})
+	return img, err
 }
 
 // Info asks the engine about itself.
@@ -200,106 +156,31 @@ func (c *Client) Shutdown(ctx context.Context) error {
 
 // Events calls emit for each event; subscribed, if not nil, once none can be missed.
 func (c *Client) Events(ctx context.Context, since, until time.Time, subscribed func(), emit func(engine.Event) error) error {
-	resp, err := c.postJSON(ctx, "events", eventsRequest{since, until})
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	var stopped error
-	err = readLines(resp.Body, func(ln line) {
+	return c.lines(ctx, "events", eventsRequest{since, until}, nil, func(ln line) error {
 		switch {
-		case stopped != nil:
 		case ln.Event != nil:
-			if stopped = emit(*ln.Event); stopped != nil {
-				resp.Body.Close()
-			}
+			return emit(*ln.Event)
 		case subscribed != nil:
 			subscribed()
 		}
-	}, nil)
-	if stopped != nil {
-		return stopped
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
+		return nil
+	})
 }
 
-func tell(report engine.Report, ln line) {
-	if ln.Progress != nil && report != nil {
-		report(*ln.Progress)
-	}
+// Logs calls emit for each entry.
+func (c *Client) Logs(ctx context.Context, req *engine.LogRequest, emit func(engine.LogEntry) error) error {
+	r := logReader{sources: map[uint16]*engine.LogSource{}, emit: emit}
+	return c.frames(ctx, "logs", req, r.take)
 }
 
-func (c *Client) progress(ctx context.Context, name string, req any, report engine.Report, result any) error {
-	resp, err := c.postJSON(ctx, name, req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	err = readLines(resp.Body, func(ln line) { tell(report, ln) }, result)
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
+// Exec runs a further process in a container and returns its exit code.
+func (c *Client) Exec(ctx context.Context, id string, req *engine.ExecRequest, s engine.Streams) (int, error) {
+	return c.session(ctx, "exec", execRequest{id, *req}, s)
 }
 
-func call[Resp any](ctx context.Context, c *Client, name string, req any) (Resp, error) {
-	var out Resp
-	resp, err := c.postJSON(ctx, name, req)
-	if err != nil {
-		return out, err
-	}
-	defer resp.Body.Close()
-	return out, decodeAnswer(resp.Body, &out)
-}
-
-func decodeAnswer(r io.Reader, v any) error {
-	if err := json.NewDecoder(r).Decode(v); err != nil {
-		return fmt.Errorf("read answer: %w", err)
-	}
-	return nil
-}
-
-func (c *Client) postJSON(ctx context.Context, name string, req any) (*http.Response, error) {
-	body, err := json.Marshal(req)
-	if err != nil {
-		return nil, fmt.Errorf("encode request: %w", err)
-	}
-	return c.post(ctx, name, http.Header{"Content-Type": {"application/json"}}, bytes.NewReader(body))
-}
-
-func (c *Client) post(ctx context.Context, name string, header http.Header, body io.Reader) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://tiffin"+prefix+name, body)
-	if err != nil {
-		return nil, fmt.Errorf("make request: %w", err)
-	}
-	for k, v := range header {
-		req.Header[k] = v
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, c.unreachable(ctx, err)
-	}
-	if resp.StatusCode < http.StatusBadRequest {
-		return resp, nil
-	}
-	defer resp.Body.Close()
-	var w wireError
-	if err := json.NewDecoder(resp.Body).Decode(&w); err != nil || w.Message == "" {
-		return nil, fmt.Errorf("the engine answered %s to %q", resp.Status, name)
-	}
-	return nil, fromWire(&w)
-}
-
-func (c *Client) unreachable(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	var e *url.Error
-	if errors.As(err, &e) {
-		err = e.Err
-	}
-	return engine.Problem(engine.ErrUnavailable, fmt.Errorf("talk to the engine at %s: %w", c.socket, err))
+// Attach attaches to a container's first process and returns its exit code.
+//
+// Errors: engine.ErrDetached when the user typed the detach keys.
+func (c *Client) Attach(ctx context.Context, req *engine.AttachRequest, s engine.Streams) (int, error) {
+	return c.session(ctx, "attach", req, s)
 }

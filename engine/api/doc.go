@@ -6,8 +6,9 @@
 // streams of bytes, frames (frame.go). The Docker Engine API shares the socket.
 //
 // Reading order: backend.go (what the server needs of an engine), call.go (the table
-// of calls), server.go, lines.go and frame.go (the two kinds of streams), error.go
-// (kinds of error outward and back), client.go and streams.go (the other end).
+// of calls), server.go and serve.go (the kinds of calls), lines.go and frame.go (the two
+// kinds of streams), logs.go, session.go (a process's streams); error.go (kinds of error
+// outward and back); client.go, transport.go and session_client.go (the other end).
 //
 // Not here: what the calls do (engine/daemon), and starting an engine (cmd/tiffin).
 package api

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"tiffin/engine"
 )
@@ -18,11 +19,9 @@ type wireError struct {
 
 func toWire(err error) *wireError {
 	w := &wireError{Message: err.Error(), Hint: engine.HintOf(err)}
-	for _, kind := range engine.Kinds() {
-		if errors.Is(err, kind) {
-			w.Kind = kind.Error()
-			break
-		}
+	kinds := engine.Kinds()
+	if i := slices.IndexFunc(kinds, func(kind error) bool { return errors.Is(err, kind) }); i >= 0 {
+		w.Kind = kinds[i].Error()
 	}
 	var exit *engine.ExitError
 	if errors.As(err, &exit) {

@@ -17,8 +17,9 @@ import (
 //	│ kind  │stream │  source   │    length     │   time, Unix nanoseconds      │ payload…
 //
 // From the engine: source (JSON, names the number that later frames carry), data,
-// exited (JSON, a container ended), result (JSON, the last frame) or failure (JSON, the
-// last frame). From the client: input, inputEnd, resize (JSON [rows, columns]), signal.
+// exited (JSON, a container ended), taken (an input frame was read to its end), and, as the
+// last frame, result or failure (JSON). From the client: input, inputEnd, resize (JSON [rows, columns]),
+// signal. A reader passes over kinds that it does not know.
 type frameKind uint8
 
 const (
@@ -31,6 +32,7 @@ const (
 	frameInputEnd
 	frameResize
 	frameSignal
+	frameTaken
 )
 
 const (
@@ -51,7 +53,7 @@ type frame struct {
 type frameWriter struct {
 	mu    sync.Mutex
 	w     io.Writer
-	flush func() error // may be nil
+	flush func() error // after each frame; may be nil
 	buf   []byte
 }
 
@@ -95,30 +97,68 @@ func (fw *frameWriter) writeJSON(kind frameKind, source uint16, v any) error {
 	return fw.write(frame{kind: kind, source: source, payload: text})
 }
 
+// finish writes the last frame: the result or the error.
+func (fw *frameWriter) finish(result any, err error) error {
+	if err != nil {
+		return fw.writeJSON(frameFailure, 0, toWire(err))
+	}
+	return fw.writeJSON(frameResult, 0, result)
+}
+
 var errFrameTooLong = errors.New("frame is longer than 1 MiB")
 
-// readFrame reads one frame; its payload lies in buf and is valid until the next call.
+// frameReader reads frames.
+type frameReader struct {
+	r   io.Reader
+	buf []byte
+}
+
+// next reads a frame; its payload is valid until the next call.
 //
 // Errors: io.EOF at a clean end.
-func readFrame(r io.Reader, buf *[]byte) (frame, error) {
+func (fr *frameReader) next() (frame, error) {
 	var h [frameHeader]byte
-	if _, err := io.ReadFull(r, h[:]); err != nil {
+	if _, err := io.ReadFull(fr.r, h[:]); err != nil {
 		return frame{}, err
 	}
 	f := frame{kind: frameKind(h[0]), stream: h[1], source: binary.LittleEndian.Uint16(h[2:])}
 	if at := int64(binary.LittleEndian.Uint64(h[8:])); at != 0 {
 		f.at = time.Unix(0, at)
 	}
-	n := int(binary.LittleEndian.Uint32(h[4:]))
+	n := binary.LittleEndian.Uint32(h[4:])
 	if n > maxFrame {
 		return frame{}, errFrameTooLong
 	}
-	if cap(*buf) < n {
-		*buf = make([]byte, n)
+	if uint32(cap(fr.buf)) < n {
+		fr.buf = make([]byte, n)
 	}
-	f.payload = (*buf)[:n]
-	if _, err := io.ReadFull(r, f.payload); err != nil {
+	f.payload = fr.buf[:n]
+	if _, err := io.ReadFull(fr.r, f.payload); err != nil {
 		return frame{}, io.ErrUnexpectedEOF
 	}
 	return f, nil
+}
+
+// read calls on for each frame of an answer up to its last one, whose result it decodes.
+func (fr *frameReader) read(result any, on func(frame) error) error {
+	for {
+		f, err := fr.next()
+		if err != nil {
+			return errTruncated
+		}
+		switch f.kind {
+		case frameResult:
+			return decodeResult(f.payload, result)
+		case frameFailure:
+			var w wireError
+			if err := json.Unmarshal(f.payload, &w); err != nil {
+				return fmt.Errorf("read failure: %w", err)
+			}
+			return fromWire(&w)
+		default:
+			if err := on(f); err != nil {
+				return err
+			}
+		}
+	}
 }
