@@ -13,8 +13,10 @@ func table() []row { //nolint:funlen // data
 
 		// The image and what runs in it.
 		{parent: "services.*", names: "image platform pull_policy pull_refresh_after"},
-		{parent: "services.*", names: "build", fate: Warn,
-			why: "is not carried out yet: the image is used as it is (a service with build only is an error)"},
+		{
+			parent: "services.*", names: "build", fate: Warn,
+			why: "is not carried out yet: the image is used as it is (a service with build only is an error)",
+		},
 		{parent: "services.*", names: "command entrypoint working_dir user group_add umask init tty stdin_open"},
 		{parent: "services.*", names: "environment env_file"},
 		{parent: "services.*.env_file.[]", names: "path required format", why: "format: raw is known"},
@@ -47,19 +49,25 @@ func table() []row { //nolint:funlen // data
 		{parent: "services.*", names: "networks mac_address"},
 		{parent: "services.*.networks.*", names: "aliases ipv4_address ipv6_address link_local_ips mac_address " +
 			"interface_name driver_opts gw_priority priority"},
-		{parent: "services.*.networks.*", names: "use_service_name_alias", fate: Warn,
-			why: "is not carried out yet: the service's name always answers", unless: "true"},
+		{
+			parent: "services.*.networks.*", names: "use_service_name_alias", fate: Warn,
+			why: "is not carried out yet: the service's name always answers", unless: "true",
+		},
 		{parent: "services.*", names: "ports expose"},
 		{parent: "services.*.ports.[]", names: "target published host_ip protocol name app_protocol"},
 		{parent: "services.*.ports.[]", names: "mode", why: "host and ingress are the same on one host"},
 		{parent: "services.*", names: "dns dns_opt dns_search extra_hosts links"},
-		{parent: "services.*", names: "external_links", fate: Warn,
-			why: "is not carried out yet: put both on one external network instead"},
+		{
+			parent: "services.*", names: "external_links", fate: Warn,
+			why: "is not carried out yet: put both on one external network instead",
+		},
 
 		// Storage.
 		{parent: "services.*", names: "volumes volumes_from tmpfs configs secrets read_only shm_size"},
-		{parent: "services.*.volumes.[]", names: "type source target read_only bind volume tmpfs image",
-			why: "types: bind, volume, tmpfs, image; npipe and cluster are refused"},
+		{
+			parent: "services.*.volumes.[]", names: "type source target read_only bind volume tmpfs image",
+			why: "types: bind, volume, tmpfs, image; npipe and cluster are refused",
+		},
 		{parent: "services.*.volumes.[]", names: "consistency", why: "has no effect on Linux"},
 		{parent: "services.*.volumes.[].bind", names: "create_host_path propagation recursive selinux"},
 		{parent: "services.*.volumes.[].volume", names: "nocopy subpath"},
@@ -72,16 +80,20 @@ func table() []row { //nolint:funlen // data
 
 		// Privileges and namespaces.
 		{parent: "services.*", names: "privileged cap_add cap_drop sysctls devices device_cgroup_rules"},
-		{parent: "services.*", names: "security_opt",
-			why: "no-new-privileges, seccomp, apparmor, label, systempaths, writable-cgroups"},
+		{
+			parent: "services.*", names: "security_opt",
+			why: "no-new-privileges, seccomp, apparmor, label, systempaths, writable-cgroups",
+		},
 		{parent: "services.*.devices.[]", names: "source target permissions", why: "paths; CDI names are refused"},
 		{parent: "services.*", names: "gpus", fate: Refuse, why: "is not carried out yet"},
 		{parent: "services.*", names: "pid ipc uts userns_mode cgroup cgroup_parent"},
 
 		// Resources.
 		{parent: "services.*", names: "cpus cpu_period cpu_quota cpu_shares cpuset cpu_rt_period cpu_rt_runtime"},
-		{parent: "services.*", names: "cpu_count cpu_percent", fate: Warn,
-			why: "is for Windows and is left out: use cpus", unless: "0"},
+		{
+			parent: "services.*", names: "cpu_count cpu_percent", fate: Warn,
+			why: "is for Windows and is left out: use cpus", unless: "0",
+		},
 		{parent: "services.*", names: "mem_limit mem_reservation memswap_limit mem_swappiness oom_kill_disable oom_score_adj " +
 			"pids_limit ulimits"},
 		{parent: "services.*.ulimits.*", names: "soft hard"},
@@ -100,19 +112,29 @@ func table() []row { //nolint:funlen // data
 		{parent: "services.*.deploy.resources", names: "limits reservations"},
 		{parent: "services.*.deploy.resources.limits", names: "cpus memory pids"},
 		{parent: "services.*.deploy.resources.reservations", names: "memory"},
-		{parent: "services.*.deploy.resources.reservations", names: "cpus generic_resources", fate: Warn,
-			why: "has no meaning on one host and is left out"},
+		{
+			parent: "services.*.deploy.resources.reservations", names: "cpus generic_resources", fate: Warn,
+			why: "has no meaning on one host and is left out",
+		},
 		{parent: "services.*.deploy.resources.reservations", names: "devices", fate: Refuse, why: "is not carried out yet"},
-		{parent: "services.*.deploy", names: "mode", fate: Warn, why: "has no meaning on one host and is left out",
-			unless: "replicated"},
-		{parent: "services.*.deploy", names: "placement endpoint_mode", fate: Warn,
-			why: "has no meaning on one host and is left out"},
-		{parent: "services.*.deploy", names: "update_config rollback_config", fate: Warn,
-			why: "is not carried out yet: replicas are replaced all at once"},
+		{
+			parent: "services.*.deploy", names: "mode", fate: Warn, why: "has no meaning on one host and is left out",
+			unless: "replicated",
+		},
+		{
+			parent: "services.*.deploy", names: "placement endpoint_mode", fate: Warn,
+			why: "has no meaning on one host and is left out",
+		},
+		{
+			parent: "services.*.deploy", names: "update_config rollback_config", fate: Warn,
+			why: "is not carried out yet: replicas are replaced all at once",
+		},
 
 		// The top of the file.
-		{parent: "networks.*", names: "name driver driver_opts external internal attachable enable_ipv4 enable_ipv6 labels ipam",
-			why: "drivers: bridge, host, none, macvlan, ipvlan; others are refused"},
+		{
+			parent: "networks.*", names: "name driver driver_opts external internal attachable enable_ipv4 enable_ipv6 labels ipam",
+			why: "drivers: bridge, host, none, macvlan, ipvlan; others are refused",
+		},
 		{parent: "networks.*.external", names: "name"},
 		{parent: "networks.*.ipam", names: "driver config", why: "the driver is default"},
 		{parent: "networks.*.ipam", names: "options", fate: Warn, why: "is not carried out"},

@@ -234,8 +234,10 @@ func parsePorts(text string) (from, to int, err error) {
 	first, err1 := strconv.ParseUint(a, 10, 16)
 	last, err2 := strconv.ParseUint(b, 10, 16)
 	if err1 != nil || err2 != nil || last < first {
-		return 0, 0, &wrong{quote(text) + " is not a port",
-			"Write [address:][host:]container[/protocol], with ports or ranges between 1 and 65535."}
+		return 0, 0, &wrong{
+			quote(text) + " is not a port",
+			"Write [address:][host:]container[/protocol], with ports or ranges between 1 and 65535.",
+		}
 	}
 	if last-first >= maxPorts {
 		return 0, 0, &wrong{fmt.Sprintf("%s are more than %d ports", text, maxPorts), "Publish fewer, or use network_mode: host."}

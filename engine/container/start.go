@@ -20,7 +20,9 @@ import (
 // call into one room; what was made is taken back when a later one fails.
 func (c *Container) Start(ctx context.Context) (supervisor.Process, error) {
 	s := &starter{rooms: c.rooms, c: c, record: c.Snapshot()}
-	s.back.Add(func(context.Context) error { return errors.Join(c.rooms.unmountVolumes(&s.record), c.rooms.UnmountShm(c.ID)) })
+	s.back.Add(func(context.Context) error {
+		return errors.Join(c.rooms.unmountVolumes(&s.record), c.rooms.UnmountShm(c.ID))
+	})
 	c.mu.Lock()
 	s.console = c.console
 	c.mu.Unlock()

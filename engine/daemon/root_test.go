@@ -62,7 +62,7 @@ func openBench(t *testing.T) *bench {
 		needs("busybox (make setup installs it)")
 	}
 	// The path of a socket is short, that of t.TempDir is not.
-	root, err := os.MkdirTemp("", "tfd")
+	root, err := os.MkdirTemp("", "tfd") //nolint:usetesting // a socket's path is short: t.TempDir has the name of the test in it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -105,22 +105,27 @@ func TestRemove(t *testing.T) {
 			[]string{"app:v2"}, byID, false, nil, Removed{[]string{"app:v1", "app:v2"}, []string{"ID"}}, "", true,
 		},
 		"by ID, names of two repositories must be forced": {
-			[]string{"other:v1"}, byID, false, nil, Removed{},
+			[]string{"other:v1"},
+			byID, false, nil,
+			Removed{},
 			"conflict: unable to delete SHORT (must be forced) - image is referenced in multiple repositories", false,
 		},
 		"forced, they go": {
 			[]string{"other:v1"}, byID, true, nil, Removed{[]string{"app:v1", "other:v1"}, []string{"ID"}}, "", true,
 		},
 		"a container uses the name": {
-			nil, byName, false, stopped, Removed{},
+			nil, byName, false, stopped,
+			Removed{},
 			`conflict: unable to remove repository reference "app:v1" (must force) - container dddddddddddd is using its referenced image SHORT`, false,
 		},
 		"a stopped container uses the ID": {
-			nil, byID, false, stopped, Removed{},
+			nil, byID, false, stopped,
+			Removed{},
 			"conflict: unable to delete SHORT (must be forced) - image is being used by stopped container dddddddddddd", false,
 		},
 		"a running container cannot be forced away": {
-			nil, byName, true, running, Removed{},
+			nil, byName, true, running,
+			Removed{},
 			"conflict: unable to delete SHORT (cannot be forced) - image is being used by running container cccccccccccc", false,
 		},
 		"a stopped one can, and its layers stay": {

@@ -197,7 +197,8 @@ func TestExplain(t *testing.T) {
 			"check the name, or log in: docker login r (~/.docker/config.json is read)",
 		},
 		"forbidden": {
-			remoteserrors.ErrUnexpectedStatus{StatusCode: 403, Status: "403 Forbidden"}, engine.ErrDenied,
+			remoteserrors.ErrUnexpectedStatus{StatusCode: 403, Status: "403 Forbidden"},
+			engine.ErrDenied,
 			`image "app" is not there, or needs a login at registry r`, "check the name, or log in: docker login r (~/.docker/config.json is read)",
 		},
 		"busy": {
