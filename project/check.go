@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"tiffin/engine"
+	"tiffin/project/variables"
 )
 
 // checker looks at one file before compose-go does, while the places are known. It
@@ -18,7 +19,7 @@ import (
 type checker struct {
 	texts  *sources
 	src    *source
-	expand expansion
+	expand variables.Expansion
 	// literal takes text with variables for anything, since it stays as it is.
 	literal bool
 }
@@ -87,7 +88,7 @@ func (c *checker) resolve(node *yaml.Node, path []string) (kind, string, error) 
 	if c.literal && strings.Contains(node.Value, "$") {
 		return kindVariable, "", nil
 	}
-	text, err := c.expand.expand(node.Value)
+	text, err := c.expand.Expand(node.Value)
 	if err != nil {
 		return kindText, "", c.badVariable(node, path, err)
 	}
@@ -114,15 +115,15 @@ func decimal(node *yaml.Node) string {
 }
 
 func (c *checker) badVariable(node *yaml.Node, path []string, err error) error {
-	var template *templateError
+	var template *variables.SyntaxError
 	if errors.As(err, &template) {
 		return engine.Hint(
-			c.wrong(node, "invalid interpolation format for %s: %q", dotted(path), template.template),
+			c.wrong(node, "invalid interpolation format for %s: %q", dotted(path), template.Template),
 			"Write $$ for a dollar sign that is meant to stay.")
 	}
-	var required *requiredError
+	var required *variables.MissingError
 	if errors.As(err, &required) {
-		return engine.Hint(c.wrong(node, "%s: %s", dotted(path), err), "Export "+required.name+", or write it into .env.")
+		return engine.Hint(c.wrong(node, "%s: %s", dotted(path), err), "Export "+required.Name+", or write it into .env.")
 	}
 	return c.wrong(node, "%s: %s", dotted(path), err)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"tiffin/engine"
+	"tiffin/project/variables"
 )
 
 // way is how far compose-go resolves the files.
@@ -89,7 +90,7 @@ func (p *Project) request(w way) (types.ConfigDetails, []func(*loader.Options)) 
 			lo.ResolvePaths = false
 			lo.Interpolate.TypeCastMapping = casts()
 			lo.Interpolate.Substitute = func(text string, lookup template.Mapping) (string, error) {
-				return expansion{lookup, unset}.expand(text)
+				return variables.Expansion{Lookup: lookup, Unset: unset}.Expand(text)
 			}
 		},
 	}

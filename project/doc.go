@@ -12,7 +12,7 @@
 //
 // Reading order: project.go (Load), site.go discover.go name.go (which files, which
 // environment, which name), source.go reach.go (texts and places; include and
-// extends), check.go schema.go value.go limit.go expand.go (each file, before
+// extends), check.go schema.go value.go limit.go (each file, before
 // compose-go), composego.go settle.go (the door, and what we do in its stead),
 // consistent.go envfile.go (the merged model), stack.go service.go and a file for each
 // part of a service (the translation), attribute.go attributes.go (the table),

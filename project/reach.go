@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"tiffin/engine"
+	"tiffin/project/variables"
 )
 
 // scope is how a file is read: where its relative paths begin, and its variables.
@@ -144,8 +145,8 @@ func (r *reader) count(c *checker, doc *yaml.Node) error {
 	return nil
 }
 
-func (s scope) expansion() expansion {
-	return expansion{lookup: func(name string) (string, bool) {
+func (s scope) expansion() variables.Expansion {
+	return variables.Expansion{Lookup: func(name string) (string, bool) {
 		v, ok := s.env[name]
 		return v, ok
 	}}
@@ -314,7 +315,7 @@ func (c *checker) text(node *yaml.Node) string {
 	if node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}
-	out, err := c.expand.expand(node.Value)
+	out, err := c.expand.Expand(node.Value)
 	if err != nil {
 		return node.Value
 	}

@@ -211,7 +211,7 @@ func (s *sources) projectName(env map[string]string) (string, error) {
 			if value == nil || value.Kind != yaml.ScalarNode || value.Value == "" {
 				continue
 			}
-			expanded, err := expand.expand(value.Value)
+			expanded, err := expand.Expand(value.Value)
 			if err != nil {
 				c := &checker{texts: s, src: src}
 				return "", c.badVariable(value, []string{"name"}, err)

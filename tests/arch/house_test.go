@@ -13,7 +13,8 @@ var allowed = map[string][]string{
 	"cmd/tiffin/lines":  {"engine"},
 	"cmd/tiffin-keeper": {"engine/keeper"},
 
-	"project": {"engine"},
+	"project":           {"engine", "project/variables"},
+	"project/variables": nil,
 
 	"engine":      {"healthcheck"},
 	"engine/api":  {"engine", "engine/plan"},

@@ -1,4 +1,4 @@
-package project
+package variables
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 // maxExpandDepth bounds how deep one variable's default may hold others.
 const maxExpandDepth = 16
 
-// expansion replaces variables in the values of a Compose file:
+// Expansion replaces variables in the values of a Compose file:
 //
 //	$X ${X}            the value; "" and a warning when X is not set
 //	${X:-d} ${X-d}     d when X is empty or not set; when it is not set
@@ -18,34 +18,35 @@ const maxExpandDepth = 16
 //
 // d and m are expanded in turn. A dollar before anything else stays as it is, as in
 // docker compose.
-type expansion struct {
-	lookup func(name string) (string, bool)
-	// unset is told of variables that have no value and no default. It may be nil.
-	unset func(name string)
+type Expansion struct {
+	// Lookup finds a variable.
+	Lookup func(name string) (string, bool)
+	// Unset is told of variables that have no value and no default. It may be nil.
+	Unset func(name string)
 }
 
-// templateError is text with dollars that makes no sense.
-type templateError struct{ template string }
+// SyntaxError is text with dollars that makes no sense.
+type SyntaxError struct{ Template string }
 
-func (e *templateError) Error() string {
-	return fmt.Sprintf("%q is not a valid use of variables", e.template)
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("%q is not a valid use of variables", e.Template)
 }
 
-// requiredError is a variable that has to be set.
-type requiredError struct{ name, reason string }
+// MissingError is a variable that has to be set.
+type MissingError struct{ Name, Reason string }
 
-func (e *requiredError) Error() string {
-	text := fmt.Sprintf("required variable %s is missing a value", e.name)
-	if e.reason != "" {
-		text += ": " + e.reason
+func (e *MissingError) Error() string {
+	text := fmt.Sprintf("required variable %s is missing a value", e.Name)
+	if e.Reason != "" {
+		text += ": " + e.Reason
 	}
 	return text
 }
 
-// expand replaces the variables in text.
-func (e expansion) expand(text string) (string, error) { return e.at(text, 0) }
+// Expand replaces the variables in text.
+func (e Expansion) Expand(text string) (string, error) { return e.at(text, 0) }
 
-func (e expansion) at(text string, depth int) (string, error) {
+func (e Expansion) at(text string, depth int) (string, error) {
 	if !strings.Contains(text, "$") {
 		return text, nil
 	}
@@ -76,30 +77,30 @@ func (e expansion) at(text string, depth int) (string, error) {
 }
 
 // braced expands what follows "${", and returns what follows the closing brace.
-func (e expansion) braced(whole, text string, depth int) (value, rest string, err error) {
+func (e Expansion) braced(whole, text string, depth int) (value, rest string, err error) {
 	if depth == maxExpandDepth {
 		return "", "", fmt.Errorf("variables are nested deeper than %d", maxExpandDepth)
 	}
 	end := closing(text)
 	if end < 0 {
-		return "", "", &templateError{whole}
+		return "", "", &SyntaxError{whole}
 	}
 	inner, rest := text[:end], text[end+1:]
 	name := leadingName(inner)
 	operator := inner[len(name):]
 	if name == "" || strings.Contains(inner, "\n") {
-		return "", "", &templateError{whole}
+		return "", "", &SyntaxError{whole}
 	}
 	if operator == "" {
 		return e.value(name), rest, nil
 	}
-	value, set := e.lookup(name)
+	value, set := e.Lookup(name)
 	if operator[0] == ':' {
 		operator = operator[1:]
 		set = set && value != ""
 	}
 	if operator == "" {
-		return "", "", &templateError{whole}
+		return "", "", &SyntaxError{whole}
 	}
 	argument := operator[1:]
 	switch operator[0] {
@@ -115,19 +116,19 @@ func (e expansion) braced(whole, text string, depth int) (value, rest string, er
 		if !set {
 			argument, err = e.at(argument, depth+1)
 			if err == nil {
-				err = &requiredError{name, argument}
+				err = &MissingError{name, argument}
 			}
 		}
 	default:
-		err = &templateError{whole}
+		err = &SyntaxError{whole}
 	}
 	return value, rest, err
 }
 
-func (e expansion) value(name string) string {
-	value, ok := e.lookup(name)
-	if !ok && e.unset != nil {
-		e.unset(name)
+func (e Expansion) value(name string) string {
+	value, ok := e.Lookup(name)
+	if !ok && e.Unset != nil {
+		e.Unset(name)
 	}
 	return value
 }

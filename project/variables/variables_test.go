@@ -1,4 +1,4 @@
-package project
+package variables
 
 import (
 	"errors"
@@ -74,7 +74,7 @@ func TestExpandAgreesWithComposeGo(t *testing.T) {
 
 func agree(t *testing.T, text string) {
 	t.Helper()
-	got, err := expansion{lookup: variables}.expand(text)
+	got, err := Expansion{Lookup: variables}.Expand(text)
 	want, wantErr := template.Substitute(text, variables)
 	if (err != nil) != (wantErr != nil) {
 		t.Fatalf("%q: got %q, %v; compose-go has %q, %v", text, got, err, want, wantErr)
@@ -82,7 +82,7 @@ func agree(t *testing.T, text string) {
 	if err == nil && got != want {
 		t.Errorf("%q: got %q, compose-go has %q", text, got, want)
 	}
-	var required *requiredError
+	var required *MissingError
 	var theirs *template.MissingRequiredError
 	if errors.As(wantErr, &theirs) != errors.As(err, &required) {
 		t.Errorf("%q: got %v, compose-go has %v", text, err, wantErr)
@@ -93,8 +93,8 @@ func agree(t *testing.T, text string) {
 
 func TestExpandSaysWhatIsNotSet(t *testing.T) {
 	var unset []string
-	e := expansion{lookup: variables, unset: func(name string) { unset = append(unset, name) }}
-	if _, err := e.expand("$A ${B} ${C:-c} ${D:+d} ${E:-$F} $SET $EMPTY"); err != nil {
+	e := Expansion{Lookup: variables, Unset: func(name string) { unset = append(unset, name) }}
+	if _, err := e.Expand("$A ${B} ${C:-c} ${D:+d} ${E:-$F} $SET $EMPTY"); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Join(unset, " "); got != "A B F" {
@@ -104,11 +104,11 @@ func TestExpandSaysWhatIsNotSet(t *testing.T) {
 
 func TestExpandHasALimit(t *testing.T) {
 	text := strings.Repeat("${U:-", 17) + "x" + strings.Repeat("}", 17)
-	_, err := expansion{lookup: variables}.expand(text)
+	_, err := Expansion{Lookup: variables}.Expand(text)
 	if err == nil || err.Error() != "variables are nested deeper than 16" {
 		t.Errorf("got %v", err)
 	}
-	if _, err := (expansion{lookup: variables}).expand(text[5 : len(text)-1]); err != nil {
+	if _, err := (Expansion{Lookup: variables}).Expand(text[5 : len(text)-1]); err != nil {
 		t.Errorf("16 levels: %v", err)
 	}
 }
