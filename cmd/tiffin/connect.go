@@ -51,11 +51,13 @@ const startTimeout = 20 * time.Second
 // connect returns a client of the engine, which it starts if none runs.
 func (c *cli) connect(ctx context.Context) (*api.Client, error) {
 	client, err := c.connectIfRunning()
-	if client != nil || err != nil {
-		return client, err
-	}
-	if os.Geteuid() != 0 {
+	switch {
+	case client != nil:
+		return client, nil
+	case os.Geteuid() != 0:
 		return nil, denied("tiffin must be root to make containers")
+	case err != nil:
+		return nil, err
 	}
 	r := c.roots()
 	if err := c.startEngine(ctx, r); err != nil {

@@ -26,7 +26,7 @@ func (c *cli) newProgress(title string) progressWriter {
 		w = c.out
 	}
 	fd, isTerminal := terminal(w)
-	p := progressWriter(&plainProgress{w: w})
+	p := progressWriter(&plainProgress{w: w, said: map[string]string{}})
 	switch mode := c.opts.progress; {
 	case mode == "quiet":
 		p = quietProgress{}
@@ -69,6 +69,8 @@ func (quietProgress) finish()                {}
 type plainProgress struct {
 	mu sync.Mutex
 	w  io.Writer
+	// said is the last of each object: what has not changed is not said again.
+	said map[string]string
 }
 
 func (p *plainProgress) report(e engine.Progress) {
@@ -81,7 +83,10 @@ func (p *plainProgress) report(e engine.Progress) {
 			fmt.Fprintln(p.w, warningText(e.Text))
 			return
 		}
-		fmt.Fprintf(p.w, " %s\n", oneLine(e.ID+" "+e.Text))
+		if p.said[e.ID] != e.Text {
+			p.said[e.ID] = e.Text
+			fmt.Fprintf(p.w, " %s\n", oneLine(e.ID+" "+e.Text))
+		}
 	})
 }
 

@@ -8,6 +8,7 @@
 //
 //	code N CMD…     CMD has to end with the exit code N
 //	eventually CMD… CMD has to end well within ten seconds
+//	interrupted REGEXP… -- CMD…  interrupts CMD at each of what it prints
 //	port NAME       puts a port that nobody has into the variable NAME
 //	listen NAME     takes a port, puts it into NAME and keeps it
 package script
