@@ -1,0 +1,2 @@
+// Package builder builds images: BuildKit's solver in the engine.
+package builder
