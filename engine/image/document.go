@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/containerd/containerd/v2/core/images"
@@ -19,6 +20,8 @@ const (
 	maxDepth  = 32
 	maxLayers = 500 // what overlayfs can stack
 	maxParts  = 4096
+
+	annotationType = "vnd.docker.reference.type"
 )
 
 // errNoImage says that something is well-formed, but nothing that a container can be made of.
@@ -100,6 +103,31 @@ func parseConfig(b []byte, layers int) (configFile, error) {
 	return c, nil
 }
 
+// parseAttestation checks a manifest that is no image's. What its config and its layers are is not for us to know.
+func parseAttestation(b []byte, mediaType string) (ocispec.Manifest, error) {
+	var m ocispec.Manifest
+	if err := parse(b, &m); err != nil {
+		return m, refuse("attestation", err)
+	}
+	if err := checkKind(b, mediaType, "manifests", "fsLayers"); err != nil {
+		return m, refuse("attestation", err)
+	}
+	if len(m.Layers) > maxParts {
+		return m, refuse("attestation", fmt.Errorf("it has %d layers", len(m.Layers)))
+	}
+	for _, d := range partsOf(m) {
+		if err := checkDescriptor(d); err != nil {
+			return m, refuse("attestation", err)
+		}
+	}
+	return m, nil
+}
+
+// partsOf lists what a manifest consists of: its config, then its layers.
+func partsOf(m ocispec.Manifest) []ocispec.Descriptor {
+	return append([]ocispec.Descriptor{m.Config}, m.Layers...)
+}
+
 func refuse(what string, err error) error {
 	return engine.Problem(engine.ErrInvalid, fmt.Errorf("the image's %s is refused: %w", what, err))
 }
@@ -117,6 +145,17 @@ func checkDocument(d ocispec.Descriptor) error {
 		return fmt.Errorf("%s has %d bytes, at most %d may it have", d.Digest, d.Size, maxDocument)
 	}
 	return checkDescriptor(d)
+}
+
+// checkTarget tells whether a name may point to d.
+func checkTarget(d ocispec.Descriptor) error {
+	if err := checkDocument(d); err != nil {
+		return refuse("manifest", err)
+	}
+	if !images.IsIndexType(d.MediaType) && !images.IsManifestType(d.MediaType) {
+		return refuse("manifest", fmt.Errorf("%w: it is %q", errNoImage, d.MediaType))
+	}
+	return nil
 }
 
 // parse reads one JSON document, in which no key may come twice: parsers differ in which one counts.
@@ -225,8 +264,8 @@ func choose(idx ocispec.Index, m platforms.MatchComparer, image, want string) (o
 			best = &idx.Manifests[i]
 		}
 	}
-	if best == nil && len(there) == 0 && len(idx.Manifests) == 1 {
-		best = &idx.Manifests[0] // an index that does not say
+	if one := withoutAttestations(idx); len(one) == 1 && one[0].Platform == nil {
+		best = &one[0] // an index that does not say
 	}
 	if best == nil {
 		return ocispec.Descriptor{}, engine.Problem(engine.ErrNotFound,
@@ -240,7 +279,17 @@ func choose(idx ocispec.Index, m platforms.MatchComparer, image, want string) (o
 	return d, nil
 }
 
+// withoutAttestations lists what an index has but attestations.
+func withoutAttestations(idx ocispec.Index) []ocispec.Descriptor {
+	return slices.DeleteFunc(slices.Clone(idx.Manifests), isAttestation)
+}
+
 // isVariant tells an image from what lies beside it in an index, such as attestations.
 func isVariant(d ocispec.Descriptor) bool {
-	return images.IsManifestType(d.MediaType) && d.Platform != nil && d.Platform.OS != "unknown"
+	return images.IsManifestType(d.MediaType) && d.Platform != nil && !isAttestation(d)
+}
+
+// isAttestation tells whether an entry of an index says something about the images in it, and is none.
+func isAttestation(d ocispec.Descriptor) bool {
+	return d.Annotations[annotationType] == "attestation-manifest" || (d.Platform != nil && d.Platform.OS == "unknown")
 }

@@ -41,20 +41,27 @@ func (s *Store) mark(ctx context.Context, manifest ocispec.Descriptor) error {
 	return err
 }
 
-// syncLayers begins to write the files of all layers, and then takes the mark off.
-func (s *Store) syncLayers(ctx context.Context, manifest digest.Digest) {
+// syncLayers begins to write the files of all layers, and then takes the marks off.
+func (s *Store) syncLayers(ctx context.Context, manifests ...digest.Digest) {
 	ctx = context.WithoutCancel(ctx)
 	s.syncs.Go(func() {
-		dir, err := os.Open(s.layersRoot())
-		if err != nil {
+		if syncDisk(s.layersRoot()) != nil {
 			return
 		}
-		defer func() { _ = dir.Close() }()
-		if unix.Syncfs(int(dir.Fd())) == nil {
+		for _, m := range manifests {
 			// If it stays, the layers are unpacked once more than needed.
-			_ = s.drop(ctx, lease{ID: markPrefix + manifest.String()})
+			_ = s.drop(ctx, lease{ID: markPrefix + m.String()})
 		}
 	})
+}
+
+// syncDisk writes what is not written yet to the disk that the folder is on.
+func syncDisk(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Syncfs(int(f.Fd())), f.Close())
 }
 
 // recover makes good what a power cut may have done to layers, and syncs what an engine before this one left.

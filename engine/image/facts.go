@@ -10,6 +10,7 @@ import (
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/images"
+	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
 	"github.com/opencontainers/go-digest"
@@ -25,6 +26,7 @@ const (
 
 	labelUpper   = "containerd.io/snapshot/overlay.upperdir"
 	labelRootfs  = "containerd.io/gc.ref.snapshot." + snapshotter
+	labelContent = "containerd.io/gc.ref.content."
 	labelRemoved = "tiffin/removed" // the record is kept for containers only
 )
 
@@ -110,14 +112,18 @@ func (s *Store) readVariants(ctx context.Context, target ocispec.Descriptor) ([]
 	if err != nil {
 		return nil, err
 	}
+	kept, err := s.references(ctx, target.Digest)
+	if err != nil {
+		return nil, err
+	}
 	var found []*variant
 	for _, d := range idx.Manifests {
-		if !images.IsManifestType(d.MediaType) {
-			continue
+		if !kept[d.Digest.String()] || !images.IsManifestType(d.MediaType) || isAttestation(d) {
+			continue // of another platform and never here, or no image
 		}
 		v, err := s.readVariant(ctx, d)
 		if errdefs.IsNotFound(err) {
-			continue // of another platform, and never pulled
+			continue // here, but not unpacked: the builds' own
 		}
 		if err != nil {
 			return nil, err
@@ -138,7 +144,23 @@ func (s *Store) readVariants(ctx context.Context, target ocispec.Descriptor) ([]
 	return found, nil
 }
 
-// readVariant reads a manifest and its config. errdefs.ErrNotFound says that they are not here.
+// references lists the digests that a document keeps here. What else it lists may be here by chance, and was never
+// looked at.
+func (s *Store) references(ctx context.Context, document digest.Digest) (map[string]bool, error) {
+	info, err := s.content.Info(ctx, document)
+	if err != nil {
+		return nil, err
+	}
+	kept := map[string]bool{}
+	for key, value := range info.Labels {
+		if strings.HasPrefix(key, labelContent) {
+			kept[value] = true
+		}
+	}
+	return kept, nil
+}
+
+// readVariant reads a manifest and its config. errdefs.ErrNotFound says that they, or the layers, are not here.
 func (s *Store) readVariant(ctx context.Context, d ocispec.Descriptor) (*variant, error) {
 	b, err := content.ReadBlob(ctx, s.content, bare(d))
 	if err != nil {
@@ -157,7 +179,14 @@ func (s *Store) readVariant(ctx context.Context, d ocispec.Descriptor) (*variant
 		return nil, err
 	}
 	v := newVariant(d.Digest, m, c)
-	return v, s.readLayers(ctx, v)
+	top, err := s.rootfsOf(ctx, m.Config.Digest)
+	if err != nil {
+		return nil, err
+	}
+	if top == "" && len(v.image.Layers) > 0 {
+		return nil, fmt.Errorf("the layers of %s are not unpacked: %w", d.Digest, errdefs.ErrNotFound)
+	}
+	return v, s.readLayers(ctx, v, top)
 }
 
 func newVariant(manifest digest.Digest, m ocispec.Manifest, c configFile) *variant {
@@ -179,20 +208,49 @@ func newVariant(manifest digest.Digest, m ocispec.Manifest, c configFile) *varia
 	return v
 }
 
-// readLayers finds the folders of the variant's layers, and their size.
-func (s *Store) readLayers(ctx context.Context, v *variant) error {
+// rootfsOf finds the snapshot that has the root filesystem of the images with a config: the config's label says
+// which. Layers that were pulled are named by their chain ID, those of builds are not, and a build may have fewer
+// snapshots than layers. "" says that there is none, or none any more.
+func (s *Store) rootfsOf(ctx context.Context, config digest.Digest) (string, error) {
+	info, err := s.content.Info(ctx, config)
+	if err != nil {
+		return "", err
+	}
+	top := info.Labels[labelRootfs]
+	if top == "" {
+		return "", nil
+	}
+	there, err := s.isCommitted(ctx, top)
+	if err != nil || !there {
+		return "", err
+	}
+	return top, nil
+}
+
+// isCommitted tells whether a snapshot is here and does not change any more.
+func (s *Store) isCommitted(ctx context.Context, key string) (bool, error) {
+	info, err := s.snapshots.Stat(ctx, key)
+	if errdefs.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil && info.Kind == snapshots.KindCommitted, err
+}
+
+// readLayers finds the folders of the variant's layers, from the top one down, and their size.
+func (s *Store) readLayers(ctx context.Context, v *variant, top string) error {
 	v.lower, v.image.Size = nil, 0
-	for _, chain := range slices.Backward(v.chains) {
-		dir, err := s.layerDir(ctx, chain.String())
+	for key := top; key != ""; {
+		info, err := s.snapshots.Stat(ctx, key)
 		if err != nil {
 			return err
 		}
-		v.lower = append(v.lower, dir)
-		usage, err := s.snapshots.Usage(ctx, chain.String())
+		usage, err := s.snapshots.Usage(ctx, key)
 		if err != nil {
 			return err
 		}
+		v.lower = append(v.lower, info.Labels[labelUpper])
 		v.image.Size += engine.Bytes(usage.Size)
+		key = info.Parent
 	}
 	if len(v.lower) == 0 {
 		v.lower = []string{filepath.Join(s.root, emptyLayer)}

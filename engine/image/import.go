@@ -41,7 +41,7 @@ func (s *Store) Import(ctx context.Context, r io.Reader, name string, config eng
 			err = s.unpackHere(ctx, b, newLayerLines(func(engine.Progress) {}, "", b))
 		}
 		if err == nil {
-			err = s.publish(ctx, lease, b, named.String())
+			err = s.publish(ctx, lease, []string{named.String()}, b)
 		}
 	}
 	if err != nil {

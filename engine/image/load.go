@@ -69,7 +69,7 @@ func (s *Store) load(ctx context.Context, r io.Reader, report engine.Report) ([]
 	named := map[string][]string{}
 	var order []ocispec.Descriptor
 	for _, d := range idx.Manifests {
-		if !images.IsIndexType(d.MediaType) && (!images.IsManifestType(d.MediaType) || (d.Platform != nil && !isVariant(d))) {
+		if !images.IsIndexType(d.MediaType) && (!images.IsManifestType(d.MediaType) || isAttestation(d)) {
 			continue
 		}
 		key := d.Digest.String()
@@ -80,7 +80,7 @@ func (s *Store) load(ctx context.Context, r io.Reader, report engine.Report) ([]
 	}
 	var loaded []string
 	for _, target := range order {
-		names, err := s.adopt(ctx, target, named[target.Digest.String()], report)
+		names, err := s.take(ctx, target, named[target.Digest.String()], report)
 		if err != nil {
 			return nil, err
 		}
@@ -109,8 +109,8 @@ func nameIn(d ocispec.Descriptor) []string {
 	return []string{named.String()}
 }
 
-// adopt makes an image of what lies in the content store.
-func (s *Store) adopt(ctx context.Context, target ocispec.Descriptor, names []string, report engine.Report) ([]string, error) {
+// take makes an image of what an archive left in the content store.
+func (s *Store) take(ctx context.Context, target ocispec.Descriptor, names []string, report engine.Report) ([]string, error) {
 	b, err := s.localBundle(ctx, target)
 	if err != nil {
 		return nil, err
@@ -124,14 +124,18 @@ func (s *Store) adopt(ctx context.Context, target ocispec.Descriptor, names []st
 	if len(names) == 0 {
 		shown = []string{b.variant.image.ID}
 	}
-	if err := s.unpackHere(ctx, b, newLayerLines(report, "Image "+shown[0], b)); err != nil {
+	lines := newLayerLines(report, "Image "+shown[0], b)
+	if err := s.findRootfs(ctx, b); err != nil {
+		return nil, err
+	}
+	if err := s.unpackHere(ctx, b, lines); err != nil {
 		return nil, err
 	}
 	none, ctx, err := s.lease(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return shown, s.publish(ctx, none, b, names...)
+	return shown, s.publish(ctx, none, names, b)
 }
 
 // localBundle reads the documents of an image from the content store, for the host's platform if there is a choice.
@@ -147,20 +151,26 @@ func (s *Store) localBundle(ctx context.Context, target ocispec.Descriptor) (*bu
 			return nil, err
 		}
 		idx.Manifests = slices.DeleteFunc(idx.Manifests, func(d ocispec.Descriptor) bool { return !s.isComplete(ctx, d) })
+		b.beside = slices.DeleteFunc(slices.Clone(idx.Manifests), func(d ocispec.Descriptor) bool { return !isAttestation(d) })
 		if b.manifest, err = choose(idx, platforms.Default(), target.Digest.String(), platforms.DefaultString()); err != nil {
 			return nil, err
 		}
 	}
+	return b, s.readBundle(ctx, b)
+}
+
+// readBundle reads a bundle's manifest and config from the content store.
+func (s *Store) readBundle(ctx context.Context, b *bundle) (err error) {
 	if b.manifestB, err = s.localDocument(ctx, b.manifest); err != nil {
-		return nil, err
+		return err
 	}
 	if err := b.readManifest(); err != nil {
-		return nil, err
+		return err
 	}
 	if b.configB, err = s.localDocument(ctx, b.parts.Config); err != nil {
-		return nil, err
+		return err
 	}
-	return b, b.readConfig()
+	return b.readConfig()
 }
 
 // isComplete tells whether a manifest is here with all that it lists.
@@ -169,16 +179,22 @@ func (s *Store) isComplete(ctx context.Context, d ocispec.Descriptor) bool {
 	if err != nil {
 		return false
 	}
-	m, err := parseManifest(b, d.MediaType)
-	if err != nil {
-		return false
+	read := parseManifest
+	if isAttestation(d) {
+		read = parseAttestation
 	}
-	for _, part := range append([]ocispec.Descriptor{m.Config}, m.Layers...) {
+	m, err := read(b, d.MediaType)
+	return err == nil && s.missing(ctx, m) == nil
+}
+
+// missing is the error of the first part of a manifest that is not here.
+func (s *Store) missing(ctx context.Context, m ocispec.Manifest) error {
+	for _, part := range partsOf(m) {
 		if _, err := s.content.Info(ctx, part.Digest); err != nil {
-			return false
+			return err
 		}
 	}
-	return true
+	return nil
 }
 
 func (s *Store) localDocument(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {

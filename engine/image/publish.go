@@ -14,6 +14,7 @@ import (
 	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/containerd/v2/core/metadata/boltutil"
 	"github.com/containerd/errdefs"
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	bolt "go.etcd.io/bbolt"
 )
@@ -43,28 +44,40 @@ func (s *Store) drop(ctx context.Context, l lease) error {
 }
 
 // publish writes the image's documents and then, in one transaction, the record of each name; only now is the
-// image there. Without a name it is there by its ID.
-func (s *Store) publish(ctx context.Context, l lease, b *bundle, names ...string) error {
-	if err := s.writeDocuments(ctx, b); err != nil {
-		return fmt.Errorf("write the image's documents: %w", err)
+// image there. Without a name it is there by its ID. The variants have one target.
+func (s *Store) publish(ctx context.Context, l lease, names []string, variants ...*bundle) error {
+	target := variants[0].target
+	for _, b := range variants {
+		if err := s.writeDocuments(ctx, b); err != nil {
+			return fmt.Errorf("write the image's documents: %w", err)
+		}
 	}
 	if len(names) == 0 {
-		names = []string{dangling + b.target.Digest.String()}
+		names = []string{dangling + target.Digest.String()}
 	}
 	err := s.meta.Update(func(tx *bolt.Tx) error {
 		ctx := boltutil.WithTransaction(ctx, tx)
 		for _, name := range names {
-			if err := s.point(ctx, name, b.target); err != nil {
+			if err := s.point(ctx, name, target); err != nil {
 				return fmt.Errorf("name %s: %w", name, err)
 			}
 		}
-		return errors.Join(s.mark(ctx, b.manifest), s.drop(ctx, l))
+		for _, b := range variants {
+			if err := s.mark(ctx, b.manifest); err != nil {
+				return err
+			}
+		}
+		return s.drop(ctx, l)
 	})
 	if err != nil {
 		return err
 	}
-	s.syncLayers(ctx, b.manifest.Digest)
-	return s.changed(ctx, b.target)
+	manifests := make([]digest.Digest, 0, len(variants))
+	for _, b := range variants {
+		manifests = append(manifests, b.manifest.Digest)
+	}
+	s.syncLayers(ctx, manifests...)
+	return s.changed(ctx, target)
 }
 
 // changed reads the names again, and forgets what was known of targets.
@@ -121,39 +134,72 @@ func (s *Store) keepUnnamed(ctx context.Context, target ocispec.Descriptor, labe
 
 // writeDocuments writes config, manifest and index, each with labels that keep what it refers to.
 func (s *Store) writeDocuments(ctx context.Context, b *bundle) error {
-	config := map[string]string{}
-	if n := len(b.variant.chains); n > 0 {
-		config[labelRootfs] = b.variant.chains[n-1].String()
-	}
-	if err := s.writeDocument(ctx, bare(b.parts.Config), b.configB, config); err != nil {
+	if err := s.writeConfig(ctx, b); err != nil {
 		return err
 	}
-	manifest := map[string]string{"containerd.io/gc.ref.content.config": b.parts.Config.Digest.String()}
-	for i, l := range b.parts.Layers {
-		manifest[fmt.Sprintf("containerd.io/gc.ref.content.l.%d", i)] = l.Digest.String()
-	}
-	if err := s.writeDocument(ctx, bare(b.manifest), b.manifestB, manifest); err != nil {
+	if err := s.writeDocument(ctx, bare(b.manifest), b.manifestB, keepParts(b.parts)); err != nil {
 		return err
 	}
 	if b.index == nil {
 		return nil
 	}
 	// One label a platform, so that another one that is pulled later does not replace it.
-	index := map[string]string{"containerd.io/gc.ref.content.m." + b.manifest.Digest.Encoded()[:12]: b.manifest.Digest.String()}
+	index := map[string]string{}
+	for _, d := range append([]ocispec.Descriptor{b.manifest}, b.beside...) {
+		index[labelContent+"m."+d.Digest.Encoded()[:12]] = d.Digest.String()
+	}
 	return s.writeDocument(ctx, b.target, b.index, index)
 }
 
-func (s *Store) writeDocument(ctx context.Context, d ocispec.Descriptor, b []byte, labels map[string]string) error {
-	ref := "document " + d.Digest.String()
+// keepParts are the labels by which a manifest keeps what it consists of.
+func keepParts(m ocispec.Manifest) map[string]string {
+	labels := map[string]string{labelContent + "config": m.Config.Digest.String()}
+	for i, l := range m.Layers {
+		labels[fmt.Sprintf("%sl.%d", labelContent, i)] = l.Digest.String()
+	}
+	return labels
+}
+
+// writeConfig writes the config, and says which snapshot has its root filesystem; unless that is said, and true: the
+// image may have come by another way meanwhile.
+func (s *Store) writeConfig(ctx context.Context, b *bundle) error {
+	d := bare(b.parts.Config)
 	unlock, err := s.blobs.lock(ctx, d.Digest.String())
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	if err := s.putDocument(ctx, d, b.configB, nil); err != nil {
+		return err
+	}
+	top, err := s.rootfsOf(ctx, d.Digest)
+	if err != nil || top != "" || b.rootfs() == "" {
+		return err
+	}
+	return s.label(ctx, d.Digest, map[string]string{labelRootfs: b.rootfs()})
+}
+
+func (s *Store) writeDocument(ctx context.Context, d ocispec.Descriptor, b []byte, labels map[string]string) error {
+	unlock, err := s.blobs.lock(ctx, d.Digest.String())
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return s.putDocument(ctx, d, b, labels)
+}
+
+// putDocument is writeDocument for a caller who has the digest's lock.
+func (s *Store) putDocument(ctx context.Context, d ocispec.Descriptor, b []byte, labels map[string]string) error {
+	ref := "document " + d.Digest.String()
 	if err := content.WriteBlob(ctx, s.content, ref, bytes.NewReader(b), d, content.WithLabels(labels)); err != nil {
 		return err
 	}
-	info, err := s.content.Info(ctx, d.Digest)
+	return s.label(ctx, d.Digest, labels)
+}
+
+// label gives a blob the labels that it has not.
+func (s *Store) label(ctx context.Context, d digest.Digest, labels map[string]string) error {
+	info, err := s.content.Info(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -166,7 +212,7 @@ func (s *Store) writeDocument(ctx context.Context, d ocispec.Descriptor, b []byt
 	if len(missing) == 0 {
 		return nil
 	}
-	_, err = s.content.Update(ctx, content.Info{Digest: d.Digest, Labels: maps.Clone(labels)}, missing...)
+	_, err = s.content.Update(ctx, content.Info{Digest: d, Labels: maps.Clone(labels)}, missing...)
 	return err
 }
 

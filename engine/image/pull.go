@@ -98,7 +98,7 @@ func (p *pull) pull(ctx context.Context) (engine.Image, error) {
 	if err != nil {
 		return engine.Image{}, p.failed(ctx, lease, err)
 	}
-	if err := p.store.publish(ctx, lease, b, p.named.String()); err != nil {
+	if err := p.store.publish(ctx, lease, []string{p.named.String()}, b); err != nil {
 		return engine.Image{}, p.failed(ctx, lease, err)
 	}
 	m, err := p.store.find(ctx, p.named.String(), p.platform)
@@ -114,11 +114,8 @@ func (p *pull) resolve(ctx context.Context) (ocispec.Descriptor, error) {
 	if err != nil {
 		return target, err
 	}
-	if err := checkDocument(target); err != nil {
-		return target, refuse("manifest", err)
-	}
-	if !images.IsIndexType(target.MediaType) && !images.IsManifestType(target.MediaType) {
-		return target, refuse("manifest", fmt.Errorf("%w: it is %q", errNoImage, target.MediaType))
+	if err := checkTarget(target); err != nil {
+		return target, err
 	}
 	p.fetcher, err = p.remote.Fetcher(ctx, name)
 	return bare(target), err
@@ -130,10 +127,21 @@ type bundle struct {
 	index     []byte // when the target is one
 	manifest  ocispec.Descriptor
 	manifestB []byte
+	beside    []ocispec.Descriptor // attestations that the index keeps
 	parts     ocispec.Manifest
 	config    configFile
 	configB   []byte
 	variant   *variant
+	// top is the snapshot that has the root filesystem, where that is known before anything is unpacked.
+	top string
+}
+
+// rootfs is the snapshot that has the root filesystem; "" for an image without layers.
+func (b *bundle) rootfs() string {
+	if n := len(b.variant.chains); b.top == "" && n > 0 {
+		return b.variant.chains[n-1].String()
+	}
+	return b.top
 }
 
 // bundle fetches the documents of the image and checks them.
@@ -206,6 +214,9 @@ func (p *pull) document(ctx context.Context, d ocispec.Descriptor) ([]byte, erro
 // layers fetches the layers, several at a time, and unpacks each as soon as it is here.
 func (p *pull) layers(ctx context.Context, b *bundle) error {
 	lines := newLayerLines(p.report, p.line, b)
+	if err := p.store.findRootfs(ctx, b); err != nil {
+		return err
+	}
 	if err := p.store.tellHere(ctx, b, lines); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
@@ -24,7 +25,7 @@ func (s *Store) tellHere(ctx context.Context, b *bundle, lines []*layerLine) err
 	here := true
 	for i, d := range b.parts.Layers {
 		_, err := s.content.Info(ctx, d.Digest)
-		if err == nil {
+		if err == nil && b.top == "" {
 			_, err = s.snapshots.Stat(ctx, b.variant.chains[i].String())
 		}
 		if err != nil && !errdefs.IsNotFound(err) {
@@ -46,6 +47,9 @@ func extractions() int64 { return int64(max(2, runtime.GOMAXPROCS(0))) }
 // unpackAll makes the folders of all layers: each as soon as its blob has come, and beside the others; they are
 // stacked in order.
 func (s *Store) unpackAll(ctx context.Context, b *bundle, lines []*layerLine, fetched []<-chan struct{}) error {
+	if b.top != "" {
+		return awaitAll(ctx, lines, fetched)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	ready := make([]chan *folder, len(b.parts.Layers))
 	for i := range b.parts.Layers {
@@ -86,6 +90,47 @@ func (s *Store) unpackAll(ctx context.Context, b *bundle, lines []*layerLine, fe
 		}
 	}
 	return err
+}
+
+// awaitAll waits for the blobs of an image whose root filesystem is here.
+func awaitAll(ctx context.Context, lines []*layerLine, fetched []<-chan struct{}) error {
+	for i, come := range fetched {
+		select {
+		case <-come:
+			lines[i].say(textDone)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// findRootfs looks whether the root filesystem of an image is here already, unpacked by a pull or made by a build,
+// and puts it under the context's lease. Containers may stand on it, so no other takes its place.
+func (s *Store) findRootfs(ctx context.Context, b *bundle) error {
+	config := b.parts.Config.Digest
+	// The blob keeps the snapshot; looked at afterwards, it cannot go any more.
+	if err := s.hold(ctx, leases.Resource{ID: config.String(), Type: "content"}); err != nil {
+		return err
+	}
+	top, err := s.rootfsOf(ctx, config)
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	b.top = top
+	return err
+}
+
+// hold puts something under the context's lease.
+func (s *Store) hold(ctx context.Context, r leases.Resource) error {
+	id, ok := leases.FromContext(ctx)
+	if !ok {
+		return errors.New("there is no lease")
+	}
+	if err := s.leases.AddResource(ctx, lease{ID: id}, r); err != nil {
+		return fmt.Errorf("lease %s: %w", r.ID, err)
+	}
+	return nil
 }
 
 // folder is an unpacked layer that is not part of a stack yet; nil stands for one that was there before. Its chain

@@ -17,6 +17,15 @@ type Source struct {
 	Blob io.Reader
 	// Size is the length of the blob as it is stored, in bytes.
 	Size int64
+	// Plain says that the blob is a tar, whatever it begins like; otherwise what it begins like counts.
+	Plain bool
+}
+
+func (s Source) open() (io.ReadCloser, error) {
+	if s.Plain {
+		return io.NopCloser(s.Blob), nil
+	}
+	return Decompress(s.Blob)
 }
 
 // Result is what was unpacked.
@@ -40,7 +49,7 @@ func Apply(ctx context.Context, src Source, dir string, limits Limits) (Result, 
 		return Result{}, err
 	}
 	defer func() { _ = space.Close() }()
-	plain, err := Decompress(src.Blob)
+	plain, err := src.open()
 	if err != nil {
 		return Result{}, err
 	}

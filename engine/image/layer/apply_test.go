@@ -21,7 +21,7 @@ import (
 
 func apply(tb testing.TB, h house, blob []byte) (Result, error) {
 	tb.Helper()
-	return Apply(tb.Context(), Source{bytes.NewReader(blob), int64(len(blob))}, h.target(), DefaultLimits())
+	return Apply(tb.Context(), Source{Blob: bytes.NewReader(blob), Size: int64(len(blob))}, h.target(), DefaultLimits())
 }
 
 func zip(tb testing.TB, plain []byte) []byte {
@@ -287,7 +287,7 @@ func TestLimits(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
-			_, err := Apply(t.Context(), Source{bytes.NewReader(c.blob), int64(len(c.blob))}, h.target(), c.limits)
+			_, err := Apply(t.Context(), Source{Blob: bytes.NewReader(c.blob), Size: int64(len(c.blob))}, h.target(), c.limits)
 			if !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
@@ -393,7 +393,7 @@ func TestApplyEndsWithItsContext(t *testing.T) {
 	blob := pack(t, file("a", "x"), file("b", "x"))
 	cut := &callAfter{r: bytes.NewReader(blob), n: 600, f: cancel}
 	h := newHouse(t)
-	if _, err := Apply(ctx, Source{cut, int64(len(blob))}, h.target(), DefaultLimits()); !errors.Is(err, context.Canceled) {
+	if _, err := Apply(ctx, Source{Blob: cut, Size: int64(len(blob))}, h.target(), DefaultLimits()); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -487,7 +487,7 @@ func FuzzApply(f *testing.F) {
 	before := h.outside(f)
 	f.Fuzz(func(t *testing.T, blob []byte) {
 		target := h.target()
-		_, _ = Apply(t.Context(), Source{bytes.NewReader(blob), int64(len(blob))}, target, limits)
+		_, _ = Apply(t.Context(), Source{Blob: bytes.NewReader(blob), Size: int64(len(blob))}, target, limits)
 		if d := cmp.Diff(before, h.outside(t)); d != "" {
 			t.Fatal(d)
 		}

@@ -19,7 +19,7 @@ func BenchmarkApply(b *testing.B) {
 	}
 	h := newHouse(b)
 	for b.Loop() {
-		r, err := Apply(b.Context(), Source{bytes.NewReader(blob), int64(len(blob))}, h.target(), DefaultLimits())
+		r, err := Apply(b.Context(), Source{Blob: bytes.NewReader(blob), Size: int64(len(blob))}, h.target(), DefaultLimits())
 		if err != nil {
 			b.Fatal(err)
 		}
