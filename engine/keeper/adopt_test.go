@@ -113,6 +113,31 @@ func TestAnotherEngineFindsEverything(t *testing.T) {
 	}
 }
 
+func TestWhatIsTetheredEndsWithTheEngine(t *testing.T) {
+	e := startKeeper(t)
+	stays, goes := e.shell("sleep 1000"), e.shell("sleep 1000")
+	goes.Flags = Tethered
+	e.run(stays)
+	_, files := expect[Started](e)
+	closeAll(files)
+	e.run(goes)
+	_, pidfd := expect[Started](e)
+
+	_ = unix.Close(e.socket)
+	e.awaitEnd(pidfd[0])
+	closeAll(pidfd)
+	e.socket = -1
+
+	got := e.adopt()
+	want := []held{
+		{ID: stays.ID.String(), Phase: Running, Held: []string{"anon_inode:[pidfd]"}},
+		{ID: goes.ID.String(), Phase: Ended, Status: 9, Held: []string{"anon_inode:[pidfd]"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 // shellWithInput is the program of shell, with a third input for stdin.
 func (e *engine) shellWithInput(script string) *program.Program {
 	e.tb.Helper()

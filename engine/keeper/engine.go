@@ -61,7 +61,8 @@ func trusted(peer file) bool {
 }
 
 // lose gives up the engine. All that it has not been told is in the answer to the
-// next one's Hello, except what is left of processes that never began.
+// next one's Hello, except what is left of processes that never began. What was only of
+// use to it is killed.
 func (k *keeper) lose() {
 	k.engine.close()
 	k.generation++
@@ -72,6 +73,9 @@ func (k *keeper) lose() {
 			k.release(i)
 		}
 		s.owes = 0
+		if pid := k.pids.main[i]; s.flags&Tethered != 0 && pid != 0 {
+			kill(pid)
+		}
 	}
 }
 

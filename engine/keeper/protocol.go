@@ -88,6 +88,10 @@ type RunFlags uint8
 // sends the master of its terminal before it executes.
 const TTY RunFlags = 1 << 0
 
+// Tethered says that the process is nothing without the engine that asked for it: it
+// is killed when that engine is lost.
+const Tethered RunFlags = 1 << 1
+
 // NoStep is the step of a [Failed] whose child was not even started.
 const NoStep = ^uint32(0)
 

@@ -54,7 +54,7 @@ func (m *Run) valid(descriptors int) bool {
 	if m.Flags&TTY != 0 {
 		pumps = m.Pumps == 1
 	}
-	return known && counts && pumps && m.ID.valid() && m.Flags&^TTY == 0 && m.inputs() <= descriptors
+	return known && counts && pumps && m.ID.valid() && m.Flags&^(TTY|Tethered) == 0 && m.inputs() <= descriptors
 }
 
 // start forks the child of a request and fills its slot.

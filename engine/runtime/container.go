@@ -25,6 +25,11 @@ type Container struct {
 	// Reaper is the keeper's program, if PID 1 is to be a reaper of orphans that hands signals on to the command. The
 	// container needs a PID namespace of its own for it.
 	Reaper *os.File
+	// Trees are what bind mounts of the spec attach, by destination, in place of their sources: detached mounts, which are
+	// the container's from then on.
+	Trees map[string]*os.File
+	// Tethered containers are killed when this engine is lost.
+	Tethered bool
 }
 
 // Stdio is where the first three descriptors of a process lead. Those that are nil lead to the log, if there is one and
@@ -173,11 +178,11 @@ func (o *opened) openMounts() error {
 		out := mount{dest: cleanPath(m.Destination), fstype: m.Type, source: m.Source, options: options}
 		if m.Type == "bind" || options.bind {
 			out.fstype = "bind"
-			s, err := openSource(m, options)
+			s, err := o.openBind(m, options)
 			if err != nil {
 				return err
 			}
-			out.tree, out.dir = o.own(s.tree), s.directory
+			out.tree, out.dir = s.tree, s.directory
 		}
 		if err := checkMount(out); err != nil {
 			return err
@@ -185,6 +190,22 @@ func (o *opened) openMounts() error {
 		o.mounts = append(o.mounts, out)
 	}
 	return nil
+}
+
+// openBind finds what a bind mount attaches: the tree that came for it, or a clone of what its source names.
+func (o *opened) openBind(m specs.Mount, options mountOptions) (source, error) {
+	tree := o.Trees[m.Destination]
+	if tree == nil {
+		s, err := openSource(m, options)
+		if err == nil {
+			o.own(s.tree)
+		}
+		return s, err
+	}
+	if err := applyOptions(tree, options); err != nil {
+		return source{}, fmt.Errorf("mount %s: %w", m.Destination, err)
+	}
+	return lookAt(m, tree)
 }
 
 // cleanPath is a path of the container from its root, without dots.

@@ -13,18 +13,18 @@ import (
 // MountOverlay stacks a root filesystem and returns it as a mount that is attached nowhere: it exists until the
 // descriptor is closed, unless a container attaches it. lower lists the image's layers, the topmost first; upper and
 // work are the writable layer, on one file system and empty or left from an earlier mount. Without upper the mount is
-// read-only.
-func MountOverlay(lower []string, upper, work string) (*os.File, error) {
+// read-only. options are further ones of overlayfs, key=value.
+func MountOverlay(lower []string, upper, work string, options ...string) (*os.File, error) {
 	if len(lower) == 0 {
 		return nil, fmt.Errorf("overlay %s: no lower layer: %w", upper, ErrInvalid)
 	}
 	if len(lower) == 1 && upper == "" {
 		return cloneTree(lower[0], mountOptions{shallow: true, attrs: attrs{set: unix.MOUNT_ATTR_RDONLY}})
 	}
-	root, err := stackOverlay(lower, upper, work)
+	root, err := stackOverlay(lower, upper, work, options)
 	if errors.Is(err, unix.EINVAL) {
 		// Before Linux 6.8 the layers do not come one by one, and before 6.5 not by fsconfig at all.
-		root, err = mountOverlayByPath(lower, upper, work)
+		root, err = mountOverlayByPath(lower, upper, work, options...)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("overlay %s: %w", upper, err)
@@ -32,7 +32,7 @@ func MountOverlay(lower []string, upper, work string) (*os.File, error) {
 	return root, nil
 }
 
-func stackOverlay(lower []string, upper, work string) (*os.File, error) {
+func stackOverlay(lower []string, upper, work string, options []string) (*os.File, error) {
 	ctx, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("fsopen: %w", err)
@@ -52,6 +52,10 @@ func stackOverlay(lower []string, upper, work string) (*os.File, error) {
 	set("upperdir", upper)
 	set("workdir", work)
 	set("source", "overlay")
+	for _, o := range options {
+		key, value, _ := strings.Cut(o, "=")
+		set(key, value)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +70,7 @@ func stackOverlay(lower []string, upper, work string) (*os.File, error) {
 }
 
 // mountOverlayByPath mounts in the mount namespace of a thread that ends with it, and takes the mount out of there.
-func mountOverlayByPath(lower []string, upper, work string) (*os.File, error) {
+func mountOverlayByPath(lower []string, upper, work string, options ...string) (*os.File, error) {
 	type result struct {
 		root *os.File
 		err  error
@@ -74,14 +78,14 @@ func mountOverlayByPath(lower []string, upper, work string) (*os.File, error) {
 	done := make(chan result)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		root, err := mountOverlayHere(lower, upper, work)
+		root, err := mountOverlayHere(lower, upper, work, options)
 		done <- result{root, err}
 	}()
 	r := <-done
 	return r.root, r.err
 }
 
-func mountOverlayHere(lower []string, upper, work string) (*os.File, error) {
+func mountOverlayHere(lower []string, upper, work string, more []string) (*os.File, error) {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return nil, fmt.Errorf("unshare: %w", err)
 	}
@@ -99,6 +103,9 @@ func mountOverlayHere(lower []string, upper, work string) (*os.File, error) {
 	if upper != "" {
 		options += ",upperdir=" + escapedComma.Replace(upper) + ",workdir=" + escapedComma.Replace(work)
 		at = upper
+	}
+	for _, o := range more {
+		options += "," + o
 	}
 	if len(options) >= os.Getpagesize() {
 		return nil, fmt.Errorf("%d layers do not fit into mount(2), which this kernel needs: %w", len(lower), ErrUnsupported)

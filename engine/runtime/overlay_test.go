@@ -54,7 +54,7 @@ func readAt(tb testing.TB, root *os.File, name string) string {
 
 func TestMountOverlay(t *testing.T) {
 	requireRoot(t)
-	mounts := map[string]func([]string, string, string) (*os.File, error){
+	mounts := map[string]func([]string, string, string, ...string) (*os.File, error){
 		"with the layers given one by one":    MountOverlay,
 		"with the layers given in one string": mountOverlayByPath,
 	}

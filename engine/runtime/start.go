@@ -46,6 +46,9 @@ func (h *Host) Start(ctx context.Context, k *Keeper, c *Container) (*Process, []
 		return nil, nil, err
 	}
 	r := request{id: id, program: program, streams: streams, output: c.Output, unified: o.entry.unified}
+	if c.Tethered {
+		r.flags = keeper.Tethered
+	}
 	p, err := r.send(ctx, k)
 	return p, program.warnings, err
 }
@@ -170,6 +173,7 @@ type request struct {
 	streams *streams
 	output  Output
 	unified *os.File
+	flags   keeper.RunFlags
 }
 
 func (r *request) send(ctx context.Context, k *Keeper) (*Process, error) {
@@ -179,7 +183,7 @@ func (r *request) send(ctx context.Context, k *Keeper) (*Process, error) {
 	}
 	defer closeAll(blob)
 	m := keeper.Run{
-		ID: r.id, Process: keeper.Init, CloneFlags: r.program.flags,
+		ID: r.id, Process: keeper.Init, CloneFlags: r.program.flags, Flags: r.flags,
 		LogMaxSize: uint64(max(r.output.MaxSize, 0)), LogMaxFiles: uint32(max(r.output.MaxFiles, 0)),
 		Pumps: uint8(len(r.streams.pumps)), Hold: uint8(len(r.output.Hold)),
 	}

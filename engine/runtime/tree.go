@@ -72,14 +72,22 @@ func openSource(m specs.Mount, options mountOptions) (source, error) {
 	if err != nil {
 		return source{}, fmt.Errorf("mount %s: %w", m.Destination, err)
 	}
+	s, err := lookAt(m, tree)
+	if err != nil {
+		closeAll(tree)
+	}
+	return s, err
+}
+
+// lookAt finds out what the tree of a bind mount is, and refuses what must not be where it would go.
+func lookAt(m specs.Mount, tree *os.File) (source, error) {
 	var st unix.Stat_t
 	var sfs unix.Statfs_t
-	err = errors.Join(unix.Fstat(int(tree.Fd()), &st), unix.Fstatfs(int(tree.Fd()), &sfs))
+	err := errors.Join(unix.Fstat(int(tree.Fd()), &st), unix.Fstatfs(int(tree.Fd()), &sfs))
 	if err == nil && cleanPath(m.Destination) == "/proc" && sfs.Type != unix.PROC_SUPER_MAGIC {
 		err = fmt.Errorf("only the kernel's files may be there: %w", ErrInvalid)
 	}
 	if err != nil {
-		err = errors.Join(err, tree.Close())
 		return source{}, fmt.Errorf("mount %s: source %s: %w", m.Destination, m.Source, err)
 	}
 	return source{tree, st.Mode&unix.S_IFMT == unix.S_IFDIR}, nil
