@@ -92,6 +92,10 @@ func (c *cli) serve(ctx context.Context, level slog.Level, listening func()) err
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	r := c.roots()
+	// What builds leave in their temporary folder when the engine is killed, the next one finds there.
+	if err := os.Setenv("TMPDIR", daemon.TempRoot(r.run)); err != nil {
+		return err
+	}
 	d, err := daemon.Open(ctx, daemon.Config{DataRoot: r.data, RunRoot: r.run, Version: version, Keeper: keeper, Log: log, Stop: stop})
 	if errors.Is(err, daemon.ErrRunning) {
 		return engine.Hint(engine.Problem(engine.ErrConflict, fmt.Errorf("another engine runs on %s and %s", r.data, r.run)), "see `tiffin engine status`")

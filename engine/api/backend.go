@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"io"
+	"net"
 	"time"
 
 	"tiffin/engine"
@@ -56,6 +57,13 @@ type Images interface {
 	ImportImage(ctx context.Context, rootfs io.Reader, name string, config engine.ImageConfig) (engine.Image, error)
 }
 
+// Builder builds images.
+type Builder interface {
+	// Build serves a caller's builds on conn, by BuildKit's control API, until the caller
+	// closes it or ctx ends.
+	Build(ctx context.Context, conn net.Conn) error
+}
+
 // System is the engine itself.
 type System interface {
 	Info(ctx context.Context) (engine.Info, error)
@@ -72,5 +80,6 @@ type Backend interface {
 	Planner
 	Containers
 	Images
+	Builder
 	System
 }

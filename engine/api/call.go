@@ -82,6 +82,7 @@ func (s *Server) calls(mux *http.ServeMux, b Backend) {
 	events(mux, "events", b)
 	s.containerCalls(mux, b)
 	imageCalls(mux, b)
+	tunnel(s, mux, "build", b.Build)
 }
 
 func (s *Server) containerCalls(mux *http.ServeMux, b Containers) {

@@ -32,6 +32,7 @@ type fake struct {
 	events func(context.Context, func(), func(engine.Event) error) error
 	load   func(io.Reader, engine.Report) ([]string, error)
 	save   func(io.Writer) error
+	build  func(context.Context, net.Conn) error
 }
 
 func (f *fake) call(report engine.Report, args ...any) error {
@@ -175,6 +176,8 @@ func (f *fake) ImportImage(_ context.Context, rootfs io.Reader, name string, con
 	}
 	return engine.Image{ID: "sha256:1"}, f.call(nil, string(text), name, config)
 }
+
+func (f *fake) Build(ctx context.Context, conn net.Conn) error { return f.build(ctx, conn) }
 
 func (f *fake) Info(context.Context) (engine.Info, error) {
 	return engine.Info{Version: "1", Pid: 7}, f.call(nil)

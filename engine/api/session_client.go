@@ -22,7 +22,7 @@ func (c *Client) session(ctx context.Context, name string, req any, s engine.Str
 	}
 	defer conn.Close()                                          //nolint:errcheck // all was said
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // which ends the call
-	in, err := c.upgrade(ctx, conn, name, req)
+	in, err := c.upgrade(ctx, conn, upgrading{name: name, protocol: upgradeProtocol, req: req})
 	if err != nil {
 		return 0, err
 	}
@@ -36,18 +36,24 @@ func (c *Client) session(ctx context.Context, name string, req any, s engine.Str
 	return code, err
 }
 
-// upgrade sends the request, and returns what reads the frames.
-func (c *Client) upgrade(ctx context.Context, conn net.Conn, name string, req any) (*bufio.Reader, error) {
-	body, err := json.Marshal(req)
+// upgrading is a call that changes the protocol of its connection.
+type upgrading struct {
+	name, protocol string
+	req            any
+}
+
+// upgrade sends the request, and returns what reads the new protocol.
+func (c *Client) upgrade(ctx context.Context, conn net.Conn, u upgrading) (*bufio.Reader, error) {
+	body, err := json.Marshal(u.req)
 	if err != nil {
 		return nil, fmt.Errorf("encode request: %w", err)
 	}
-	r, err := newRequest(ctx, name, bytes.NewReader(body))
+	r, err := newRequest(ctx, u.name, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	r.Header.Set("Connection", "Upgrade")
-	r.Header.Set("Upgrade", upgradeProtocol)
+	r.Header.Set("Upgrade", u.protocol)
 	if err := r.Write(conn); err != nil {
 		return nil, c.unreachable(ctx, err)
 	}

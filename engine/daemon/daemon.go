@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/builder"
 	"tiffin/engine/container"
 	"tiffin/engine/image"
 	"tiffin/engine/network"
@@ -45,6 +47,8 @@ type Daemon struct {
 	unread  int          // records that could not be read
 	rooms   container.Rooms
 	events  events
+	builder *builder.Builder
+	jobs    atomic.Int32 // steps of builds that run
 
 	// mu guards the index; nothing is done to the host under it.
 	mu         sync.Mutex
@@ -168,8 +172,10 @@ func (d *Daemon) openRooms(ctx context.Context) error {
 	if r.Host, err = runtime.ReadHost(); err != nil {
 		return err
 	}
-	r.Networks, err = network.Open(ctx, network.Config{RunRoot: d.cfg.RunRoot, Key: networkKey(d.cfg.RunRoot)})
-	return err
+	if r.Networks, err = network.Open(ctx, network.Config{RunRoot: d.cfg.RunRoot, Key: networkKey(d.cfg.RunRoot)}); err != nil {
+		return err
+	}
+	return d.openBuilder(settings)
 }
 
 // Close ends the engine, and the calls that are under way. Containers run on, for the
@@ -180,6 +186,9 @@ func (d *Daemon) Close() error {
 	d.mu.Unlock()
 	d.work.Wait()
 	var errs []error
+	if d.builder != nil {
+		errs = append(errs, d.builder.Close())
+	}
 	if d.rooms.Keepers != nil {
 		errs = append(errs, d.rooms.Keepers.Close())
 	}

@@ -128,14 +128,14 @@ func (d *Daemon) dropSandbox(ctx context.Context, c *engine.Container) error {
 	return d.rooms.Networks.DropSandbox(ctx, key)
 }
 
-// dropBridge removes the default bridge after its last container.
+// dropBridge removes the default bridge after its last container or job.
 func (d *Daemon) dropBridge(ctx context.Context) error {
 	ctx, unlock, err := d.lock(ctx, bridgeTurn)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if len(d.all(func(c *engine.Container) bool { return c.Spec.NetworkMode == container.BridgeMode })) > 0 {
+	if d.jobs.Load() > 0 || len(d.all(func(c *engine.Container) bool { return c.Spec.NetworkMode == container.BridgeMode })) > 0 {
 		return nil
 	}
 	return d.removeNetwork(ctx, container.BridgeMode)

@@ -38,6 +38,7 @@ func (d *Daemon) recover(ctx context.Context) error {
 	for id, c := range d.containers {
 		d.adopt(ctx, c, processes[id])
 	}
+	d.endStrays(ctx, processes)
 	d.unmountUnused()
 	if err := d.sweep(live); err != nil {
 		return err
@@ -167,7 +168,7 @@ func (d *Daemon) sweep(live map[string]liveRecord) error {
 		if d.containers[id] != nil {
 			return true
 		}
-		if err := d.rooms.UnmountShm(id); err != nil {
+		if err := errors.Join(d.rooms.UnmountShm(id), d.rooms.UnmountTrees(id)); err != nil {
 			d.log.Warn("sweep", "container", id, "err", err)
 		}
 		return false

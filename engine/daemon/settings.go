@@ -15,7 +15,24 @@ type settings struct {
 	// Mirrors are asked before a registry, by its host: {"docker.io": ["http://127.0.0.1:5000"]}.
 	Mirrors map[string][]string `json:"registry-mirrors"`
 	// Insecure registries may be spoken to without TLS.
-	Insecure []string `json:"insecure-registries"`
+	Insecure []string      `json:"insecure-registries"`
+	Build    buildSettings `json:"build"`
+}
+
+// buildSettings are about builds.
+type buildSettings struct {
+	// Entitlements are what a build may be granted when its caller grants it: network.host (the default) and
+	// security.insecure.
+	Entitlements *[]string `json:"entitlements"`
+	// CacheSize bounds the cache, in bytes; 0 is a share of the disk.
+	CacheSize engine.Bytes `json:"cache-size"`
+}
+
+func (s *settings) entitlements() []string {
+	if s.Build.Entitlements == nil {
+		return []string{"network.host"}
+	}
+	return *s.Build.Entitlements
 }
 
 func readSettings(path string) (settings, error) {
@@ -29,7 +46,7 @@ func readSettings(path string) (settings, error) {
 	}
 	if err := json.Unmarshal(text, &s); err != nil {
 		return s, engine.Hint(engine.Problem(engine.ErrInvalid, fmt.Errorf("settings %s: %w", path, err)),
-			`it is JSON with the keys "registry-mirrors" and "insecure-registries"`)
+			`it is JSON with the keys "registry-mirrors", "insecure-registries" and "build"`)
 	}
 	return s, nil
 }

@@ -1,0 +1,96 @@
+package builder
+
+import (
+	"context"
+	"net"
+	"sync"
+
+	"github.com/containerd/containerd/v2/defaults"
+	"github.com/moby/buildkit/util/grpcerrors"
+	"google.golang.org/grpc"
+)
+
+// Serve answers one caller on conn, by BuildKit's control API, until the caller goes
+// away or ctx ends. Builds of a caller that goes away are cancelled.
+func (b *Builder) Serve(ctx context.Context, conn net.Conn) error {
+	s, err := b.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.release()
+	server := grpc.NewServer(
+		grpc.UnaryInterceptor(grpcerrors.UnaryServerInterceptor),
+		grpc.StreamInterceptor(grpcerrors.StreamServerInterceptor),
+		grpc.MaxRecvMsgSize(defaults.DefaultMaxRecvMsgSize),
+		grpc.MaxSendMsgSize(defaults.DefaultMaxSendMsgSize),
+	)
+	s.control.Register(server)
+	l := listenOn(conn)
+	defer context.AfterFunc(ctx, server.Stop)()
+	err = server.Serve(l)
+	// It waits for the handlers: nothing of this caller goes on.
+	server.Stop()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if l.isClosed() {
+		return nil
+	}
+	return err
+}
+
+// single is a listener that has one connection, and ends with it.
+type single struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+	addr  net.Addr
+}
+
+func listenOn(conn net.Conn) *single {
+	l := &single{conns: make(chan net.Conn, 1), done: make(chan struct{}), addr: conn.LocalAddr()}
+	l.conns <- &ending{Conn: conn, end: l.end}
+	return l
+}
+
+func (l *single) end() { l.once.Do(func() { close(l.done) }) }
+
+func (l *single) isClosed() bool {
+	select {
+	case <-l.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Accept implements net.Listener.
+func (l *single) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (l *single) Close() error {
+	l.end()
+	return nil
+}
+
+// Addr implements net.Listener.
+func (l *single) Addr() net.Addr { return l.addr }
+
+// ending is a connection that tells when it is closed.
+type ending struct {
+	net.Conn
+	end func()
+}
+
+// Close implements net.Conn.
+func (e *ending) Close() error {
+	defer e.end()
+	return e.Conn.Close()
+}

@@ -1,0 +1,105 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/moby/buildkit/cache/remotecache"
+	"github.com/moby/buildkit/cache/remotecache/inline"
+	"github.com/moby/buildkit/cache/remotecache/local"
+	"github.com/moby/buildkit/cache/remotecache/registry"
+	"github.com/moby/buildkit/cmd/buildkitd/config"
+	"github.com/moby/buildkit/control"
+	"github.com/moby/buildkit/session"
+	bksolver "github.com/moby/buildkit/solver"
+	"github.com/moby/buildkit/solver/bboltcachestorage"
+	"github.com/moby/buildkit/util/db/boltutil"
+	"github.com/moby/buildkit/worker"
+	bolt "go.etcd.io/bbolt"
+)
+
+// solver is BuildKit while it is open.
+type solver struct {
+	cfg     *Config
+	control *control.Controller
+	worker  *buildWorker
+	keys    bksolver.CacheManager
+	stop    chan struct{}
+}
+
+// openSolver puts BuildKit together.
+func openSolver(ctx context.Context, cfg *Config) (_ *solver, err error) {
+	if err := os.MkdirAll(cfg.Root, 0o700); err != nil {
+		return nil, err
+	}
+	dropped, err := dropUnsynced(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if dropped {
+		cfg.Log.Warn("the build cache was begun anew: the machine went down before it was on the disk")
+	}
+	s := &solver{cfg: cfg, stop: make(chan struct{})}
+	sessions, err := session.NewManager()
+	if err != nil {
+		return nil, err
+	}
+	if s.worker, err = newWorker(ctx, cfg); err != nil {
+		return nil, err
+	}
+	workers := &worker.Controller{}
+	if err := workers.Add(s.worker); err != nil {
+		return nil, errors.Join(err, s.worker.Close())
+	}
+	keys, err := bboltcachestorage.NewStore(filepath.Join(cfg.Root, "cache.db"))
+	if err != nil {
+		return nil, errors.Join(err, s.worker.Close())
+	}
+	history, err := boltutil.Open(filepath.Join(cfg.Root, "history.db"), 0o600, &bolt.Options{NoFreelistSync: true})
+	if err != nil {
+		return nil, errors.Join(err, keys.Close(), s.worker.Close())
+	}
+	s.keys = bksolver.NewCacheManager(context.WithoutCancel(ctx), "local", keys, worker.NewCacheResultStorage(workers))
+	hosts := s.worker.RegistryHosts
+	s.control, err = control.NewController(control.Opt{
+		SessionManager:   sessions,
+		WorkerController: workers,
+		Frontends:        frontends(workers.Infos()),
+		CacheManager:     s.keys,
+		ResolveCacheExporterFuncs: map[string]remotecache.ResolveCacheExporterFunc{
+			"registry": registry.ResolveCacheExporterFunc(sessions, hosts),
+			"local":    local.ResolveCacheExporterFunc(sessions),
+			"inline":   inline.ResolveCacheExporterFunc(),
+		},
+		ResolveCacheImporterFuncs: map[string]remotecache.ResolveCacheImporterFunc{
+			"registry": registry.ResolveCacheImporterFunc(sessions, s.worker.ContentStore(), hosts),
+			"local":    local.ResolveCacheImporterFunc(sessions),
+		},
+		Entitlements: cfg.Entitlements,
+		HistoryDB:    history,
+		CacheStore:   keys,
+		LeaseManager: s.worker.LeaseManager(),
+		ContentStore: s.worker.ContentStore(),
+		// Records of past builds would keep their layers, and cost each build some writes.
+		HistoryConfig:  &config.HistoryConfig{MaxEntries: new(int64(0))},
+		GarbageCollect: s.worker.GarbageCollect,
+		GracefulStop:   s.stop,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make the solver: %w", err), history.Close(), keys.Close(), s.worker.Close())
+	}
+	return s, nil
+}
+
+// close brings the cache down to its size, and closes everything.
+func (s *solver) close(ctx context.Context) error {
+	return errors.Join(s.collect(ctx), s.closeNow(), markSynced(s.cfg))
+}
+
+func (s *solver) closeNow() error {
+	close(s.stop)
+	return s.control.Close()
+}

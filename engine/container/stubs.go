@@ -1,0 +1,240 @@
+package container
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"tiffin/engine"
+)
+
+// Mount points that a root filesystem lacks are made before a job, and taken away
+// after it: they are not part of what it built. The folder that one is made in is held
+// open meanwhile, so that nothing which the job puts in its place is removed instead
+// (CVE-2024-23652), and keeps its times.
+
+// mountPoint is a place where something will be mounted.
+type mountPoint struct {
+	target string // absolute
+	isDir  bool
+}
+
+// stubs are the mount points that were made.
+type stubs struct{ made []stub }
+
+type stub struct {
+	parent *os.File // the folder that was there
+	names  []string // what was made in it, one below the other
+}
+
+// makeStubs makes the mount points that root lacks. One below another is left to the
+// runtime, which will find it in what is mounted there.
+func makeStubs(root *os.File, points []mountPoint) (*stubs, error) {
+	s := &stubs{}
+	for _, p := range points {
+		below := func(o mountPoint) bool { return strings.HasPrefix(path.Clean(p.target), path.Clean(o.target)+"/") }
+		if slices.ContainsFunc(points, below) {
+			continue
+		}
+		if err := s.make(root, p); err != nil {
+			return s, fmt.Errorf("mount point %s: %w", p.target, err)
+		}
+	}
+	return s, nil
+}
+
+func (s *stubs) make(root *os.File, p mountPoint) error {
+	parent, names, err := locate(root, p.target)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	s.made = append(s.made, stub{parent, names})
+	return keepingTimes(parent, func() error {
+		if !p.isDir {
+			return makeFile(parent, names)
+		}
+		return makeFolders(parent, names, owner{})
+	})
+}
+
+// sweep removes what was made and is as it was, and with all the folders above it that
+// were made for it.
+func (s *stubs) sweep(all bool) error { //nolint:revive // it is the caller's setting
+	if s == nil {
+		return nil
+	}
+	var errs []error
+	for _, st := range slices.Backward(s.made) {
+		errs = append(errs, keepingTimes(st.parent, func() error { return st.remove(all) }), st.parent.Close())
+	}
+	s.made = nil
+	return errors.Join(errs...)
+}
+
+func (st *stub) remove(all bool) error { //nolint:revive // see sweep
+	for n := len(st.names); n > 0; n-- {
+		gone, err := removeEmpty(st.parent, st.names[:n])
+		if err != nil || !gone || !all {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeEmpty removes an empty folder or file. It says whether nothing is left there.
+func removeEmpty(parent *os.File, names []string) (gone bool, err error) {
+	dir, err := openBeneath(parent, names[:len(names)-1])
+	if err != nil {
+		return false, nil //nolint:nilerr // the job has put something else there: that stays
+	}
+	defer unix.Close(dir) //nolint:errcheck // only looked through
+	name := names[len(names)-1]
+	var st unix.Stat_t
+	if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return errors.Is(err, unix.ENOENT), nil
+	}
+	switch {
+	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
+		err = unix.Unlinkat(dir, name, unix.AT_REMOVEDIR)
+	case st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0:
+		err = unix.Unlinkat(dir, name, 0)
+	default:
+		return false, nil
+	}
+	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EROFS) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// openBeneath opens a folder below dir, through no link.
+func openBeneath(dir *os.File, names []string) (int, error) {
+	return unix.Openat2(int(dir.Fd()), path.Join(append([]string{"."}, names...)...), &unix.OpenHow{
+		Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	})
+}
+
+// keepingTimes does something in a folder whose times stay as they are.
+func keepingTimes(dir *os.File, do func() error) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(dir.Fd()), &st); err != nil {
+		return err
+	}
+	err := do()
+	times := []unix.Timespec{st.Atim, st.Mtim}
+	return errors.Join(err, unix.UtimesNanoAt(int(dir.Fd()), "", times, unix.AT_EMPTY_PATH))
+}
+
+// maxLinks bounds the links that a path leads through, as in the kernel.
+const maxLinks = 40
+
+// locate finds the deepest folder of a path that is there, and the names that are
+// missing below it: none when all is. No link leads out of root.
+func locate(root *os.File, target string) (*os.File, []string, error) {
+	for range maxLinks {
+		names := strings.Split(strings.Trim(path.Clean("/"+target), "/"), "/")
+		deep := len(names)
+		var fd int
+		for {
+			var err error
+			fd, err = openInside(root, names[:deep])
+			if err == nil {
+				break
+			}
+			missing := errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) && deep == len(names)
+			if !missing || deep == 0 {
+				return nil, nil, err
+			}
+			deep--
+		}
+		dir := os.NewFile(uintptr(fd), "/"+path.Join(names[:deep]...))
+		if deep == len(names) {
+			return nil, nil, dir.Close()
+		}
+		link, err := readLink(fd, names[deep])
+		if errors.Is(err, unix.EINVAL) { // there, and neither a folder nor a link
+			return nil, nil, dir.Close()
+		}
+		if errors.Is(err, unix.ENOENT) {
+			return dir, names[deep:], nil
+		}
+		if err = errors.Join(err, dir.Close()); err != nil {
+			return nil, nil, err
+		}
+		// It leads to what is not there: that is what a mount on it makes.
+		if !path.IsAbs(link) {
+			link = path.Join("/", path.Join(names[:deep]...), link)
+		}
+		target = path.Join(append([]string{link}, names[deep+1:]...)...)
+	}
+	return nil, nil, engine.Problem(engine.ErrInvalid, fmt.Errorf("%s: %w", target, unix.ELOOP))
+}
+
+// openInside opens a folder of a root filesystem.
+func openInside(root *os.File, names []string) (int, error) {
+	return unix.Openat2(int(root.Fd()), path.Join(append([]string{"/"}, names...)...), &unix.OpenHow{
+		Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+}
+
+func readLink(dir int, name string) (string, error) {
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(dir, name, buf)
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
+}
+
+// owner is who a folder is made for; the zero value is root.
+type owner struct{ uid, gid int }
+
+// makeFolders makes folders one below the other.
+func makeFolders(parent *os.File, names []string, o owner) error {
+	for i, name := range names {
+		dir, err := openBeneath(parent, names[:i])
+		if err != nil {
+			return err
+		}
+		err = unix.Mkdirat(dir, name, 0o755)
+		if err == nil {
+			err = unix.Fchownat(dir, name, o.uid, o.gid, unix.AT_SYMLINK_NOFOLLOW)
+		}
+		if err = errors.Join(err, unix.Close(dir)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeFile makes an empty file, and the folders above it.
+func makeFile(parent *os.File, names []string) error {
+	last := len(names) - 1
+	if err := makeFolders(parent, names[:last], owner{}); err != nil {
+		return err
+	}
+	dir, err := openBeneath(parent, names[:last])
+	if err != nil {
+		return err
+	}
+	fd, err := unix.Openat(dir, names[last], unix.O_CREAT|unix.O_EXCL|unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
+	if err == nil {
+		err = unix.Close(fd)
+	}
+	return errors.Join(err, unix.Close(dir))
+}
+
+// makeInside makes a folder of a root filesystem, and those above it, if they are
+// missing.
+func makeInside(root *os.File, dir string, o owner) error {
+	parent, names, err := locate(root, dir)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	return errors.Join(makeFolders(parent, names, o), parent.Close())
+}

@@ -1,0 +1,61 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
+
+	"tiffin/engine"
+	"tiffin/engine/builder"
+	"tiffin/engine/runtime"
+)
+
+// TempRoot is where an engine with that run root has its temporary files; os.TempDir is
+// to lead there. It is emptied when an engine begins.
+func TempRoot(runRoot string) string { return filepath.Join(runRoot, "builds") }
+
+// openBuilder makes the builder, of which nothing is open until somebody builds.
+func (d *Daemon) openBuilder(s settings) (err error) {
+	d.builder, err = builder.New(builder.Config{
+		Root: filepath.Join(d.cfg.DataRoot, "builds"), Scratch: TempRoot(d.cfg.RunRoot),
+		Images: d.rooms.Images, Run: d.runJob, Idle: d.dropJobs, Log: d.log,
+		Entitlements: s.entitlements(), CacheSize: s.Build.CacheSize,
+	})
+	return err
+}
+
+// Build serves a caller's builds.
+func (d *Daemon) Build(ctx context.Context, conn net.Conn) error { return d.builder.Serve(ctx, conn) }
+
+// runJob runs a step of a build. The default bridge stays while one runs.
+func (d *Daemon) runJob(ctx context.Context, job *engine.Job, s engine.Streams, started func()) (int, error) {
+	d.jobs.Add(1)
+	defer d.jobs.Add(-1)
+	return d.rooms.RunJob(ctx, job, s, started)
+}
+
+// dropJobs takes away what was only there for jobs.
+func (d *Daemon) dropJobs(ctx context.Context) {
+	if err := errors.Join(d.rooms.Keepers.DropJobs(ctx), d.dropBridge(ctx)); err != nil {
+		d.log.Warn("not all of the last builds was taken back", "err", err)
+	}
+}
+
+// endStrays ends processes that no container is known for: jobs of an engine that was
+// killed. Their namespaces and folders are swept with all that no record mentions.
+func (d *Daemon) endStrays(ctx context.Context, processes map[string]*runtime.Process) {
+	strays := 0
+	for id, p := range processes {
+		if d.containers[id] == nil {
+			strays++
+			if err := d.rooms.EndStray(ctx, p); err != nil {
+				d.log.Warn("a stray process was not ended", "id", id, "err", err)
+			}
+		}
+	}
+	if strays > 0 {
+		d.log.Warn("ended what the last engine left running", "processes", strays)
+	}
+	d.dropJobs(ctx)
+}
