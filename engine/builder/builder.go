@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -118,8 +117,10 @@ func (b *Builder) shut(ctx context.Context) {
 	if b.cfg.Idle != nil {
 		b.cfg.Idle(ctx)
 	}
-	// The solver had much in memory, and may not be needed again for days.
-	debug.FreeOSMemory()
+	// It may not be needed again for days.
+	if err := giveBack(); err != nil {
+		b.cfg.Log.Warn("memory of builds not given back", "err", err)
+	}
 }
 
 // Close ends what is being built. Nothing may be served any more.
