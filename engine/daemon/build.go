@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"time"
 
 	"tiffin/engine"
 	"tiffin/engine/builder"
@@ -20,7 +21,7 @@ func (d *Daemon) openBuilder(s settings) (err error) {
 	d.builder, err = builder.New(builder.Config{
 		Root: filepath.Join(d.cfg.DataRoot, "builds"), Scratch: TempRoot(d.cfg.RunRoot),
 		Images: d.rooms.Images, Run: d.runJob, Idle: d.dropJobs, Log: d.log,
-		Entitlements: s.entitlements(), CacheSize: s.Build.CacheSize,
+		Entitlements: s.entitlements(), CacheSize: s.Build.CacheSize, Linger: time.Duration(s.Build.Linger),
 	})
 	return err
 }

@@ -26,6 +26,8 @@ type buildSettings struct {
 	Entitlements *[]string `json:"entitlements"`
 	// CacheSize bounds the cache, in bytes; 0 is a share of the disk.
 	CacheSize engine.Bytes `json:"cache-size"`
+	// Linger is how long the builder stays in memory for the next build; 0 is 15 s.
+	Linger engine.Duration `json:"linger"`
 }
 
 func (s *settings) entitlements() []string {
