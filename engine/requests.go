@@ -27,7 +27,11 @@ type UpRequest struct {
 	// IgnoreOrphans leaves out the warning about them.
 	IgnoreOrphans bool       `json:",omitempty"`
 	Pull          PullPolicy `json:",omitempty"` // replaces the services' own
-	Timeout       *Duration  `json:",omitempty"` // replaces stop_grace_period
+	// Build builds what can be built, although its image is there. NoBuild builds
+	// nothing: the caller does not want it, or has done it.
+	Build   bool      `json:",omitempty"`
+	NoBuild bool      `json:",omitempty"`
+	Timeout *Duration `json:",omitempty"` // replaces stop_grace_period
 	// Wait goes on until the targets are running or healthy, WaitTimeout bounds it (0: not).
 	Wait        bool     `json:",omitempty"`
 	WaitTimeout Duration `json:",omitzero"`

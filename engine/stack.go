@@ -72,8 +72,8 @@ type Service struct {
 	PullPolicy PullPolicy `json:",omitempty"`
 	// PullRefreshAfter is the age after which PullRefresh fetches again.
 	PullRefreshAfter Duration `json:",omitzero"`
-	// Buildable says that the service has a build section.
-	Buildable bool `json:",omitempty"`
+	// Build says how the image is made; nil when it can only be pulled.
+	Build *Build `json:",omitempty"`
 	// DependsOn is sorted by service name, implicit dependencies included.
 	DependsOn []Dependency `json:",omitempty"`
 	// NoAttach leaves the service out of the output of up and logs.
@@ -85,6 +85,9 @@ type Service struct {
 	// ("service:x" in modes, VolumesFrom) are resolved when a replica is created.
 	Container ContainerSpec
 }
+
+// Buildable says that the image can be made from source.
+func (s *Service) Buildable() bool { return s.Build != nil }
 
 // PullPolicy says when an image is fetched.
 type PullPolicy string

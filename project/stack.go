@@ -171,7 +171,7 @@ func (p *Project) service(s *types.ServiceConfig) (engine.Service, error) {
 		Hash:          serviceHash(*s),
 		Scale:         s.GetScale(),
 		ContainerName: s.ContainerName,
-		Buildable:     s.Build != nil,
+		Build:         build(s.Build),
 		NoAttach:      s.Attach != nil && !*s.Attach,
 		DependsOn:     dependencies(s.DependsOn),
 		PostStart:     hooks(s.PostStart),
@@ -183,6 +183,13 @@ func (p *Project) service(s *types.ServiceConfig) (engine.Service, error) {
 	container, err := p.container(s)
 	out.Container = container
 	return out, err
+}
+
+func build(b *types.BuildConfig) *engine.Build {
+	if b == nil {
+		return nil
+	}
+	return &engine.Build{Context: b.Context, Dockerfile: b.Dockerfile}
 }
 
 func pulling(s *types.ServiceConfig, out *engine.Service) error {

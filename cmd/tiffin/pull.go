@@ -75,7 +75,7 @@ func (c *cli) pull(cmd *cobra.Command, o *pullOptions, services []string) error 
 func (c *cli) planPull(ctx context.Context, client *api.Client, req *engine.PullRequest) error {
 	stack := req.Stack
 	if req.SkipBuild {
-		stack.Services = slices.DeleteFunc(slices.Clone(stack.Services), func(s engine.Service) bool { return s.Buildable })
+		stack.Services = slices.DeleteFunc(slices.Clone(stack.Services), func(s engine.Service) bool { return s.Buildable() })
 	}
 	there := map[string]string{}
 	for i := range stack.Services {

@@ -44,7 +44,7 @@ func (d *Daemon) fresh(svc *engine.Service) bool {
 func (d *Daemon) Pull(ctx context.Context, req *engine.PullRequest, report engine.Report) error {
 	stack := req.Stack
 	if req.SkipBuild {
-		stack.Services = slices.DeleteFunc(slices.Clone(stack.Services), func(s engine.Service) bool { return s.Buildable })
+		stack.Services = slices.DeleteFunc(slices.Clone(stack.Services), func(s engine.Service) bool { return s.Buildable() })
 	}
 	obs, err := d.observe(ctx, stack.Name, &stack)
 	if err != nil {

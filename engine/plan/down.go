@@ -168,7 +168,7 @@ func (d *down) addImages() {
 	for i := range d.stack.Services {
 		svc := &d.stack.Services[i]
 		ref := svc.Container.Image
-		named := ref != d.stack.Name+"-"+svc.Name
+		named := ref != engine.ImageName(d.stack.Name, svc.Name)
 		switch {
 		case d.services != nil && !slices.Contains(d.services, svc.Name):
 		case d.req.Images == engine.RemoveLocalImages && named:

@@ -93,7 +93,7 @@ func PullOnly(req *engine.PullRequest, stack *engine.Stack, obs *Observed) (*Pla
 			policy = req.Policy
 		}
 		switch {
-		case policy == engine.PullNever, policy == engine.PullBuild, req.SkipBuild && svc.Buildable:
+		case policy == engine.PullNever, policy == engine.PullBuild, req.SkipBuild && svc.Buildable():
 		case policy == engine.PullMissing && obs.Images[svc.Container.Image] != "":
 		default:
 			p.add(svc, "pull")
