@@ -50,10 +50,3 @@ func BenchmarkLoad(b *testing.B) {
 		})
 	}
 }
-
-// BenchmarkSchema measures what the first Load of a process pays besides.
-func BenchmarkSchema(b *testing.B) {
-	for b.Loop() {
-		compileDocument()
-	}
-}

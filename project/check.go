@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"tiffin/engine"
+	"tiffin/project/shape"
 	"tiffin/project/variables"
 )
 
@@ -30,14 +31,14 @@ func (c *checker) check() error {
 		if err := measure(c, doc); err != nil {
 			return err
 		}
-		if err := c.value(doc, document(), nil); err != nil {
+		if err := c.value(doc, shape.Document(), nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *checker) value(node *yaml.Node, s *shape, path []string) error {
+func (c *checker) value(node *yaml.Node, s *shape.Shape, path []string) error {
 	if node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}
@@ -48,16 +49,16 @@ func (c *checker) value(node *yaml.Node, s *shape, path []string) error {
 	if err != nil {
 		return err
 	}
-	if k == kindVariable {
+	if k == shape.Variable {
 		return nil
 	}
-	if !accepts(s.kinds, k, text) {
+	if !s.Kinds.Accepts(k, text) {
 		return c.mismatch(node, s, k, path)
 	}
 	switch k {
-	case kindMap:
+	case shape.Map:
 		return c.mapping(node, s, path)
-	case kindList:
+	case shape.List:
 		return c.list(node, s, path)
 	default:
 		return c.scalar(node, s, text, path)
@@ -65,34 +66,34 @@ func (c *checker) value(node *yaml.Node, s *shape, path []string) error {
 }
 
 // resolve is the kind of a node and, for a scalar, its text with variables replaced.
-func (c *checker) resolve(node *yaml.Node, path []string) (kind, string, error) {
+func (c *checker) resolve(node *yaml.Node, path []string) (shape.Kind, string, error) {
 	switch node.Kind {
 	case yaml.MappingNode:
-		return kindMap, "", nil
+		return shape.Map, "", nil
 	case yaml.SequenceNode:
-		return kindList, "", nil
+		return shape.List, "", nil
 	default:
 	}
 	switch tag(node) {
 	case "!!null":
-		return kindNull, "", nil
+		return shape.Null, "", nil
 	case "!!bool":
-		return kindBool, node.Value, nil
+		return shape.Bool, node.Value, nil
 	case "!!int":
-		return kindInt, decimal(node), nil
+		return shape.Int, decimal(node), nil
 	case "!!float":
-		return kindFloat, node.Value, nil
+		return shape.Float, node.Value, nil
 	case "!!timestamp":
-		return kindDate, node.Value, nil
+		return shape.Date, node.Value, nil
 	}
 	if c.literal && strings.Contains(node.Value, "$") {
-		return kindVariable, "", nil
+		return shape.Variable, "", nil
 	}
 	text, err := c.expand.Expand(node.Value)
 	if err != nil {
-		return kindText, "", c.badVariable(node, path, err)
+		return shape.Text, "", c.badVariable(node, path, err)
 	}
-	return kindText, text, nil
+	return shape.Text, text, nil
 }
 
 // tag is the short tag of a scalar; !override and tags of others say nothing about its kind.
@@ -128,34 +129,11 @@ func (c *checker) badVariable(node *yaml.Node, path []string, err error) error {
 	return c.wrong(node, "%s: %s", dotted(path), err)
 }
 
-// accepts says whether a value of kind k will do. Text will do for a number or a truth
-// value that it spells, since variables give text.
-func accepts(want, k kind, text string) bool {
-	if want&k != 0 {
-		return true
+func (c *checker) mapping(node *yaml.Node, s *shape.Shape, path []string) error {
+	if s.Choices != nil {
+		return c.choose(node, s, shape.Map, path)
 	}
-	if k == kindDate { // compose-go makes text of it where any scalar will do
-		return want&kindText != 0 && want&kindBool != 0 && want&kindFloat != 0
-	}
-	if k != kindText {
-		return false
-	}
-	_, notInt := strconv.ParseInt(text, 0, 64)
-	_, notFloat := strconv.ParseFloat(text, 64)
-	return want&kindBool != 0 && isBool(text) ||
-		want&kindInt != 0 && notInt == nil ||
-		want&kindFloat != 0 && notFloat == nil
-}
-
-func isBool(text string) bool {
-	return slices.Contains([]string{"true", "false", "y", "yes", "on", "n", "no", "off"}, strings.ToLower(text))
-}
-
-func (c *checker) mapping(node *yaml.Node, s *shape, path []string) error {
-	if s.choices != nil {
-		return c.choose(node, s, kindMap, path)
-	}
-	if s.keys == nil && s.free == nil {
+	if s.Keys == nil && s.Free == nil {
 		return nil // anything goes
 	}
 	lines := map[string]int{}
@@ -172,7 +150,7 @@ func (c *checker) mapping(node *yaml.Node, s *shape, path []string) error {
 	return nil
 }
 
-func (c *checker) entry(key, value *yaml.Node, s *shape, path []string) error {
+func (c *checker) entry(key, value *yaml.Node, s *shape.Shape, path []string) error {
 	name := key.Value
 	path = append(slices.Clip(path), name)
 	switch {
@@ -181,25 +159,25 @@ func (c *checker) entry(key, value *yaml.Node, s *shape, path []string) error {
 	case key.Kind != yaml.ScalarNode || key.ShortTag() != "!!str":
 		return engine.Hint(c.wrong(key, "%s: the key is not text", dotted(path)), "Put quotes around it.")
 	}
-	if sub, ok := s.keys[name]; ok {
+	if sub, ok := s.Keys[name]; ok {
 		return c.value(value, sub, path)
 	}
-	if strings.HasPrefix(name, "x-") && (s.free == nil || !s.named) {
+	if strings.HasPrefix(name, "x-") && (s.Free == nil || !s.Named) {
 		return nil
 	}
-	if s.free == nil {
+	if s.Free == nil {
 		return c.unknown(key, s, path)
 	}
-	if s.named && !isName(name) {
+	if s.Named && !isName(name) {
 		return engine.Hint(
 			c.wrong(key, "%s: %q is no name", dotted(path[:len(path)-1]), name),
 			"A name has letters, digits, dots, underscores and hyphens.")
 	}
-	return c.value(value, s.free, path)
+	return c.value(value, s.Free, path)
 }
 
 // mergeKey checks what << brings in, one mapping or a list of them.
-func (c *checker) mergeKey(value *yaml.Node, s *shape, path []string) error {
+func (c *checker) mergeKey(value *yaml.Node, s *shape.Shape, path []string) error {
 	if value.Kind == yaml.AliasNode {
 		value = value.Alias
 	}
@@ -222,35 +200,35 @@ func isName(s string) bool {
 	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
 }
 
-func (c *checker) unknown(key *yaml.Node, s *shape, path []string) error {
+func (c *checker) unknown(key *yaml.Node, s *shape.Shape, path []string) error {
 	name := key.Value
 	if len(path) == 1 {
 		err := c.wrong(key, "there is no attribute %q at the top of a Compose file", name)
-		service := document().keys["services"].free
-		if _, ok := service.keys[name]; ok {
+		service := shape.Document().Keys["services"].Free
+		if _, ok := service.Keys[name]; ok {
 			return engine.Hint(err, "It belongs to a service: indent it below the service's name.")
 		}
-		if near := nearest(name, s.known()); near != "" {
+		if near := nearest(name, s.Known()); near != "" {
 			return engine.Hint(err, "Did you mean "+quote(near)+"?")
 		}
 		return engine.Hint(err, "Services go below \"services:\"; what is meant for other programs begins with x-.")
 	}
 	err := c.wrong(key, "%s: there is no attribute %q", dotted(path[:len(path)-1]), name)
-	if hint := meant(name, s.known()); hint != "" {
+	if hint := meant(name, s.Known()); hint != "" {
 		return engine.Hint(err, hint)
 	}
 	return err
 }
 
-func (c *checker) list(node *yaml.Node, s *shape, path []string) error {
-	if s.choices != nil {
-		return c.choose(node, s, kindList, path)
+func (c *checker) list(node *yaml.Node, s *shape.Shape, path []string) error {
+	if s.Choices != nil {
+		return c.choose(node, s, shape.List, path)
 	}
-	if s.items == nil {
+	if s.Items == nil {
 		return nil
 	}
 	for i, item := range node.Content {
-		if err := c.value(item, s.items, append(slices.Clip(path), itoa(i))); err != nil {
+		if err := c.value(item, s.Items, append(slices.Clip(path), itoa(i))); err != nil {
 			return err
 		}
 	}
@@ -258,10 +236,10 @@ func (c *checker) list(node *yaml.Node, s *shape, path []string) error {
 }
 
 // choose checks a value against the alternatives for its kind. One is enough.
-func (c *checker) choose(node *yaml.Node, s *shape, k kind, path []string) error {
+func (c *checker) choose(node *yaml.Node, s *shape.Shape, k shape.Kind, path []string) error {
 	var firstErr error
-	for _, alternative := range s.choices {
-		if alternative.kinds&k == 0 {
+	for _, alternative := range s.Choices {
+		if alternative.Kinds&k == 0 {
 			continue
 		}
 		err := c.value(node, alternative, path)
@@ -275,79 +253,54 @@ func (c *checker) choose(node *yaml.Node, s *shape, k kind, path []string) error
 	return firstErr
 }
 
-func (c *checker) scalar(node *yaml.Node, s *shape, text string, path []string) error {
-	words := slices.Clip(s.enum)
-	for _, alternative := range s.choices {
-		words = append(words, alternative.enum...)
+func (c *checker) scalar(node *yaml.Node, s *shape.Shape, text string, path []string) error {
+	words := slices.Clip(s.Enum)
+	for _, alternative := range s.Choices {
+		words = append(words, alternative.Enum...)
 	}
 	switch {
 	case len(words) > 0 && !slices.Contains(words, text):
 		return engine.Hint(c.wrong(node, "%s: there is no %q", dotted(path), text), meant(text, words))
-	case s.kinds == kindBool|kindText && s.check == nil && !isBool(text):
+	case s.Kinds == shape.Bool|shape.Text && s.Check == nil && !shape.IsBool(text):
 		return c.wrong(node, "%s must be true or false, not %q", dotted(path), text)
-	case s.check == nil || tag(node) == "!!null":
+	case s.Check == nil || tag(node) == "!!null":
 		return nil
 	}
-	err := s.check(text)
+	err := s.Check(text)
 	if err == nil {
 		return nil
 	}
 	out := c.wrong(node, "%s: %s", dotted(path), err)
-	var w *wrong
-	if errors.As(err, &w) && w.tip != "" {
-		return engine.Hint(out, w.tip)
+	var m *shape.Mistake
+	if errors.As(err, &m) && m.Tip != "" {
+		return engine.Hint(out, m.Tip)
 	}
 	return out
 }
 
 // mismatch says what a value should be and is not.
-func (c *checker) mismatch(node *yaml.Node, s *shape, k kind, path []string) error {
+func (c *checker) mismatch(node *yaml.Node, s *shape.Shape, k shape.Kind, path []string) error {
 	name := dotted(path)
 	if name == "" {
 		name = "a Compose file"
 	}
-	err := c.wrong(node, "%s must be %s, not %s", name, s.kinds, k)
+	err := c.wrong(node, "%s must be %s, not %s", name, s.Kinds, k)
 	var hint string
 	switch {
-	case k == kindNull:
+	case k == shape.Null:
 		hint = "Remove the key, or give it a value."
-	case k&(kindText|kindInt|kindFloat) != 0 && s.kinds&kindList != 0:
+	case k&(shape.Text|shape.Int|shape.Float) != 0 && s.Kinds&shape.List != 0:
 		hint = fmt.Sprintf("Write it as a list: [%q].", node.Value)
-	case k == kindMap && s.kinds&kindList != 0:
+	case k == shape.Map && s.Kinds&shape.List != 0:
 		hint = "Begin each entry with \"- \"."
-	case k == kindList && s.kinds&kindMap != 0:
+	case k == shape.List && s.Kinds&shape.Map != 0:
 		hint = "Write the entries as \"key: value\", without \"- \"."
-	case k&(kindInt|kindFloat|kindBool|kindDate) != 0 && s.kinds&kindText != 0:
+	case k&(shape.Int|shape.Float|shape.Bool|shape.Date) != 0 && s.Kinds&shape.Text != 0:
 		hint = fmt.Sprintf("Put quotes around it: %q.", node.Value)
 	default:
 		return err
 	}
 	return engine.Hint(err, hint)
-}
-
-// String names a set of kinds.
-func (k kind) String() string {
-	var out []string
-	for _, w := range []struct {
-		kind kind
-		word string
-	}{
-		{kindMap, "a mapping"},
-		{kindList, "a list"},
-		{kindText, "text"},
-		{kindInt | kindFloat, "a number"},
-		{kindBool, "true or false"},
-		{kindDate, "a date"},
-		{kindNull, "empty"},
-	} {
-		if k&w.kind != 0 {
-			out = append(out, w.word)
-		}
-	}
-	if len(out) < 2 {
-		return strings.Join(out, "")
-	}
-	return strings.Join(out[:len(out)-1], ", ") + " or " + out[len(out)-1]
 }
 
 // wrong is an error with the place of a node.

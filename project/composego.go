@@ -18,6 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"tiffin/engine"
+	"tiffin/project/paths"
 	"tiffin/project/variables"
 )
 
@@ -36,11 +37,11 @@ func (p *Project) load(ctx context.Context, o Options, w way) error {
 		if err != nil {
 			return explain(err)
 		}
-		from := origin{p.site.dir, p.site.env["HOME"]}
+		from := paths.Origin{Dir: p.site.dir, Home: p.site.env["HOME"]}
 		if w.noPaths {
-			from = origin{}
+			from = paths.Origin{}
 		}
-		settle(attributes, from)
+		paths.Settle(attributes, from)
 		if p.attributes = attributes; w.modelOnly {
 			return nil
 		}

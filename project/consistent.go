@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"tiffin/project/shape"
 )
 
 // rule is what one service has to keep to, given all others.
@@ -15,7 +17,7 @@ type rule func(*types.Project, *types.ServiceConfig) error
 // consistent checks what the parts of a project say of each other: references lead
 // somewhere, nothing is said twice, nobody waits for himself.
 func (p *Project) consistent() error {
-	if err := missing(document(), p.attributes, nil); err != nil {
+	if err := missing(shape.Document(), p.attributes, nil); err != nil {
 		return err
 	}
 	rules := []rule{hasImage, knownNetworks, knownSources, knownServices, knownDependencies, replicas, agreeing, targets}
@@ -38,9 +40,9 @@ func (p *Project) consistent() error {
 
 // missing finds attributes that have to be there and are not. It runs on the merged
 // document, as a part of an attribute may stand in each file.
-func missing(s *shape, value any, path []string) error {
-	for _, alternative := range s.choices {
-		if _, isMap := value.(map[string]any); isMap == (alternative.kinds&kindMap != 0) {
+func missing(s *shape.Shape, value any, path []string) error {
+	for _, alternative := range s.Choices {
+		if _, isMap := value.(map[string]any); isMap == (alternative.Kinds&shape.Map != 0) {
 			if err := missing(alternative, value, path); err != nil {
 				return err
 			}
@@ -51,10 +53,10 @@ func missing(s *shape, value any, path []string) error {
 		return missingKeys(s, v, path)
 	case []any:
 		for i, item := range v {
-			if s.items == nil {
+			if s.Items == nil {
 				break
 			}
-			if err := missing(s.items, item, append(slices.Clip(path), itoa(i))); err != nil {
+			if err := missing(s.Items, item, append(slices.Clip(path), itoa(i))); err != nil {
 				return err
 			}
 		}
@@ -62,16 +64,16 @@ func missing(s *shape, value any, path []string) error {
 	return nil
 }
 
-func missingKeys(s *shape, entry map[string]any, path []string) error {
-	for _, name := range s.required {
+func missingKeys(s *shape.Shape, entry map[string]any, path []string) error {
+	for _, name := range s.Required {
 		if _, ok := entry[name]; !ok {
 			return at(path, "%s has no %s", dotted(path), name).hint("Add \"%s:\" to it.", name)
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(entry)) {
-		sub := s.keys[k]
+		sub := s.Keys[k]
 		if sub == nil {
-			sub = s.free
+			sub = s.Free
 		}
 		if sub == nil {
 			continue

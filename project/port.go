@@ -8,10 +8,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"tiffin/engine"
+	"tiffin/project/shape"
 )
-
-// maxPorts bounds the ports that one entry stands for.
-const maxPorts = 4096
 
 // ports translates published and exposed ports. compose-go has made one entry for each
 // container port.
@@ -75,7 +73,7 @@ func exposed(path []string, text string) ([]string, error) {
 
 // portRange parses 80 or 8000-8010; the end is 0 for a single port.
 func portRange(path []string, text string) (from, to uint16, err error) {
-	first, last, err := parsePorts(text)
+	first, last, err := shape.ParsePorts(text)
 	if err != nil {
 		return 0, 0, badValue(path, err)
 	}

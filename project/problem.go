@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"tiffin/engine"
+	"tiffin/project/shape"
 )
 
 // fault is something wrong at a place of the model. Rules that know only the model
@@ -41,9 +42,9 @@ func (f *fault) unsupported() *fault {
 // badValue gives a path to what a check found.
 func badValue(path []string, err error) *fault {
 	f := at(path, "%s: %s", dotted(path), err)
-	var w *wrong
-	if errors.As(err, &w) {
-		f.tip = w.tip
+	var m *shape.Mistake
+	if errors.As(err, &m) {
+		f.tip = m.Tip
 	}
 	return f
 }

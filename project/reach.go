@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"tiffin/engine"
+	"tiffin/project/paths"
 	"tiffin/project/variables"
 )
 
@@ -153,7 +154,7 @@ func (s scope) expansion() variables.Expansion {
 }
 
 func (s scope) abs(path string) string {
-	if filepath.IsAbs(path) || isRemote(path) {
+	if filepath.IsAbs(path) || paths.IsRemote(path) {
 		return path
 	}
 	return filepath.Join(s.dir, path)
@@ -285,7 +286,7 @@ func (r *reader) enter(ctx context.Context, c *checker, at *yaml.Node, path stri
 	if len(r.texts.all) >= maxSources {
 		return c.wrong(at, "the project has more than %d files", maxSources)
 	}
-	if isRemote(path) {
+	if paths.IsRemote(path) {
 		return remote(r.texts.position(c.src, at) + ": " + path)
 	}
 	if reason := unreadable(path, maxFileSize); reason != "" {

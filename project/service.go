@@ -12,6 +12,7 @@ import (
 	"github.com/xhit/go-str2duration/v2"
 
 	"tiffin/engine"
+	"tiffin/project/shape"
 )
 
 // section translates one part of a service.
@@ -231,7 +232,7 @@ func span(d *types.Duration) engine.Duration {
 
 // duration parses what Compose calls a duration: Go's, with days and weeks.
 func duration(path []string, text string) (engine.Duration, error) {
-	if err := checkDuration(text); err != nil {
+	if err := shape.CheckDuration(text); err != nil {
 		return 0, badValue(path, err)
 	}
 	d, err := str2duration.ParseDuration(text)

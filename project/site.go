@@ -10,6 +10,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/dotenv"
 
 	"tiffin/engine"
+	"tiffin/project/paths"
 )
 
 // The environment variables that stand for flags.
@@ -84,7 +85,7 @@ func locate(o Options, warn func(string)) (*site, error) {
 }
 
 func (s *site) abs(path string) string {
-	if path == "-" || filepath.IsAbs(path) || isRemote(path) {
+	if path == "-" || filepath.IsAbs(path) || paths.IsRemote(path) {
 		return path
 	}
 	return filepath.Join(s.cwd, path)
@@ -119,7 +120,7 @@ func (s *site) findFiles(warn func(string)) error {
 	}
 	for f := range strings.SplitSeq(list, sep) {
 		path := s.abs(f)
-		if _, err := os.Stat(path); err != nil && path != "-" && !isRemote(f) {
+		if _, err := os.Stat(path); err != nil && path != "-" && !paths.IsRemote(f) {
 			return engine.Hint(
 				notFound("%s names %q: %w", envFile, f, plain(err)),
 				"Unset "+envFile+", or correct it; it may also be set in a .env file.")

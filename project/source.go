@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"tiffin/engine"
+	"tiffin/project/paths"
 )
 
 // maxFileSize bounds one file. The largest Compose files in the wild have some 200 KB.
@@ -59,7 +60,7 @@ func readMain(ctx context.Context, where *site, stdin io.Reader) (*sources, erro
 
 // open reads and parses one file.
 func (s *sources) open(path string, stdin io.Reader) (*source, error) {
-	if isRemote(path) {
+	if paths.IsRemote(path) {
 		return nil, remote(path)
 	}
 	content, err := s.slurp(path, stdin)
@@ -166,16 +167,6 @@ func remote(path string) error {
 	return engine.Hint(
 		engine.Problem(engine.ErrUnsupported, fmt.Errorf("%s: remote Compose files are not carried out yet", path)),
 		"Fetch it first, and name the local copy.")
-}
-
-// isRemote says that path names a Compose file in a registry or a git repository.
-func isRemote(path string) bool {
-	for _, prefix := range []string{"oci://", "git://", "git@", "ssh://", "https://", "http://", "github.com/"} {
-		if strings.HasPrefix(path, prefix) {
-			return true
-		}
-	}
-	return false
 }
 
 // show is the name of a file as the user would write it.

@@ -13,7 +13,9 @@ var allowed = map[string][]string{
 	"cmd/tiffin/lines":  {"engine"},
 	"cmd/tiffin-keeper": {"engine/keeper"},
 
-	"project":           {"engine", "project/variables"},
+	"project":           {"engine", "project/paths", "project/shape", "project/variables"},
+	"project/paths":     nil,
+	"project/shape":     nil,
 	"project/variables": nil,
 
 	"engine":      {"healthcheck"},

@@ -1,4 +1,4 @@
-package project
+package shape
 
 import (
 	"encoding/json"
@@ -10,58 +10,39 @@ import (
 	"github.com/compose-spec/compose-go/v2/schema"
 )
 
-// kind is what a YAML value is; a shape accepts a set of them.
-type kind uint8
-
-const (
-	kindNull kind = 1 << iota
-	kindBool
-	kindInt
-	kindFloat
-	kindText
-	kindList
-	kindMap
-	kindDate
-
-	// kindVariable is text that is not known.
-	kindVariable kind = 0
-
-	kindAny = kindNull | kindBool | kindInt | kindFloat | kindText | kindList | kindMap
-)
-
-// shape is what a value may be: one node of the Compose specification's JSON schema,
+// Shape is what a value may be: one node of the Compose specification's JSON schema,
 // references resolved, in the few words that this schema uses.
-type shape struct {
-	kinds kind
-	// keys are the known keys of a mapping; free is what a key of the user's choice
+type Shape struct {
+	Kinds Kind
+	// Keys are the known keys of a mapping; Free is what a key of the user's choice
 	// holds (services, networks, labels…), nil when there are none.
-	keys map[string]*shape
-	free *shape
-	// named says that a free key is made of letters, digits and . _ - only.
-	named    bool
-	required []string
-	items    *shape
-	// choices are alternatives; the kind of a value tells which is meant.
-	choices []*shape
-	enum    []string
-	// check looks at the text of a scalar. It is set by attribute, not by the schema.
-	check func(text string) error
+	Keys map[string]*Shape
+	Free *Shape
+	// Named says that a free key is made of letters, digits and . _ - only.
+	Named    bool
+	Required []string
+	Items    *Shape
+	// Choices are alternatives; the kind of a value tells which is meant.
+	Choices []*Shape
+	Enum    []string
+	// Check looks at the text of a scalar. It is set by attribute, not by the schema.
+	Check func(text string) error
 }
 
-// document is the shape of a Compose file.
-var document = sync.OnceValue(compileDocument)
+// Document is the shape of a Compose file.
+var Document = sync.OnceValue(compileDocument)
 
-func compileDocument() *shape {
+func compileDocument() *Shape {
 	var root definition
 	if err := json.Unmarshal([]byte(schema.Schema), &root); err != nil {
 		panic(fmt.Sprintf("the schema of compose-go: %v", err)) // it is embedded
 	}
-	c := compiler{definitions: root.Definitions, done: map[string]*shape{}}
+	c := compiler{definitions: root.Definitions, done: map[string]*Shape{}}
 	out := c.compile(&root)
 	// compose-go panics on a mode that is null, which the schema allows.
-	out.at([]string{"services", "*", "pid"}, func(s *shape) { s.kinds &^= kindNull })
+	out.at([]string{"services", "*", "pid"}, func(s *Shape) { s.Kinds &^= Null })
 	for path, check := range checks() {
-		out.at(strings.Split(path, "."), func(s *shape) { s.check = check })
+		out.at(strings.Split(path, "."), func(s *Shape) { s.Check = check })
 	}
 	return out
 }
@@ -96,12 +77,12 @@ func (w *words) UnmarshalJSON(b []byte) error {
 // compiler turns definitions into shapes, each named one once.
 type compiler struct {
 	definitions map[string]*definition
-	done        map[string]*shape
+	done        map[string]*Shape
 }
 
-func (c *compiler) compile(d *definition) *shape {
+func (c *compiler) compile(d *definition) *Shape {
 	if d.Ref == "" {
-		out := new(shape)
+		out := new(Shape)
 		c.fill(out, d)
 		return out
 	}
@@ -109,16 +90,16 @@ func (c *compiler) compile(d *definition) *shape {
 	if s, ok := c.done[name]; ok {
 		return s
 	}
-	out := new(shape)
+	out := new(Shape)
 	c.done[name] = out // before its contents, which may refer to it
 	c.fill(out, c.definitions[name])
 	return out
 }
 
-func (c *compiler) fill(out *shape, d *definition) {
-	out.kinds |= kinds(d.Type)
-	out.enum = d.Enum
-	out.required = append(out.required, d.Required...)
+func (c *compiler) fill(out *Shape, d *definition) {
+	out.Kinds |= kinds(d.Type)
+	out.Enum = d.Enum
+	out.Required = append(out.Required, d.Required...)
 	for key, sub := range d.Properties {
 		out.set(key, c.compile(sub))
 	}
@@ -126,20 +107,20 @@ func (c *compiler) fill(out *shape, d *definition) {
 		if pattern == "^x-" {
 			continue // extensions are allowed wherever they may stand: see mapping
 		}
-		out.free = c.compile(sub)
-		out.named = pattern == "^[a-zA-Z0-9._-]+$"
+		out.Free = c.compile(sub)
+		out.Named = pattern == "^[a-zA-Z0-9._-]+$"
 	}
 	var additional definition
 	if len(d.Additional) > 0 && d.Additional[0] == '{' && json.Unmarshal(d.Additional, &additional) == nil {
-		out.free = c.compile(&additional)
+		out.Free = c.compile(&additional)
 	}
 	if d.Items != nil {
-		out.items = c.compile(d.Items)
+		out.Items = c.compile(d.Items)
 	}
 	for _, sub := range slices.Concat(d.OneOf, d.AnyOf) {
 		s := c.compile(sub)
-		out.choices = append(out.choices, s)
-		out.kinds |= s.kinds
+		out.Choices = append(out.Choices, s)
+		out.Kinds |= s.Kinds
 	}
 	for _, sub := range d.AllOf {
 		if sub.Ref != "" {
@@ -147,70 +128,70 @@ func (c *compiler) fill(out *shape, d *definition) {
 		}
 		c.fill(out, sub)
 	}
-	if out.kinds == 0 {
-		out.kinds = kindAny
+	if out.Kinds == 0 {
+		out.Kinds = Any
 	}
 }
 
-func (s *shape) set(key string, sub *shape) {
-	if s.keys == nil {
-		s.keys = map[string]*shape{}
+func (s *Shape) set(key string, sub *Shape) {
+	if s.Keys == nil {
+		s.Keys = map[string]*Shape{}
 	}
-	s.keys[key] = sub
+	s.Keys[key] = sub
 }
 
-func kinds(types words) kind {
-	var out kind
+func kinds(types words) Kind {
+	var out Kind
 	for _, t := range types {
 		switch t {
 		case "null":
-			out |= kindNull
+			out |= Null
 		case "boolean":
-			out |= kindBool
+			out |= Bool
 		case "integer":
-			out |= kindInt
+			out |= Int
 		case "number":
-			out |= kindInt | kindFloat
+			out |= Int | Float
 		case "string":
-			out |= kindText
+			out |= Text
 		case "array":
-			out |= kindList
+			out |= List
 		case "object":
-			out |= kindMap
+			out |= Map
 		}
 	}
 	return out
 }
 
 // at calls f with the shapes that path leads to; * is a free key, [] an item.
-func (s *shape) at(path []string, f func(*shape)) {
+func (s *Shape) at(path []string, f func(*Shape)) {
 	if len(path) == 0 {
 		f(s)
 		return
 	}
-	next := s.keys[path[0]]
+	next := s.Keys[path[0]]
 	switch path[0] {
 	case "*":
-		next = s.free
+		next = s.Free
 	case "[]":
-		next = s.items
+		next = s.Items
 	}
 	if next != nil {
 		next.at(path[1:], f)
 	}
-	for _, c := range s.choices {
+	for _, c := range s.Choices {
 		c.at(path, f)
 	}
 }
 
-// known are the keys that the shape gives names to.
-func (s *shape) known() []string {
+// Known are the keys that the shape gives names to.
+func (s *Shape) Known() []string {
 	var out []string
-	for k := range s.keys {
+	for k := range s.Keys {
 		out = append(out, k)
 	}
-	for _, c := range s.choices {
-		out = append(out, c.known()...)
+	for _, c := range s.Choices {
+		out = append(out, c.Known()...)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

@@ -1,4 +1,4 @@
-package project
+package paths
 
 import (
 	"path/filepath"
@@ -9,14 +9,14 @@ import (
 	"github.com/compose-spec/compose-go/v2/utils"
 )
 
-// origin is where relative paths begin: the project directory (they stay as they are
+// Origin is where relative paths begin: the project directory (they stay as they are
 // when it is "") and, for ~, the user's.
-type origin struct{ dir, home string }
+type Origin struct{ Dir, Home string }
 
-// settle fills in defaults and makes host paths absolute in a merged document. compose-go
+// Settle fills in defaults and makes host paths absolute in a merged document. compose-go
 // does both, but compares every value with every pattern that it has, which makes up a
 // fifth of the time of loading; here each attribute is looked up where it stands.
-func settle(attributes map[string]any, from origin) {
+func Settle(attributes map[string]any, from Origin) {
 	for _, s := range entries(attributes, "services") {
 		from.container(s)
 		for _, hook := range list(s, "pre_start") {
@@ -46,7 +46,7 @@ func settle(attributes map[string]any, from origin) {
 	}
 }
 
-func (o origin) container(s map[string]any) {
+func (o Origin) container(s map[string]any) {
 	for _, v := range list(s, "volumes") {
 		if v["type"] == types.VolumeTypeBind {
 			o.absolutize(v, "source")
@@ -59,8 +59,10 @@ func (o origin) container(s map[string]any) {
 		o.absolutize(f, "path")
 	}
 	if files, ok := s["label_file"].([]any); ok {
-		for i, f := range files {
-			files[i] = o.absolute(f)
+		for i := range files {
+			if path, ok := files[i].(string); ok {
+				files[i] = o.Absolute(path)
+			}
 		}
 	}
 	for _, secret := range list(s, "secrets") {
@@ -71,16 +73,12 @@ func (o origin) container(s map[string]any) {
 }
 
 // build leaves contexts that are no local directories as they are.
-func (o origin) build(build map[string]any) {
+func (o Origin) build(build map[string]any) {
 	setDefault(build, "context", ".")
-	if isLocal(build["context"]) {
-		o.absolutize(build, "context")
-	}
+	o.context(build, "context")
 	contexts, _ := build["additional_contexts"].(map[string]any)
-	for name, context := range contexts {
-		if isLocal(context) {
-			o.absolutize(contexts, name)
-		}
+	for name := range contexts {
+		o.context(contexts, name)
 	}
 	keys, _ := build["ssh"].(map[string]any)
 	for name := range keys {
@@ -88,13 +86,19 @@ func (o origin) build(build map[string]any) {
 	}
 }
 
-func isLocal(context any) bool {
-	path, ok := context.(string)
-	return ok && !strings.Contains(path, "://") && !strings.HasPrefix(path, types.ServicePrefix) && !isRemote(path)
+func (o Origin) context(entry map[string]any, key string) {
+	if path, ok := entry[key].(string); ok && IsLocal(path) {
+		entry[key] = o.Absolute(path)
+	}
+}
+
+// IsLocal says that the context of a build is a folder on this host.
+func IsLocal(path string) bool {
+	return !strings.Contains(path, "://") && !strings.HasPrefix(path, types.ServicePrefix) && !IsRemote(path)
 }
 
 // watch follows symbolic links, as compose-go does.
-func (o origin) watch(watch map[string]any) {
+func (o Origin) watch(watch map[string]any) {
 	o.absolutize(watch, "path")
 	path, _ := watch["path"].(string)
 	if resolved, err := utils.ResolveSymbolicLink(path); err == nil {
@@ -102,24 +106,24 @@ func (o origin) watch(watch map[string]any) {
 	}
 }
 
-func (o origin) absolutize(entry map[string]any, key string) {
-	if v, ok := entry[key]; ok {
-		entry[key] = o.absolute(v)
+func (o Origin) absolutize(entry map[string]any, key string) {
+	if path, ok := entry[key].(string); ok {
+		entry[key] = o.Absolute(path)
 	}
 }
 
-func (o origin) absolute(v any) any {
-	path, ok := v.(string)
-	if !ok || path == "" || o.dir == "" {
-		return v
+// Absolute makes a host path absolute; "" stays.
+func (o Origin) Absolute(path string) string {
+	if path == "" || o.Dir == "" {
+		return path
 	}
 	if rest, ok := strings.CutPrefix(path, "~"); ok {
-		path = filepath.Join(o.home, rest)
+		path = filepath.Join(o.Home, rest)
 	}
 	if filepath.IsAbs(path) || paths.IsWindowsAbs(path) {
 		return path
 	}
-	return filepath.Join(o.dir, path)
+	return filepath.Join(o.Dir, path)
 }
 
 func setDefault(entry map[string]any, key string, value any) {
@@ -150,4 +154,14 @@ func list(entry map[string]any, key string) []map[string]any {
 		}
 	}
 	return out
+}
+
+// IsRemote says that path names a Compose file in a registry or a git repository.
+func IsRemote(path string) bool {
+	for _, prefix := range []string{"oci://", "git://", "git@", "ssh://", "https://", "http://", "github.com/"} {
+		if strings.HasPrefix(path, prefix) {
+			return true
+		}
+	}
+	return false
 }

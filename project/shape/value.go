@@ -1,4 +1,4 @@
-package project
+package shape
 
 import (
 	"errors"
@@ -13,10 +13,10 @@ import (
 	"github.com/xhit/go-str2duration/v2"
 )
 
-// wrong is what is not right with a value, and how it is to be written.
-type wrong struct{ text, tip string }
+// Mistake is what is not right with a value, and how it is to be written.
+type Mistake struct{ Text, Tip string }
 
-func (w *wrong) Error() string { return w.text }
+func (m *Mistake) Error() string { return m.Text }
 
 // checks says for attributes what their text has to be. The schema knows the kinds of
 // values only, and compose-go finds out after the places are lost.
@@ -42,7 +42,7 @@ func checks() map[string]func(string) error {
 			"cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares pids_limit"},
 		{checkOOM, "oom_score_adj"},
 		{checkNumber, "cpus cpu_percent deploy.resources.limits.cpus deploy.resources.reservations.cpus"},
-		{checkDuration, "stop_grace_period pull_refresh_after " +
+		{CheckDuration, "stop_grace_period pull_refresh_after " +
 			"healthcheck.interval healthcheck.timeout healthcheck.start_period healthcheck.start_interval " +
 			"deploy.restart_policy.delay deploy.restart_policy.window deploy.update_config.delay " +
 			"deploy.update_config.monitor deploy.rollback_config.delay deploy.rollback_config.monitor"},
@@ -60,9 +60,10 @@ func checks() map[string]func(string) error {
 	return out
 }
 
-func checkDuration(text string) error {
+// CheckDuration checks for what Compose calls a duration: Go's, with days and weeks.
+func CheckDuration(text string) error {
 	if _, err := str2duration.ParseDuration(text); err != nil {
-		return &wrong{quote(text) + " is not a duration", "Write it as 10s, 1m30s or 500ms."}
+		return &Mistake{strconv.Quote(text) + " is not a duration", "Write it as 10s, 1m30s or 500ms."}
 	}
 	return nil
 }
@@ -72,42 +73,42 @@ func checkBytes(text string) error {
 		return nil
 	}
 	if _, err := units.RAMInBytes(text); err != nil {
-		return &wrong{quote(text) + " is not a size", "Write it as 64m, 1.5g or a number of bytes."}
+		return &Mistake{strconv.Quote(text) + " is not a size", "Write it as 64m, 1.5g or a number of bytes."}
 	}
 	return nil
 }
 
 func checkInteger(text string) error {
 	if _, err := strconv.ParseInt(text, 10, 64); err != nil {
-		return &wrong{quote(text) + " is not a whole number", ""}
+		return &Mistake{strconv.Quote(text) + " is not a whole number", ""}
 	}
 	return nil
 }
 
 func checkOOM(text string) error {
 	if n, err := strconv.Atoi(text); err != nil || n < -1000 || n > 1000 {
-		return &wrong{quote(text) + " is not between -1000 and 1000", ""}
+		return &Mistake{strconv.Quote(text) + " is not between -1000 and 1000", ""}
 	}
 	return nil
 }
 
 func checkWhole(text string) error {
 	if n, err := strconv.ParseInt(text, 10, 32); err != nil || n < 0 {
-		return &wrong{quote(text) + " is not a whole number from 0 up", ""}
+		return &Mistake{strconv.Quote(text) + " is not a whole number from 0 up", ""}
 	}
 	return nil
 }
 
 func checkNumber(text string) error {
 	if f, err := strconv.ParseFloat(text, 32); err != nil || f != f || f < 0 {
-		return &wrong{quote(text) + " is not a number from 0 up", "Write it as 2 or 0.5."}
+		return &Mistake{strconv.Quote(text) + " is not a number from 0 up", "Write it as 2 or 0.5."}
 	}
 	return nil
 }
 
 func checkMask(text string) error {
 	if n, err := strconv.ParseUint(text, 0, 32); err != nil || n > 0o777 {
-		return &wrong{quote(text) + " is no umask", "Write it in octal: \"0022\"."}
+		return &Mistake{strconv.Quote(text) + " is no umask", "Write it in octal: \"0022\"."}
 	}
 	return nil
 }
@@ -115,14 +116,14 @@ func checkMask(text string) error {
 // checkMode lets a decimal number pass: YAML has read 0440 as 288 by then.
 func checkMode(text string) error {
 	if n, err := strconv.ParseUint(text, 10, 32); err != nil || n > 7777 {
-		return &wrong{quote(text) + " are no permission bits", "Write the mode in octal: 0440."}
+		return &Mistake{strconv.Quote(text) + " are no permission bits", "Write the mode in octal: 0440."}
 	}
 	return nil
 }
 
 func checkCommand(text string) error {
 	if _, err := shellwords.Parse(text); err != nil {
-		return &wrong{"the command line has a quote or bracket that does not close", "Write it as a list: [\"sh\", \"-c\", \"…\"]."}
+		return &Mistake{"the command line has a quote or bracket that does not close", "Write it as a list: [\"sh\", \"-c\", \"…\"]."}
 	}
 	return nil
 }
@@ -131,16 +132,16 @@ func checkVariable(text string) error {
 	name, _, _ := strings.Cut(text, "=")
 	switch {
 	case name == "":
-		return &wrong{quote(text) + " has no variable name", "Write NAME=value."}
+		return &Mistake{strconv.Quote(text) + " has no variable name", "Write NAME=value."}
 	case strings.TrimRight(name, " \t") != name:
-		return &wrong{"environment variable " + quote(name) + " is declared with a trailing space", "Write NAME=value, without spaces around =."}
+		return &Mistake{"environment variable " + strconv.Quote(name) + " is declared with a trailing space", "Write NAME=value, without spaces around =."}
 	}
 	return nil
 }
 
 func checkHost(text string) error {
 	if i := strings.IndexAny(text, "=:"); i <= 0 {
-		return &wrong{quote(text) + " has no name and address", "Write name=address, or name=host-gateway for the host."}
+		return &Mistake{strconv.Quote(text) + " has no name and address", "Write name=address, or name=host-gateway for the host."}
 	}
 	return nil
 }
@@ -150,28 +151,28 @@ func checkVolume(text string) error {
 		if inner := errors.Unwrap(err); inner != nil {
 			err = inner
 		}
-		return &wrong{fmt.Sprintf("%q is not a mount: %s", text, err), "Write [source:]target[:options], such as data:/var/lib/data:ro."}
+		return &Mistake{fmt.Sprintf("%q is not a mount: %s", text, err), "Write [source:]target[:options], such as data:/var/lib/data:ro."}
 	}
 	return nil
 }
 
 func checkDevice(text string) error {
 	if strings.Count(text, ":") > 2 {
-		return &wrong{quote(text) + " is not a device", "Write host[:container[:permissions]], such as /dev/fuse:/dev/fuse:rwm."}
+		return &Mistake{strconv.Quote(text) + " is not a device", "Write host[:container[:permissions]], such as /dev/fuse:/dev/fuse:rwm."}
 	}
 	return nil
 }
 
 func checkAddress(text string) error {
 	if _, err := netip.ParseAddr(strings.Trim(text, "[]")); err != nil {
-		return &wrong{quote(text) + " is not an IP address", ""}
+		return &Mistake{strconv.Quote(text) + " is not an IP address", ""}
 	}
 	return nil
 }
 
 func checkTarget(text string) error {
 	if n, err := strconv.ParseUint(text, 10, 16); err != nil || n == 0 {
-		return &wrong{quote(text) + " is not a port", "A port is a number between 1 and 65535."}
+		return &Mistake{strconv.Quote(text) + " is not a port", "A port is a number between 1 and 65535."}
 	}
 	return nil
 }
@@ -179,7 +180,7 @@ func checkTarget(text string) error {
 // checkPublished accepts 80, 8000-8010 and, for expose, a protocol after it.
 func checkPublished(text string) error {
 	numbers, _, _ := strings.Cut(text, "/")
-	_, _, err := parsePorts(numbers)
+	_, _, err := ParsePorts(numbers)
 	return err
 }
 
@@ -190,21 +191,21 @@ func checkPort(text string) error {
 	case "tcp", "udp", "sctp":
 	default:
 		if hasProtocol {
-			return &wrong{fmt.Sprintf("%q: there is no protocol %q", text, protocol), "Say tcp, udp or sctp."}
+			return &Mistake{fmt.Sprintf("%q: there is no protocol %q", text, protocol), "Say tcp, udp or sctp."}
 		}
 	}
 	host, container := "", rest
 	if i := strings.LastIndex(rest, ":"); i >= 0 {
 		host, container = rest[:i], rest[i+1:]
 	}
-	from, to, err := parsePorts(container)
+	from, to, err := ParsePorts(container)
 	switch {
 	case err != nil:
 		return err
 	case from == 0:
 		return checkTarget(container)
 	case host != "" && checkAddress(host) == nil && !strings.HasSuffix(host, ":"):
-		return &wrong{quote(text) + " has no host port after the address", "Write " + host + "::" + container + " for any port."}
+		return &Mistake{strconv.Quote(text) + " has no host port after the address", "Write " + host + "::" + container + " for any port."}
 	}
 	if i := strings.LastIndex(host, ":"); i >= 0 {
 		if err := checkAddress(host[:i]); err != nil {
@@ -215,18 +216,21 @@ func checkPort(text string) error {
 	if host == "" {
 		return nil
 	}
-	hostFrom, hostTo, err := parsePorts(host)
+	hostFrom, hostTo, err := ParsePorts(host)
 	if err != nil {
 		return err
 	}
 	if from != to && hostTo-hostFrom != to-from {
-		return &wrong{fmt.Sprintf("%q: the two ranges are not of the same length", text), ""}
+		return &Mistake{fmt.Sprintf("%q: the two ranges are not of the same length", text), ""}
 	}
 	return nil
 }
 
-// parsePorts parses 80 or 8000-8010.
-func parsePorts(text string) (from, to int, err error) {
+// maxPorts bounds the ports that one entry stands for.
+const maxPorts = 4096
+
+// ParsePorts parses 80 or 8000-8010.
+func ParsePorts(text string) (from, to int, err error) {
 	a, b, isRange := strings.Cut(text, "-")
 	if !isRange {
 		b = a
@@ -234,13 +238,13 @@ func parsePorts(text string) (from, to int, err error) {
 	first, err1 := strconv.ParseUint(a, 10, 16)
 	last, err2 := strconv.ParseUint(b, 10, 16)
 	if err1 != nil || err2 != nil || last < first {
-		return 0, 0, &wrong{
-			quote(text) + " is not a port",
+		return 0, 0, &Mistake{
+			strconv.Quote(text) + " is not a port",
 			"Write [address:][host:]container[/protocol], with ports or ranges between 1 and 65535.",
 		}
 	}
 	if last-first >= maxPorts {
-		return 0, 0, &wrong{fmt.Sprintf("%s are more than %d ports", text, maxPorts), "Publish fewer, or use network_mode: host."}
+		return 0, 0, &Mistake{fmt.Sprintf("%s are more than %d ports", text, maxPorts), "Publish fewer, or use network_mode: host."}
 	}
 	return int(first), int(last), nil
 }
