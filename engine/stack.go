@@ -21,6 +21,9 @@ type Stack struct {
 	// Disabled names the services that no active profile enables. They are no
 	// orphans, and nothing is done for them.
 	Disabled []string `json:",omitempty"`
+	// Bases are those of the disabled services whose images enabled ones are built with,
+	// sorted by name: how they are built is all that counts.
+	Bases []Service `json:",omitempty"`
 	// Networks and Volumes are sorted by key.
 	Networks []NetworkSpec `json:",omitempty"`
 	Volumes  []VolumeSpec  `json:",omitempty"`

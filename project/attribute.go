@@ -122,6 +122,18 @@ func (p *Project) warnAt(path []string, text string) {
 	p.warn(text)
 }
 
+// screenBases screens how services are built that are only built.
+func (p *Project) screenBases(service *node) error {
+	all, _ := p.attributes["services"].(map[string]any)
+	for _, name := range bases(p.model) {
+		s, _ := all[name].(map[string]any)
+		if err := p.screenChild(service, "build", s["build"], []string{"services", name}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // screenUsed screens what the enabled services are made of; the rest of the files has no effect.
 func (p *Project) screenUsed() error {
 	root := attributeTree()
@@ -142,6 +154,9 @@ func (p *Project) screenUsed() error {
 				return err
 			}
 		}
+	}
+	if err := p.screenBases(root.children["services"].children["*"]); err != nil {
+		return err
 	}
 	for _, section := range []string{"jobs", "models"} {
 		if err := p.screenChild(root, section, p.attributes[section], nil); err != nil {

@@ -13,10 +13,31 @@ func table() []row { //nolint:funlen // data
 
 		// The image and what runs in it.
 		{parent: "services.*", names: "image platform pull_policy pull_refresh_after"},
+		{parent: "services.*", names: "build", why: "the image is called as in image, or PROJECT-SERVICE"},
 		{
-			parent: "services.*", names: "build", fate: Warn,
-			why: "is not carried out yet: the image is used as it is (a service with build only is an error)",
+			parent: "services.*.build", names: "context",
+			why: "a folder, a git or http(s) URL, or - for standard input; a local one is looked at when it is built",
 		},
+		{parent: "services.*.build", names: "dockerfile dockerfile_inline args target tags labels no_cache no_cache_filter pull"},
+		{
+			parent: "services.*.build", names: "additional_contexts",
+			why: "folders, URLs, docker-image://, oci-layout://, service:NAME, which is built before and needs no profile",
+		},
+		{parent: "services.*.build", names: "cache_from cache_to", why: "types: registry, local, inline; others are refused"},
+		{parent: "services.*.build", names: "platforms", why: "the service's platform when there are none"},
+		{parent: "services.*.build", names: "network", why: "default, none, host; others are refused"},
+		{parent: "services.*.build", names: "extra_hosts shm_size ulimits provenance sbom"},
+		{parent: "services.*.build", names: "ssh", why: "an agent's socket, or keys with commas between them; nothing is the caller's agent"},
+		{parent: "services.*.build", names: "entitlements", why: "network.host, security.insecure; others are refused"},
+		{parent: "services.*.build", names: "privileged", why: "asks for the entitlement security.insecure"},
+		{parent: "services.*.build", names: "isolation", fate: Warn, why: "is for Windows and is left out", unless: "default"},
+		{parent: "services.*.build", names: "secrets", why: "from files and environment variables"},
+		{parent: "services.*.build.secrets.[]", names: "source target", why: "target is the id in RUN --mount=type=secret,id="},
+		{
+			parent: "services.*.build.secrets.[]", names: "uid gid mode", fate: Warn,
+			why: "is for the Dockerfile to say, RUN --mount=type=secret,uid=…,mode=…, and is left out",
+		},
+		{parent: "services.*.build.ulimits.*", names: "soft hard"},
 		{parent: "services.*", names: "command entrypoint working_dir user group_add umask init tty stdin_open"},
 		{parent: "services.*", names: "environment env_file"},
 		{parent: "services.*.env_file.[]", names: "path required format", why: "format: raw is known"},

@@ -103,7 +103,7 @@ func casts() map[tree.Path]interpolation.Cast {
 	out := map[tree.Path]interpolation.Cast{}
 	for _, path := range []string{
 		"ulimits.*", "ulimits.*.soft", "ulimits.*.hard", "healthcheck.retries", "ports.[].target",
-		"deploy.restart_policy.max_attempts", "deploy.update_config.parallelism", "deploy.rollback_config.parallelism",
+		"build.ulimits.*", "build.ulimits.*.soft", "build.ulimits.*.hard", "deploy.restart_policy.max_attempts", "deploy.update_config.parallelism", "deploy.rollback_config.parallelism",
 		"deploy.placement.max_replicas_per_node", "blkio_config.weight",
 	} {
 		out[tree.Path("services.*."+path)] = whole

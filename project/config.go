@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	"go.yaml.in/yaml/v4"
+
+	"tiffin/engine"
 )
 
 // ConfigOptions say how `tiffin config` prints a project.
@@ -116,9 +119,28 @@ func (p *Project) canonical() any {
 		Extensions: p.model.Extensions,
 	}
 	for name, s := range p.model.Services {
+		s.Build = withKeys(s.Build)
 		out.Services[name] = inOrder(s)
 	}
 	return out
+}
+
+// withKeys writes the keys of a build as id=path: what compose-go makes of them is no
+// JSON, and cannot be loaded again as YAML.
+func withKeys(b *types.BuildConfig) *types.BuildConfig {
+	if b == nil || len(b.SSH) == 0 {
+		return b
+	}
+	out := *b
+	out.SSH = nil
+	for _, key := range b.SSH {
+		if key.Path != "" {
+			key = types.SSHKey{ID: key.ID + "=" + key.Path}
+		}
+		out.SSH = append(out.SSH, key)
+	}
+	slices.SortFunc(out.SSH, func(a, b types.SSHKey) int { return strings.Compare(a.ID, b.ID) })
+	return &out
 }
 
 // Hashes are the config hashes of the named services, or of all: "name hash", sorted.
@@ -182,7 +204,7 @@ func (p *Project) Images(names ...string) []string {
 	var out []string
 	for _, name := range p.model.ServiceNames() {
 		if len(names) == 0 || slices.Contains(names, name) {
-			out = append(out, orElse(p.model.Services[name].Image, p.model.Name+"-"+name))
+			out = append(out, orElse(p.model.Services[name].Image, engine.ImageName(p.model.Name, name)))
 		}
 	}
 	return out

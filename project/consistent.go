@@ -20,7 +20,7 @@ func (p *Project) consistent() error {
 	if err := missing(shape.Document(), p.attributes, nil); err != nil {
 		return err
 	}
-	rules := []rule{hasImage, knownNetworks, knownSources, knownServices, knownDependencies, replicas, agreeing, targets}
+	rules := []rule{hasImage, knownNetworks, knownSources, knownServices, knownDependencies, replicas, agreeing, targets, buildable}
 	for _, name := range p.model.ServiceNames() {
 		s := p.model.Services[name]
 		for _, check := range rules {
@@ -29,13 +29,22 @@ func (p *Project) consistent() error {
 			}
 		}
 	}
+	for _, name := range bases(p.model) {
+		s := p.model.DisabledServices[name]
+		if err := buildable(p.model, &s); err != nil {
+			return err
+		}
+	}
 	if err := ownNames(p.model); err != nil {
 		return err
 	}
 	if err := declared(p.attributes); err != nil {
 		return err
 	}
-	return circles(p.model)
+	if err := circles(p.model); err != nil {
+		return err
+	}
+	return contextCircles(p.model)
 }
 
 // missing finds attributes that have to be there and are not. It runs on the merged

@@ -14,9 +14,9 @@
 // environment, which name), source.go reach.go (texts and places; include and
 // extends), check.go limit.go (each file, before compose-go; what values may be is in
 // shape), composego.go (the door; host paths are made absolute in paths), consistent.go
-// envfile.go (the merged model), stack.go service.go and a file
+// buildrules.go envfile.go (the merged model), stack.go service.go build.go and a file
 // for each part of a service (the translation), attribute.go attributes.go (the table),
-// hash.go config.go (tiffin config), flags.go, problem.go
+// checkbuild.go (before a build), hash.go config.go (tiffin config), flags.go, problem.go
 // suggest.go.
 //
 // Not here: what happens to a Stack (engine/plan), and anything of the host but files.

@@ -141,12 +141,12 @@ func TestKindsOfError(t *testing.T) {
 		file string
 		want error
 	}{
-		"an unknown key":        {"services: {a: {imag: x}}", engine.ErrInvalid},
-		"not YAML":              {"services: [", engine.ErrInvalid},
-		"an undefined network":  {"services: {a: {image: x, networks: [b]}}", engine.ErrInvalid},
-		"what tiffin has not":   {"services: {a: {image: x, gpus: all}}", engine.ErrUnsupported},
-		"a build without image": {"services: {a: {build: .}}", engine.ErrUnsupported},
-		"a remote include":      {"include: [\"oci://x/y\"]", engine.ErrUnsupported},
+		"an unknown key":       {"services: {a: {imag: x}}", engine.ErrInvalid},
+		"not YAML":             {"services: [", engine.ErrInvalid},
+		"an undefined network": {"services: {a: {image: x, networks: [b]}}", engine.ErrInvalid},
+		"what tiffin has not":  {"services: {a: {image: x, gpus: all}}", engine.ErrUnsupported},
+		"a build on a network": {"services: {a: {build: {context: ., network: b}}}", engine.ErrUnsupported},
+		"a remote include":     {"include: [\"oci://x/y\"]", engine.ErrUnsupported},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

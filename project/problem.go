@@ -78,6 +78,9 @@ func unreadable(path string, limit int64) string {
 	case !st.Mode().IsRegular():
 		return "is not a regular file"
 	case st.Size() > limit:
+		if limit < 1<<20 {
+			return fmt.Sprintf("is larger than %d KiB", limit>>10)
+		}
 		return fmt.Sprintf("is larger than %d MiB", limit>>20)
 	default:
 		return ""

@@ -97,23 +97,31 @@ func rates(list []types.ThrottleDevice) []engine.Rate {
 const rlimits = "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
 
 func ulimits(s *types.ServiceConfig, out *engine.ContainerSpec) error {
+	var err error
+	out.Ulimits, err = limits(in(s, "ulimits"), s.Ulimits)
+	return err
+}
+
+// limits translates the ulimits that stand at a path.
+func limits(where []string, from map[string]*types.UlimitsConfig) ([]engine.Ulimit, error) {
 	known := strings.Fields(rlimits)
-	for _, name := range slices.Sorted(maps.Keys(s.Ulimits)) {
-		path := in(s, "ulimits", name)
+	var out []engine.Ulimit
+	for _, name := range slices.Sorted(maps.Keys(from)) {
+		path := append(slices.Clip(where), name)
 		if !slices.Contains(known, name) {
-			return at(path, "%s: there is no such limit", dotted(path)).hint("%s", meant(name, known))
+			return nil, at(path, "%s: there is no such limit", dotted(path)).hint("%s", meant(name, known))
 		}
-		u := s.Ulimits[name]
+		u := from[name]
 		limit := engine.Ulimit{Name: name, Soft: int64(u.Soft), Hard: int64(u.Hard)}
 		if u.Single != 0 {
 			limit.Soft, limit.Hard = int64(u.Single), int64(u.Single)
 		}
 		if limit.Hard >= 0 && (limit.Soft > limit.Hard || limit.Soft < 0) {
-			return at(path, "%s: the soft limit is above the hard limit", dotted(path))
+			return nil, at(path, "%s: the soft limit is above the hard limit", dotted(path))
 		}
-		out.Ulimits = append(out.Ulimits, limit)
+		out = append(out, limit)
 	}
-	return nil
+	return out, nil
 }
 
 // given says whether the user wrote an attribute of a service.

@@ -22,7 +22,7 @@ type section func(*types.ServiceConfig, *engine.ContainerSpec) error
 func (p *Project) container(s *types.ServiceConfig) (engine.ContainerSpec, error) {
 	var out engine.ContainerSpec
 	sections := []section{
-		image, process, ending, identity, restart, health, logging,
+		p.image, process, ending, identity, restart, health, logging,
 		namespaces, networking, names, ports, mounts, p.files,
 		p.security, devices, p.resources, ulimits,
 	}
@@ -34,13 +34,10 @@ func (p *Project) container(s *types.ServiceConfig) (engine.ContainerSpec, error
 	return out, nil
 }
 
-func image(s *types.ServiceConfig, out *engine.ContainerSpec) error {
-	out.Image, out.Platform = s.Image, s.Platform
-	if s.Image == "" && s.Build != nil {
-		return at(in(s, "build"), "service %q is built from source, and builds are not carried out yet", s.Name).
-			hint("Give it an image, or make one elsewhere and bring it in with tiffin import.").unsupported()
-	}
-	return nil
+func (p *Project) image(s *types.ServiceConfig, out *engine.ContainerSpec) error {
+	name, err := p.imageName(s)
+	out.Image, out.Platform = name, s.Platform
+	return err
 }
 
 func process(s *types.ServiceConfig, out *engine.ContainerSpec) error {

@@ -19,11 +19,18 @@ var oddValues = []string{
 // has most attributes. Each has to end in an error with a place, or in a Stack; never in
 // a panic of compose-go, which expects that its schema has been asked.
 func TestAnyValueAnywhere(t *testing.T) {
-	text, err := os.ReadFile("testdata/hash/compose.yaml")
+	for _, file := range []string{"testdata/hash/compose.yaml", "testdata/corpus/monorepo-builds.yaml"} {
+		t.Run(filepath.Base(file), func(t *testing.T) { anyValueAnywhere(t, file) })
+	}
+}
+
+func anyValueAnywhere(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := filepath.Abs("testdata/hash")
+	dir, err := filepath.Abs(filepath.Dir(file))
 	if err != nil {
 		t.Fatal(err)
 	}

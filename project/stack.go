@@ -44,6 +44,14 @@ func (p *Project) translate() (*engine.Stack, error) {
 		}
 		out.Services = append(out.Services, service)
 	}
+	for _, name := range bases(p.model) {
+		s := p.model.DisabledServices[name]
+		service, err := p.base(&s)
+		if err != nil {
+			return nil, err
+		}
+		out.Bases = append(out.Bases, service)
+	}
 	used := p.model.WithoutUnnecessaryResources()
 	for _, key := range used.NetworkNames() {
 		n, err := network(key, used.Networks[key])
@@ -171,7 +179,6 @@ func (p *Project) service(s *types.ServiceConfig) (engine.Service, error) {
 		Hash:          serviceHash(*s),
 		Scale:         s.GetScale(),
 		ContainerName: s.ContainerName,
-		Build:         build(s.Build),
 		NoAttach:      s.Attach != nil && !*s.Attach,
 		DependsOn:     dependencies(s.DependsOn),
 		PostStart:     hooks(s.PostStart),
@@ -180,16 +187,21 @@ func (p *Project) service(s *types.ServiceConfig) (engine.Service, error) {
 	if err := pulling(s, &out); err != nil {
 		return out, err
 	}
+	if err := p.building(s, &out); err != nil {
+		return out, err
+	}
 	container, err := p.container(s)
 	out.Container = container
 	return out, err
 }
 
-func build(b *types.BuildConfig) *engine.Build {
-	if b == nil {
-		return nil
+// base translates what there is to know of a service that is only built.
+func (p *Project) base(s *types.ServiceConfig) (engine.Service, error) {
+	out := engine.Service{Name: s.Name}
+	if err := p.building(s, &out); err != nil {
+		return out, err
 	}
-	return &engine.Build{Context: b.Context, Dockerfile: b.Dockerfile}
+	return out, p.image(s, &out.Container)
 }
 
 func pulling(s *types.ServiceConfig, out *engine.Service) error {

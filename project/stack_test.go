@@ -137,6 +137,9 @@ func answer(t *testing.T, o Options, show string) (what, text string, err error)
 	if show == "lists" {
 		return "lists", lists(p), nil
 	}
+	if services, ok := strings.CutPrefix(show, "build"); ok {
+		return "lists", "can be built\n", p.CheckBuild(strings.Fields(services)...)
+	}
 	stack, err := p.Stack()
 	if err != nil {
 		return "", "", err

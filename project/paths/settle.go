@@ -92,9 +92,9 @@ func (o Origin) context(entry map[string]any, key string) {
 	}
 }
 
-// IsLocal says that the context of a build is a folder on this host.
+// IsLocal says that the context of a build is a folder on this host; "-" is standard input.
 func IsLocal(path string) bool {
-	return !strings.Contains(path, "://") && !strings.HasPrefix(path, types.ServicePrefix) && !IsRemote(path)
+	return path != "-" && !strings.Contains(path, "://") && !strings.HasPrefix(path, types.ServicePrefix) && !IsRemote(path)
 }
 
 // watch follows symbolic links, as compose-go does.

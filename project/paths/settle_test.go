@@ -9,6 +9,7 @@ func TestContexts(t *testing.T) {
 		"../other":                       "/other",
 		"/srv/web":                       "/srv/web",
 		"~/web":                          "/home/me/web",
+		"-":                              "-",
 		"":                               "",
 		"service:base":                   "service:base",
 		"docker-image://alpine":          "docker-image://alpine",

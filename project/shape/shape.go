@@ -101,7 +101,7 @@ func (c *compiler) fill(out *Shape, d *definition) {
 	out.Enum = d.Enum
 	out.Required = append(out.Required, d.Required...)
 	for key, sub := range d.Properties {
-		out.set(key, c.compile(sub))
+		out.set(key, c.property(key, sub))
 	}
 	for pattern, sub := range d.Patterns {
 		if pattern == "^x-" {
@@ -131,6 +131,17 @@ func (c *compiler) fill(out *Shape, d *definition) {
 	if out.Kinds == 0 {
 		out.Kinds = Any
 	}
+}
+
+// property compiles one attribute. The schema has one definition for ssh and environment
+// and others; the check of ssh is its own, and so its shape.
+func (c *compiler) property(key string, d *definition) *Shape {
+	if key != "ssh" || d.Ref == "" {
+		return c.compile(d)
+	}
+	out := new(Shape)
+	c.fill(out, c.definitions[strings.TrimPrefix(d.Ref, "#/$defs/")])
+	return out
 }
 
 func (s *Shape) set(key string, sub *Shape) {

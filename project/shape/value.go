@@ -41,6 +41,8 @@ func checks() map[string]func(string) error {
 		{checkInteger, "ulimits.* ulimits.*.soft ulimits.*.hard deploy.resources.limits.pids cpu_count cpu_period " +
 			"cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares pids_limit"},
 		{checkOOM, "oom_score_adj"},
+		{checkKey, "build.ssh.[]"},
+		{checkAttestation, "build.provenance build.sbom"},
 		{checkNumber, "cpus cpu_percent deploy.resources.limits.cpus deploy.resources.reservations.cpus"},
 		{CheckDuration, "stop_grace_period pull_refresh_after " +
 			"healthcheck.interval healthcheck.timeout healthcheck.start_period healthcheck.start_interval " +
@@ -135,6 +137,25 @@ func checkVariable(text string) error {
 		return &Mistake{strconv.Quote(text) + " has no variable name", "Write NAME=value."}
 	case strings.TrimRight(name, " \t") != name:
 		return &Mistake{"environment variable " + strconv.Quote(name) + " is declared with a trailing space", "Write NAME=value, without spaces around =."}
+	}
+	return nil
+}
+
+func checkKey(text string) error {
+	if id, _, ok := strings.Cut(text, "="); text != "default" && (!ok || id == "") {
+		return &Mistake{strconv.Quote(text) + " has no id and path", "Write default for your agent, or id=path."}
+	}
+	return nil
+}
+
+func checkAttestation(text string) error {
+	if IsBool(text) {
+		return nil
+	}
+	for field := range strings.SplitSeq(text, ",") {
+		if i := strings.Index(field, "="); i <= 0 {
+			return &Mistake{strconv.Quote(text) + " is neither a truth value nor key=value", "Say true, false or mode=max."}
+		}
 	}
 	return nil
 }
