@@ -27,8 +27,8 @@ type UpRequest struct {
 	// IgnoreOrphans leaves out the warning about them.
 	IgnoreOrphans bool       `json:",omitempty"`
 	Pull          PullPolicy `json:",omitempty"` // replaces the services' own
-	// Build builds what can be built, although its image is there. NoBuild builds
-	// nothing: the caller does not want it, or has done it.
+	// Build builds what can be built, although its image is there, and does not pull it.
+	// NoBuild builds nothing: the caller does not want it or, with Build, has done it.
 	Build   bool      `json:",omitempty"`
 	NoBuild bool      `json:",omitempty"`
 	Timeout *Duration `json:",omitempty"` // replaces stop_grace_period

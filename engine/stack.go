@@ -40,6 +40,19 @@ func (s *Stack) Service(name string) (*Service, bool) {
 	return &s.Services[i], true
 }
 
+// Buildable returns the service of that name, one of Bases perhaps, if it can be built.
+func (s *Stack) Buildable(name string) (*Service, bool) {
+	if svc, ok := s.Service(name); ok {
+		return svc, svc.Buildable()
+	}
+	for i := range s.Bases {
+		if s.Bases[i].Name == name {
+			return &s.Bases[i], s.Bases[i].Buildable()
+		}
+	}
+	return nil, false
+}
+
 // Network returns the network with that key in the Compose file.
 func (s *Stack) Network(key string) (*NetworkSpec, bool) {
 	for i := range s.Networks {

@@ -126,7 +126,7 @@ func (o *ordering) visit(n *node) error {
 	o.seen[n] = true
 	s := n.Step
 	s.Seq, s.After = len(o.plan.Steps)+1, edges(n.before)
-	s.Optional = s.Kind == Await && n.wished && !n.needed
+	s.Optional = s.Optional || s.Kind == Await && n.wished && !n.needed
 	n.Seq = s.Seq
 	o.plan.Steps = append(o.plan.Steps, s)
 	return nil

@@ -36,7 +36,7 @@ func (u *up) addCreate(r *replica, cause string, before ...*node) *node {
 		s.Replaces, s.RenewVolumes = r.old.ID, u.req.RenewAnonVolumes
 	}
 	n := u.add(s, before...)
-	n.after(u.pulls[r.svc.Container.Image])
+	n.after(u.images.ready(r.svc.Container.Image)...)
 	for _, m := range r.svc.Container.Mounts {
 		if v := u.volumes[m.Source]; m.Type == engine.MountVolume && v != nil {
 			n.after(v.made)

@@ -18,10 +18,12 @@ type host struct {
 	next  int
 	// made are the replicas that steps of the plan under way made.
 	made map[string]string
+	// offline are the images that cannot be pulled, builds the IDs of those built here.
+	offline, builds map[string]bool
 }
 
 func newHost() *host {
-	return &host{obs: &Observed{
+	return &host{builds: map[string]bool{}, obs: &Observed{
 		Networks: map[string]engine.Network{}, Volumes: map[string]engine.Volume{}, Images: map[string]string{},
 	}}
 }
@@ -69,8 +71,15 @@ func inSequence(int) int { return 0 }
 func (h *host) do(s *Step) error {
 	switch s.Kind {
 	case PullImage:
-		h.obs.Images[s.Name] = "sha256:" + s.Name
+		switch {
+		case !h.offline[s.Name]:
+			h.obs.Images[s.Name] = "sha256:" + s.Name
+		case !s.Optional:
+			return errors.New("the registry does not have it")
+		}
 		return nil
+	case BuildImage:
+		return h.build(s)
 	case RemoveImage:
 		delete(h.obs.Images, s.Name)
 		return nil
@@ -83,6 +92,25 @@ func (h *host) do(s *Step) error {
 	default:
 		return h.container(s)
 	}
+}
+
+func (h *host) build(s *Step) error {
+	missing := func(ref string) bool { return h.obs.Images[ref] == "" }
+	if len(s.IfMissing) > 0 && !slices.ContainsFunc(s.IfMissing, missing) {
+		return nil
+	}
+	svc, ok := h.stack.Buildable(s.Service)
+	if !ok || svc.Container.Image != s.Name {
+		return fmt.Errorf("%q does not build it", s.Service)
+	}
+	for _, name := range svc.Build.Services() {
+		if other, _ := h.stack.Buildable(name); missing(other.Container.Image) {
+			return fmt.Errorf("no image %s to build on", other.Container.Image)
+		}
+	}
+	id := h.id("built")
+	h.obs.Images[s.Name], h.builds[id] = id, true
+	return nil
 }
 
 func (h *host) network(s *Step) error {

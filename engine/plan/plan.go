@@ -46,8 +46,11 @@ type Step struct {
 	Signal  string           `json:",omitempty"`
 	// Volumes removes the anonymous volumes with the container.
 	Volumes bool `json:",omitempty"`
-	// Platform is that of the image to pull.
+	// Platform is that of the image to pull or build.
 	Platform string `json:",omitempty"`
+	// IfMissing are the images of which one has to be missing after the steps before
+	// BuildImage; when all are there, it is not needed. None: it is needed.
+	IfMissing []string `json:",omitempty"`
 }
 
 // Edge says that a step comes after another one.
@@ -63,6 +66,7 @@ type Kind string
 // The kinds of steps.
 const (
 	PullImage        Kind = "pull image"
+	BuildImage       Kind = "build image"
 	CreateNetwork    Kind = "create network"
 	RecreateNetwork  Kind = "recreate network"
 	RemoveNetwork    Kind = "remove network"

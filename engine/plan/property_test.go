@@ -36,6 +36,9 @@ func drawStack(t *rapid.T) *engine.Stack {
 		if some(name + " has a name") {
 			svc.Scale, svc.ContainerName = 1, "the-"+name
 		}
+		if some(name + " is built") {
+			drawBuild(t, &svc, s)
+		}
 		for _, on := range s.Services {
 			drawRelation(t, &svc, &on)
 		}
@@ -54,6 +57,18 @@ func drawStack(t *rapid.T) *engine.Stack {
 		s.Services = append(s.Services, svc)
 	}
 	return s
+}
+
+// drawBuild lets a service be built, with services before it perhaps.
+func drawBuild(t *rapid.T, svc *engine.Service, s *engine.Stack) {
+	svc.Container.Image = rapid.SampledFrom([]string{"demo-" + svc.Name, "x", "z"}).Draw(t, svc.Name+" builds")
+	svc.Build = &engine.Build{Context: rapid.SampledFrom([]string{"/1", "/2"}).Draw(t, svc.Name+" context")}
+	for i := range s.Services {
+		on := &s.Services[i]
+		if on.Buildable() && on.Container.Image != svc.Container.Image && rapid.Bool().Draw(t, svc.Name+" is built with "+on.Name) {
+			svc.Build.AdditionalContexts = map[string]string{"base": engine.ServiceContext + on.Name}
+		}
+	}
 }
 
 // drawRelation lets svc depend on a service before it, or not.
@@ -82,6 +97,7 @@ func drawRequest(t *rapid.T, s *engine.Stack) *engine.UpRequest {
 	req := &engine.UpRequest{
 		Stack: *s, NoStart: some("no start"), ForceRecreate: some("force"), NoRecreate: some("no recreate"),
 		AlwaysRecreateDeps: some("deps"), RenewAnonVolumes: some("renew"), RecreateVolumes: some("yes"), RemoveOrphans: some("orphans"),
+		Build: some("build"),
 	}
 	if some("services") {
 		for i := range s.Services {
@@ -112,8 +128,11 @@ func (h *host) disturb(t *rapid.T) {
 			c.State.Health.Status = engine.Unhealthy
 		}
 	}
-	if rapid.IntRange(0, 5).Draw(t, "image") == 5 {
+	switch rapid.IntRange(0, 5).Draw(t, "image") {
+	case 5:
 		h.obs.Images["x"] = "sha256:newer"
+	case 4:
+		delete(h.obs.Images, "z")
 	}
 }
 
@@ -123,9 +142,11 @@ func TestPlansLeadWhereTheyShould(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHost()
+		h.offline = map[string]bool{"z": rapid.Bool().Draw(t, "z is not in the registry")}
 		for range rapid.IntRange(1, 4).Draw(t, "commands") {
 			stack := drawStack(t)
 			req := drawRequest(t, stack)
+			h.buildAll(t, req)
 			p, err := Up(req, h.obs)
 			if errors.Is(err, engine.ErrConflict) {
 				continue // a volume that somebody else uses
@@ -153,6 +174,22 @@ func TestPlansLeadWhereTheyShould(t *testing.T) {
 		}
 		h.takeDown(t)
 	})
+}
+
+// buildAll does what a command does before up.
+func (h *host) buildAll(t *rapid.T, req *engine.UpRequest) {
+	t.Helper()
+	p, err := Builds(req, h.obs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkEdges(t, p)
+	t.Logf("\n%s", p)
+	previous := h.obs.Previous
+	if err := h.apply(p, &req.Stack, func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "step") }); err != nil {
+		t.Fatal(err)
+	}
+	h.obs.Previous, req.NoBuild = previous, true
 }
 
 func checkEdges(t *rapid.T, p *Plan) {

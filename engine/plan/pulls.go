@@ -1,6 +1,10 @@
 package plan
 
-import "tiffin/engine"
+import (
+	"fmt"
+
+	"tiffin/engine"
+)
 
 const notThere = "not there"
 
@@ -10,16 +14,15 @@ type pulls struct {
 	seen map[string]bool
 }
 
-func (p *pulls) add(svc *engine.Service, cause string) {
-	ref := svc.Container.Image
-	if cause == "" || ref == "" || p.seen[ref] {
+func (p *pulls) add(s Step) {
+	if s.Name == "" || p.seen[s.Name] {
 		return
 	}
 	if p.seen == nil {
 		p.seen = map[string]bool{}
 	}
-	p.seen[ref] = true
-	p.builder.add(pullStep(svc, cause))
+	p.seen[s.Name] = true
+	p.builder.add(s)
 }
 
 func pullStep(svc *engine.Service, cause string) Step {
@@ -38,41 +41,71 @@ func Pull(req *engine.UpRequest, obs *Observed, fresh func(svc *engine.Service) 
 	var p pulls
 	for _, name := range sel.all {
 		svc, _ := req.Stack.Service(name)
-		why := pullCause(svc, req.Pull, obs)
-		if why == notThere || obs.Images[svc.Container.Image] != "" && fresh(svc) {
+		why := pullCause(req, svc, obs)
+		there := obs.Images[svc.Container.Image] != ""
+		if why == "" || why == notThere || there && fresh(svc) {
 			continue
 		}
-		p.add(svc, why)
+		s := pullStep(svc, why)
+		s.Optional = builtElsewhere(req, sel, s.Name) && (there || !req.NoBuild)
+		p.add(s)
 	}
 	return p.finish()
 }
 
-// addPull fetches the image of a service that is not there.
-func (u *up) addPull(svc *engine.Service) {
-	ref := svc.Container.Image
-	if ref != "" && u.pulls[ref] == nil && pullCause(svc, u.req.Pull, u.obs.Observed) == notThere {
-		u.pulls[ref] = u.add(pullStep(svc, notThere))
+// builtElsewhere says that an image can be had without a registry: a selected service
+// builds it.
+func builtElsewhere(req *engine.UpRequest, sel selection, ref string) bool {
+	for _, name := range sel.all {
+		if svc, _ := req.Stack.Service(name); svc.Buildable() && svc.Container.Image == ref {
+			return true
+		}
 	}
+	return false
+}
+
+// obtain fetches or builds the image of a service that is not there.
+//
+// Errors: engine.ErrNotFound for one that can only be built when nothing shall be.
+func (u *up) obtain(svc *engine.Service) error {
+	ref := svc.Container.Image
+	if len(u.images.makers[ref]) > 0 {
+		for _, name := range u.images.makers[ref] {
+			u.images.addBuild(name)
+		}
+		return nil
+	}
+	runs := svc.Scale > 0 || svc.Name == u.oneOff
+	if u.req.NoBuild && made(u.stack, svc) && u.obs.Images[ref] == "" && runs {
+		return engine.Hint(
+			engine.Problem(engine.ErrNotFound, fmt.Errorf("image %s of service %q is not there, and nothing shall be built", ref, svc.Name)),
+			fmt.Sprintf("`tiffin build %s` builds it", svc.Name))
+	}
+	if ref != "" && u.images.pulls[ref] == nil && pullCause(u.req, svc, u.obs.Observed) == notThere {
+		u.images.pulls[ref] = u.add(pullStep(svc, notThere))
+	}
+	return nil
 }
 
 // pullCause says why the image of a service is fetched; "" when it is not.
-func pullCause(svc *engine.Service, override engine.PullPolicy, obs *Observed) string {
-	policy := svc.PullPolicy
-	if override != "" {
-		policy = override
-	}
-	switch policy {
-	case engine.PullAlways, engine.PullRefresh:
-		return "policy " + string(policy)
-	case engine.PullNever, engine.PullBuild:
+func pullCause(req *engine.UpRequest, svc *engine.Service, obs *Observed) string {
+	policy := policyOf(req, svc)
+	switch {
+	case made(&req.Stack, svc), req.Build && svc.Buildable():
 		return ""
+	case refreshes(policy):
+		return "policy " + string(policy)
+	case policy == engine.PullNever, policy == engine.PullBuild:
+		return ""
+	case obs.Images[svc.Container.Image] == "":
+		return notThere
 	default:
-		if obs.Images[svc.Container.Image] == "" {
-			return notThere
-		}
 		return ""
 	}
 }
+
+// refreshes says that an image is pulled although it is there.
+func refreshes(p engine.PullPolicy) bool { return p == engine.PullAlways || p == engine.PullRefresh }
 
 // PullOnly plans the pulls of tiffin pull: the tags are refreshed unless the policy
 // says otherwise.
@@ -93,10 +126,10 @@ func PullOnly(req *engine.PullRequest, stack *engine.Stack, obs *Observed) (*Pla
 			policy = req.Policy
 		}
 		switch {
-		case policy == engine.PullNever, policy == engine.PullBuild, req.SkipBuild && svc.Buildable():
+		case policy == engine.PullNever, policy == engine.PullBuild, req.SkipBuild && svc.Buildable(), made(stack, svc):
 		case policy == engine.PullMissing && obs.Images[svc.Container.Image] != "":
 		default:
-			p.add(svc, "pull")
+			p.add(pullStep(svc, "pull"))
 		}
 	}
 	return p.finish()

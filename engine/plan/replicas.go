@@ -11,7 +11,9 @@ import (
 // decideAll says what becomes of the replicas of each selected service.
 func (u *up) decideAll() error {
 	for _, svc := range u.services {
-		u.addPull(svc)
+		if err := u.obtain(svc); err != nil {
+			return err
+		}
 		if svc.Name == u.oneOff {
 			continue
 		}

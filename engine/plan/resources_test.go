@@ -307,7 +307,7 @@ func TestPull(t *testing.T) {
 func TestPullOnly(t *testing.T) {
 	t.Parallel()
 	stack := stackOf(
-		service("build", image("b"), pull(engine.PullBuild)), service("made", image("made"), func(s *engine.Service) { s.Build = &engine.Build{Context: "/src"} }),
+		service("build", image("b"), pull(engine.PullBuild)), service("local", built()), service("made", built(), image("made")),
 		service("missing", image("m"), pull(engine.PullMissing)), service("same", image("w")),
 		service("web", image("w"), dependsOn(started("missing"))),
 	)

@@ -13,7 +13,8 @@ import (
 //
 // Errors: engine.ErrNotFound for a target or an external object that is not there,
 // engine.ErrInvalid for dependencies that cannot be met, engine.ErrConflict for what
-// must be recreated but is used by a container that must stay.
+// must be recreated but is used by a container that must stay. Builds are among the
+// steps so that they can be seen: who walks the plan has done them, see Builds.
 func Up(req *engine.UpRequest, obs *Observed) (*Plan, error) { return makeReal(req, obs, "") }
 
 // Run plans what a one-off container of a service needs: what the service depends on,
@@ -44,7 +45,7 @@ type up struct {
 	// gone are the steps that remove containers, by ID.
 	gone map[string]*node
 
-	pulls    map[string]*node          // by reference
+	images   *images
 	networks map[string]*networkChange // by key
 	volumes  map[string]*volumeChange  // by key
 	// networkKeys and volumeKeys are those that the selected services use, sorted.
@@ -75,9 +76,12 @@ func makeReal(req *engine.UpRequest, obs *Observed, oneOff string) (*Plan, error
 	u := &up{
 		req: req, stack: &req.Stack, obs: newInventory(obs), sel: sel, oneOff: oneOff,
 		replicas: map[string][]*replica{}, byID: map[string]*replica{}, gone: map[string]*node{},
-		pulls: map[string]*node{}, networks: map[string]*networkChange{}, volumes: map[string]*volumeChange{},
+		networks: map[string]*networkChange{}, volumes: map[string]*volumeChange{},
 	}
 	u.services = u.inOrder()
+	u.images = newImages(&u.builder, req, obs)
+	u.images.refreshed = true
+	u.images.decide(sel.all)
 	u.networkKeys, u.volumeKeys = u.used(networkKeys), u.used(volumeKeys)
 	u.order = newOrder(&u.builder, sel.all, u.dependencies)
 	for _, step := range []func() error{
