@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -42,19 +41,16 @@ func (d *Daemon) fresh(svc *engine.Service) bool {
 
 // Pull fetches the images of a Stack.
 func (d *Daemon) Pull(ctx context.Context, req *engine.PullRequest, report engine.Report) error {
-	stack := req.Stack
-	if req.SkipBuild {
-		stack.Services = slices.DeleteFunc(slices.Clone(stack.Services), func(s engine.Service) bool { return s.Buildable() })
-	}
-	obs, err := d.observe(ctx, stack.Name, &stack)
+	stack := &req.Stack
+	obs, err := d.observe(ctx, stack.Name, stack)
 	if err != nil {
 		return err
 	}
-	p, err := plan.PullOnly(req, &stack, obs)
+	p, err := plan.PullOnly(req, stack, obs)
 	if err != nil {
 		return err
 	}
-	return d.newWalk(&stack, req.Auths, report).apply(ctx, p, 0)
+	return d.newWalk(stack, req.Auths, report).apply(ctx, p, 0)
 }
 
 // Images lists the images in the store.

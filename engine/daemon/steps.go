@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tiffin/engine"
@@ -18,6 +19,8 @@ func stepWords(k plan.Kind) words {
 	switch k {
 	case plan.PullImage:
 		return words{"Pulling", "Pulled"}
+	case plan.BuildImage:
+		return words{"Building", "Built"}
 	case plan.CreateNetwork, plan.CreateVolume, plan.CreateContainer:
 		return words{"Creating", "Created"}
 	case plan.RecreateNetwork:
@@ -45,7 +48,7 @@ func stepWords(k plan.Kind) words {
 
 func progressID(s *plan.Step) string {
 	switch s.Kind {
-	case plan.PullImage, plan.RemoveImage:
+	case plan.PullImage, plan.BuildImage, plan.RemoveImage:
 		return "Image " + s.Name
 	case plan.CreateNetwork, plan.RecreateNetwork, plan.RemoveNetwork:
 		return "Network " + s.Name
@@ -71,6 +74,9 @@ func (w *walk) step(ctx context.Context, s *plan.Step) error {
 	case errors.Is(err, errInUse):
 		w.report(engine.Progress{ID: id, Status: engine.Warning, Text: "Resource is still in use"})
 		return nil
+	case s.Kind == plan.PullImage && s.Optional && ctx.Err() == nil:
+		w.report(engine.Progress{ID: id, Status: engine.Warning, Text: "Not pulled", Details: err.Error()})
+		return nil
 	default:
 		w.report(engine.Progress{ID: id, Status: engine.Failed, Text: "Error", Details: err.Error()})
 	}
@@ -84,7 +90,9 @@ var errInUse = errors.New("resource is still in use")
 func (w *walk) do(ctx context.Context, s *plan.Step) (done string, err error) {
 	switch s.Kind {
 	case plan.PullImage:
-		return "", w.d.pull(ctx, s.Name, s.Platform, w.auths, w.report)
+		return "", w.d.pull(ctx, s.Name, s.Platform, w.auths, w.reportOf(s))
+	case plan.BuildImage:
+		return w.build(ctx, s)
 	case plan.RemoveImage:
 		return "", w.d.removeImage(ctx, s.Name)
 	case plan.CreateNetwork:
@@ -102,6 +110,34 @@ func (w *walk) do(ctx context.Context, s *plan.Step) (done string, err error) {
 	default:
 		return w.doContainer(ctx, s)
 	}
+}
+
+// reportOf is where a step reports to: the failure of an optional one is no error.
+func (w *walk) reportOf(s *plan.Step) engine.Report {
+	if !s.Optional {
+		return w.report
+	}
+	return func(p engine.Progress) {
+		if p.Status != engine.Failed {
+			w.report(p)
+		}
+	}
+}
+
+// build does not: sources are the caller's, who builds before it asks for the rest. It
+// finds the step unneeded, or says who has to do it.
+func (w *walk) build(ctx context.Context, s *plan.Step) (done string, err error) {
+	there := map[string]string{}
+	if err := w.d.observeImages(ctx, w.stack, there); err != nil {
+		return "", err
+	}
+	missing := func(ref string) bool { return there[ref] == "" }
+	if len(s.IfMissing) > 0 && !slices.ContainsFunc(s.IfMissing, missing) {
+		return "Skipped", nil
+	}
+	return "", engine.Hint(
+		engine.Problem(engine.ErrNotFound, fmt.Errorf("image %s has to be built (%s)", s.Name, s.Cause)),
+		fmt.Sprintf("`tiffin build %s` builds it", s.Service))
 }
 
 // doContainer does a step on a container that exists by now.

@@ -159,6 +159,15 @@ func (d *Daemon) PlanUp(ctx context.Context, req *engine.UpRequest) (*plan.Plan,
 	return plan.Then(pulls, p), nil
 }
 
+// PlanBuilds says what the caller has to build before Up.
+func (d *Daemon) PlanBuilds(ctx context.Context, req *engine.UpRequest) (*plan.Plan, error) {
+	obs, err := d.observe(ctx, req.Stack.Name, &req.Stack)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Builds(req, obs)
+}
+
 // Up makes a Stack real: pull what must be seen first, observe, plan, apply.
 func (d *Daemon) Up(ctx context.Context, req *engine.UpRequest, report engine.Report) error {
 	ctx, unlock, err := d.lock(ctx, req.Stack.Name)
