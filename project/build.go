@@ -91,7 +91,7 @@ func (p *Project) buildSSH(keys types.SSHConfig) []engine.BuildSSH {
 	var out []engine.BuildSSH
 	for _, key := range keys {
 		one := engine.BuildSSH{ID: key.ID}
-		for _, path := range split(key.Path, ",") {
+		for _, path := range split(key.Path) {
 			one.Paths = append(one.Paths, p.absolute(path))
 		}
 		out = append(out, one)
@@ -167,7 +167,7 @@ func (p *Project) buildCaches(s *types.ServiceConfig, out *engine.Build) error {
 	return err
 }
 
-func (p *Project) caches(path []string, list []string, kind cache) ([]string, error) {
+func (p *Project) caches(path, list []string, kind cache) ([]string, error) {
 	var out []string
 	for i, text := range list {
 		one, err := p.cache(append(slices.Clip(path), itoa(i)), text, kind)

@@ -271,7 +271,7 @@ func (c *checker) scalar(node *yaml.Node, s *shape.Shape, text string, path []st
 		return nil
 	}
 	out := c.wrong(node, "%s: %s", dotted(path), err)
-	var m *shape.Mistake
+	var m *shape.ValueError
 	if errors.As(err, &m) && m.Tip != "" {
 		return engine.Hint(out, m.Tip)
 	}

@@ -26,7 +26,7 @@ func mounts(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 			return err
 		}
 		m := engine.Mount{Type: engine.MountTmpfs, Target: path.Clean(target)}
-		m.TmpfsOptions = split(options, ",")
+		m.TmpfsOptions = split(options)
 		out.Mounts = append(out.Mounts, m)
 	}
 	return nil

@@ -42,7 +42,7 @@ func (f *fault) unsupported() *fault {
 // badValue gives a path to what a check found.
 func badValue(path []string, err error) *fault {
 	f := at(path, "%s: %s", dotted(path), err)
-	var m *shape.Mistake
+	var m *shape.ValueError
 	if errors.As(err, &m) {
 		f.tip = m.Tip
 	}

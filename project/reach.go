@@ -167,9 +167,9 @@ func (r *reader) includes(ctx context.Context, c *checker, doc *yaml.Node, in sc
 		return nil
 	}
 	for _, entry := range list.Content {
-		paths, dir, envFiles := entry, "", []*yaml.Node(nil)
+		files, dir, envFiles := entry, "", []*yaml.Node(nil)
 		if entry.Kind == yaml.MappingNode {
-			_, paths = child(entry, "path")
+			_, files = child(entry, "path")
 			if _, d := child(entry, "project_directory"); d != nil {
 				dir = c.text(d)
 			}
@@ -177,14 +177,14 @@ func (r *reader) includes(ctx context.Context, c *checker, doc *yaml.Node, in sc
 				envFiles = each(e)
 			}
 		}
-		if paths == nil {
+		if files == nil {
 			continue
 		}
-		inner, err := in.include(c, each(paths), dir, envFiles)
+		inner, err := in.include(c, each(files), dir, envFiles)
 		if err != nil {
 			return err
 		}
-		for _, p := range each(paths) {
+		for _, p := range each(files) {
 			if err := r.include(ctx, c, p, in.abs(c.text(p)), inner); err != nil {
 				return err
 			}
@@ -194,13 +194,13 @@ func (r *reader) includes(ctx context.Context, c *checker, doc *yaml.Node, in sc
 }
 
 // include is the scope of an included project: its own directory and variables.
-func (s scope) include(c *checker, paths []*yaml.Node, dir string, envFiles []*yaml.Node) (scope, error) {
+func (s scope) include(c *checker, named []*yaml.Node, dir string, envFiles []*yaml.Node) (scope, error) {
 	out := scope{chain: s.chain}
 	switch {
 	case dir != "":
 		out.dir = s.abs(dir)
-	case len(paths) > 0:
-		out.dir = filepath.Dir(s.abs(c.text(paths[0])))
+	case len(named) > 0:
+		out.dir = filepath.Dir(s.abs(c.text(named[0])))
 	}
 	var files []string
 	for _, e := range envFiles {

@@ -52,7 +52,7 @@ func locate(o Options, warn func(string)) (*site, error) {
 	}
 	chosen := o.EnvFiles
 	if len(chosen) == 0 {
-		chosen = split(s.env[envEnvFiles], ",")
+		chosen = split(s.env[envEnvFiles])
 	}
 	for _, f := range chosen {
 		s.chosenEnvFiles = append(s.chosenEnvFiles, s.abs(f))
@@ -79,7 +79,7 @@ func locate(o Options, warn func(string)) (*site, error) {
 		}
 	}
 	if s.profiles = o.Profiles; len(s.profiles) == 0 {
-		s.profiles = split(s.env[envProfiles], ",")
+		s.profiles = split(s.env[envProfiles])
 	}
 	return s, nil
 }
@@ -194,10 +194,10 @@ func environ(lines []string) map[string]string {
 	return out
 }
 
-// split cuts a list that a variable holds; empty pieces do not count.
-func split(list, sep string) []string {
+// split cuts a list with commas; empty pieces do not count.
+func split(list string) []string {
 	var out []string
-	for piece := range strings.SplitSeq(list, sep) {
+	for piece := range strings.SplitSeq(list, ",") {
 		if piece = strings.TrimSpace(piece); piece != "" {
 			out = append(out, piece)
 		}

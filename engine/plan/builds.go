@@ -185,7 +185,7 @@ func (m *images) addBuild(name string) *node {
 	}
 	svc, _ := m.req.Stack.Buildable(name)
 	ref, w := svc.Container.Image, m.wants[name]
-	n := m.builder.add(Step{
+	n := m.add(Step{
 		Kind: BuildImage, Name: ref, Cause: w.cause, Service: name, Platform: svc.Container.Platform, IfMissing: w.missing,
 	})
 	m.builds[name] = n
@@ -212,7 +212,7 @@ func (m *images) addAttempt(ref string) *node {
 	}
 	s := pullStep(svc, notThere)
 	s.Optional = true
-	m.pulls[ref] = m.builder.add(s)
+	m.pulls[ref] = m.add(s)
 	return m.pulls[ref]
 }
 

@@ -27,23 +27,23 @@ const (
 	Any = Null | Bool | Int | Float | Text | List | Map
 )
 
-// Accepts says whether a value of kind k will do. Text will do for a number or a truth
+// Accepts says whether a value of one kind will do. Text will do for a number or a truth
 // value that it spells, since variables give text.
-func (want Kind) Accepts(k Kind, text string) bool {
-	if want&k != 0 {
+func (k Kind) Accepts(one Kind, text string) bool {
+	if k&one != 0 {
 		return true
 	}
-	if k == Date { // compose-go makes text of it where any scalar will do
-		return want&Text != 0 && want&Bool != 0 && want&Float != 0
+	if one == Date { // compose-go makes text of it where any scalar will do
+		return k&Text != 0 && k&Bool != 0 && k&Float != 0
 	}
-	if k != Text {
+	if one != Text {
 		return false
 	}
 	_, notInt := strconv.ParseInt(text, 0, 64)
 	_, notFloat := strconv.ParseFloat(text, 64)
-	return want&Bool != 0 && IsBool(text) ||
-		want&Int != 0 && notInt == nil ||
-		want&Float != 0 && notFloat == nil
+	return k&Bool != 0 && IsBool(text) ||
+		k&Int != 0 && notInt == nil ||
+		k&Float != 0 && notFloat == nil
 }
 
 // IsBool says that YAML 1.1 has text for a truth value.

@@ -13,10 +13,10 @@ import (
 	"github.com/xhit/go-str2duration/v2"
 )
 
-// Mistake is what is not right with a value, and how it is to be written.
-type Mistake struct{ Text, Tip string }
+// ValueError is what is not right with a value, and how it is to be written.
+type ValueError struct{ Text, Tip string }
 
-func (m *Mistake) Error() string { return m.Text }
+func (m *ValueError) Error() string { return m.Text }
 
 // checks says for attributes what their text has to be. The schema knows the kinds of
 // values only, and compose-go finds out after the places are lost.
@@ -65,7 +65,7 @@ func checks() map[string]func(string) error {
 // CheckDuration checks for what Compose calls a duration: Go's, with days and weeks.
 func CheckDuration(text string) error {
 	if _, err := str2duration.ParseDuration(text); err != nil {
-		return &Mistake{strconv.Quote(text) + " is not a duration", "Write it as 10s, 1m30s or 500ms."}
+		return &ValueError{strconv.Quote(text) + " is not a duration", "Write it as 10s, 1m30s or 500ms."}
 	}
 	return nil
 }
@@ -75,42 +75,42 @@ func checkBytes(text string) error {
 		return nil
 	}
 	if _, err := units.RAMInBytes(text); err != nil {
-		return &Mistake{strconv.Quote(text) + " is not a size", "Write it as 64m, 1.5g or a number of bytes."}
+		return &ValueError{strconv.Quote(text) + " is not a size", "Write it as 64m, 1.5g or a number of bytes."}
 	}
 	return nil
 }
 
 func checkInteger(text string) error {
 	if _, err := strconv.ParseInt(text, 10, 64); err != nil {
-		return &Mistake{strconv.Quote(text) + " is not a whole number", ""}
+		return &ValueError{strconv.Quote(text) + " is not a whole number", ""}
 	}
 	return nil
 }
 
 func checkOOM(text string) error {
 	if n, err := strconv.Atoi(text); err != nil || n < -1000 || n > 1000 {
-		return &Mistake{strconv.Quote(text) + " is not between -1000 and 1000", ""}
+		return &ValueError{strconv.Quote(text) + " is not between -1000 and 1000", ""}
 	}
 	return nil
 }
 
 func checkWhole(text string) error {
 	if n, err := strconv.ParseInt(text, 10, 32); err != nil || n < 0 {
-		return &Mistake{strconv.Quote(text) + " is not a whole number from 0 up", ""}
+		return &ValueError{strconv.Quote(text) + " is not a whole number from 0 up", ""}
 	}
 	return nil
 }
 
 func checkNumber(text string) error {
 	if f, err := strconv.ParseFloat(text, 32); err != nil || f != f || f < 0 {
-		return &Mistake{strconv.Quote(text) + " is not a number from 0 up", "Write it as 2 or 0.5."}
+		return &ValueError{strconv.Quote(text) + " is not a number from 0 up", "Write it as 2 or 0.5."}
 	}
 	return nil
 }
 
 func checkMask(text string) error {
 	if n, err := strconv.ParseUint(text, 0, 32); err != nil || n > 0o777 {
-		return &Mistake{strconv.Quote(text) + " is no umask", "Write it in octal: \"0022\"."}
+		return &ValueError{strconv.Quote(text) + " is no umask", "Write it in octal: \"0022\"."}
 	}
 	return nil
 }
@@ -118,14 +118,14 @@ func checkMask(text string) error {
 // checkMode lets a decimal number pass: YAML has read 0440 as 288 by then.
 func checkMode(text string) error {
 	if n, err := strconv.ParseUint(text, 10, 32); err != nil || n > 7777 {
-		return &Mistake{strconv.Quote(text) + " are no permission bits", "Write the mode in octal: 0440."}
+		return &ValueError{strconv.Quote(text) + " are no permission bits", "Write the mode in octal: 0440."}
 	}
 	return nil
 }
 
 func checkCommand(text string) error {
 	if _, err := shellwords.Parse(text); err != nil {
-		return &Mistake{"the command line has a quote or bracket that does not close", "Write it as a list: [\"sh\", \"-c\", \"…\"]."}
+		return &ValueError{"the command line has a quote or bracket that does not close", "Write it as a list: [\"sh\", \"-c\", \"…\"]."}
 	}
 	return nil
 }
@@ -134,16 +134,16 @@ func checkVariable(text string) error {
 	name, _, _ := strings.Cut(text, "=")
 	switch {
 	case name == "":
-		return &Mistake{strconv.Quote(text) + " has no variable name", "Write NAME=value."}
+		return &ValueError{strconv.Quote(text) + " has no variable name", "Write NAME=value."}
 	case strings.TrimRight(name, " \t") != name:
-		return &Mistake{"environment variable " + strconv.Quote(name) + " is declared with a trailing space", "Write NAME=value, without spaces around =."}
+		return &ValueError{"environment variable " + strconv.Quote(name) + " is declared with a trailing space", "Write NAME=value, without spaces around =."}
 	}
 	return nil
 }
 
 func checkKey(text string) error {
 	if id, _, ok := strings.Cut(text, "="); text != "default" && (!ok || id == "") {
-		return &Mistake{strconv.Quote(text) + " has no id and path", "Write default for your agent, or id=path."}
+		return &ValueError{strconv.Quote(text) + " has no id and path", "Write default for your agent, or id=path."}
 	}
 	return nil
 }
@@ -154,7 +154,7 @@ func checkAttestation(text string) error {
 	}
 	for field := range strings.SplitSeq(text, ",") {
 		if i := strings.Index(field, "="); i <= 0 {
-			return &Mistake{strconv.Quote(text) + " is neither a truth value nor key=value", "Say true, false or mode=max."}
+			return &ValueError{strconv.Quote(text) + " is neither a truth value nor key=value", "Say true, false or mode=max."}
 		}
 	}
 	return nil
@@ -162,7 +162,7 @@ func checkAttestation(text string) error {
 
 func checkHost(text string) error {
 	if i := strings.IndexAny(text, "=:"); i <= 0 {
-		return &Mistake{strconv.Quote(text) + " has no name and address", "Write name=address, or name=host-gateway for the host."}
+		return &ValueError{strconv.Quote(text) + " has no name and address", "Write name=address, or name=host-gateway for the host."}
 	}
 	return nil
 }
@@ -172,28 +172,28 @@ func checkVolume(text string) error {
 		if inner := errors.Unwrap(err); inner != nil {
 			err = inner
 		}
-		return &Mistake{fmt.Sprintf("%q is not a mount: %s", text, err), "Write [source:]target[:options], such as data:/var/lib/data:ro."}
+		return &ValueError{fmt.Sprintf("%q is not a mount: %s", text, err), "Write [source:]target[:options], such as data:/var/lib/data:ro."}
 	}
 	return nil
 }
 
 func checkDevice(text string) error {
 	if strings.Count(text, ":") > 2 {
-		return &Mistake{strconv.Quote(text) + " is not a device", "Write host[:container[:permissions]], such as /dev/fuse:/dev/fuse:rwm."}
+		return &ValueError{strconv.Quote(text) + " is not a device", "Write host[:container[:permissions]], such as /dev/fuse:/dev/fuse:rwm."}
 	}
 	return nil
 }
 
 func checkAddress(text string) error {
 	if _, err := netip.ParseAddr(strings.Trim(text, "[]")); err != nil {
-		return &Mistake{strconv.Quote(text) + " is not an IP address", ""}
+		return &ValueError{strconv.Quote(text) + " is not an IP address", ""}
 	}
 	return nil
 }
 
 func checkTarget(text string) error {
 	if n, err := strconv.ParseUint(text, 10, 16); err != nil || n == 0 {
-		return &Mistake{strconv.Quote(text) + " is not a port", "A port is a number between 1 and 65535."}
+		return &ValueError{strconv.Quote(text) + " is not a port", "A port is a number between 1 and 65535."}
 	}
 	return nil
 }
@@ -212,7 +212,7 @@ func checkPort(text string) error {
 	case "tcp", "udp", "sctp":
 	default:
 		if hasProtocol {
-			return &Mistake{fmt.Sprintf("%q: there is no protocol %q", text, protocol), "Say tcp, udp or sctp."}
+			return &ValueError{fmt.Sprintf("%q: there is no protocol %q", text, protocol), "Say tcp, udp or sctp."}
 		}
 	}
 	host, container := "", rest
@@ -226,7 +226,7 @@ func checkPort(text string) error {
 	case from == 0:
 		return checkTarget(container)
 	case host != "" && checkAddress(host) == nil && !strings.HasSuffix(host, ":"):
-		return &Mistake{strconv.Quote(text) + " has no host port after the address", "Write " + host + "::" + container + " for any port."}
+		return &ValueError{strconv.Quote(text) + " has no host port after the address", "Write " + host + "::" + container + " for any port."}
 	}
 	if i := strings.LastIndex(host, ":"); i >= 0 {
 		if err := checkAddress(host[:i]); err != nil {
@@ -242,7 +242,7 @@ func checkPort(text string) error {
 		return err
 	}
 	if from != to && hostTo-hostFrom != to-from {
-		return &Mistake{fmt.Sprintf("%q: the two ranges are not of the same length", text), ""}
+		return &ValueError{fmt.Sprintf("%q: the two ranges are not of the same length", text), ""}
 	}
 	return nil
 }
@@ -259,13 +259,13 @@ func ParsePorts(text string) (from, to int, err error) {
 	first, err1 := strconv.ParseUint(a, 10, 16)
 	last, err2 := strconv.ParseUint(b, 10, 16)
 	if err1 != nil || err2 != nil || last < first {
-		return 0, 0, &Mistake{
+		return 0, 0, &ValueError{
 			strconv.Quote(text) + " is not a port",
 			"Write [address:][host:]container[/protocol], with ports or ranges between 1 and 65535.",
 		}
 	}
 	if last-first >= maxPorts {
-		return 0, 0, &Mistake{fmt.Sprintf("%s are more than %d ports", text, maxPorts), "Publish fewer, or use network_mode: host."}
+		return 0, 0, &ValueError{fmt.Sprintf("%s are more than %d ports", text, maxPorts), "Publish fewer, or use network_mode: host."}
 	}
 	return int(first), int(last), nil
 }
