@@ -39,8 +39,36 @@ type Client struct {
 	mirrors  map[string][]endpoint
 	insecure insecure
 	idle     time.Duration
-	strict   *http.Transport
-	loose    *http.Transport
+	strict   way
+	loose    way
+}
+
+// way is how hosts of one kind are reached.
+type way struct {
+	asking, sending *http.Transport
+}
+
+// RoundTrip sends what has a body by a way of its own.
+func (w way) RoundTrip(req *http.Request) (*http.Response, error) {
+	if hasBody(req) {
+		return w.sending.RoundTrip(req)
+	}
+	return w.asking.RoundTrip(req)
+}
+
+func newWay(asking *http.Transport) way {
+	sending := asking.Clone()
+	// A registry looks at a blob of gigabytes before it answers.
+	sending.ResponseHeaderTimeout = max(asking.ResponseHeaderTimeout, sentTimeout)
+	// HTTP/2 has windows that Go lets nobody widen: one upload would crawl.
+	sending.ForceAttemptHTTP2 = false
+	sending.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	return way{asking, sending}
+}
+
+func (w way) close() {
+	w.asking.CloseIdleConnections()
+	w.sending.CloseIdleConnections()
 }
 
 // endpoint is one host that serves a registry's images.
@@ -55,6 +83,7 @@ type endpoint struct {
 const (
 	defaultIdle = 30 * time.Second
 	dialTimeout = 15 * time.Second
+	sentTimeout = 5 * time.Minute
 )
 
 // New checks the configuration.
@@ -79,9 +108,10 @@ func New(c Config) (*Client, error) {
 		}
 	}
 	dialer := &net.Dialer{Timeout: dialTimeout}
-	client.strict = client.transport(dialer.DialContext)
-	client.loose = client.transport(dialer.DialContext)
-	client.loose.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // only for hosts configured as insecure, and loopback
+	client.strict = newWay(client.transport(dialer.DialContext))
+	loose := client.transport(dialer.DialContext)
+	loose.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // only for hosts configured as insecure, and loopback
+	client.loose = newWay(loose)
 	return client, nil
 }
 
@@ -101,8 +131,8 @@ func (c *Client) transport(dial func(context.Context, string, string) (net.Conn,
 
 // Close closes the connections that are not in use.
 func (c *Client) Close() {
-	c.strict.CloseIdleConnections()
-	c.loose.CloseIdleConnections()
+	c.strict.close()
+	c.loose.close()
 }
 
 // Resolver makes a resolver for one pull: tokens that it gets are its own. auth may be nil.
@@ -142,7 +172,7 @@ func (v *visit) host(e endpoint) (docker.RegistryHost, error) {
 		Client:       v.registryClient(e),
 		Host:         e.url.Host,
 		Scheme:       e.url.Scheme,
-		Path:         strings.TrimSuffix(e.url.Path, "/") + "/v2",
+		Path:         e.path(),
 		Capabilities: docker.HostCapabilityPull | docker.HostCapabilityResolve,
 	}
 	creds, err := v.credentials(e)

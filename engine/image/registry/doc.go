@@ -6,7 +6,8 @@
 // TLS, and with the token server that it names if that is no closer to us than the registry itself is.
 //
 // Reading order: client.go (configuration, hosts, a resolver), transport.go (retries, idle time, sizes),
-// redirect.go and realm.go (where credentials may go), explain.go (errors in our words).
+// redirect.go and realm.go (where credentials may go), hosts.go (the same for a resolver that authorizes itself),
+// explain.go (errors in our words).
 //
 // Not here: what is pulled and how it is kept (engine/image), where credentials come from (image/credentials).
 package registry

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // ErrRealm is the kind of a token server that a registry named and that gets no credentials.
@@ -19,46 +20,61 @@ var ErrRealm = errors.New("token server refused")
 // tokenClient asks the token server that the registry e names. It is a client of its own, since whom it may talk
 // to depends on e.
 func (v *visit) tokenClient(e endpoint) *http.Client {
+	return &http.Client{Transport: v.tokenTransport(e), CheckRedirect: checkTokenRedirect}
+}
+
+func checkTokenRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) >= maxRedirects || !sameOrigin(via[0].URL, req.URL) {
+		return fmt.Errorf("%w: it redirects to %s", ErrRealm, req.URL.Host)
+	}
+	return nil
+}
+
+// tokenTransport sends requests to a token server that these registries, or mirrors, have named.
+func (v *visit) tokenTransport(named ...endpoint) http.RoundTripper {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		d := *dialer
 		d.ControlContext = func(_ context.Context, _, actual string, _ syscall.RawConn) error {
-			return v.checkAddress(e, actual)
+			for _, e := range named {
+				if err := v.checkAddress(e, actual); err != nil {
+					return err
+				}
+			}
+			return nil
 		}
 		return d.DialContext(ctx, network, addr)
 	}
 	t := v.client.transport(dial)
 	t.DisableKeepAlives = true
-	if e.loose {
-		t.TLSClientConfig = v.client.loose.TLSClientConfig
+	if !slices.ContainsFunc(named, func(e endpoint) bool { return !e.loose }) {
+		t.TLSClientConfig = v.client.loose.asking.TLSClientConfig
 		t.Proxy = nil
 	}
-	return &http.Client{
-		Transport: &tokens{registry: e, next: t},
-		CheckRedirect: func(req *http.Request, via []*http.Request) error {
-			if len(via) >= maxRedirects || !sameOrigin(via[0].URL, req.URL) {
-				return fmt.Errorf("%w: it redirects to %s", ErrRealm, req.URL.Host)
-			}
-			return nil
-		},
-	}
+	return &tokens{named: named, idle: v.client.idle, next: t}
 }
 
 // tokens guards requests to a token server.
 type tokens struct {
-	registry endpoint
-	next     http.RoundTripper
+	named []endpoint
+	idle  time.Duration
+	next  http.RoundTripper
 }
 
 func (t *tokens) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := checkRealm(t.registry, req.URL); err != nil {
-		return nil, err
+	for _, e := range t.named {
+		if err := checkRealm(e, req.URL); err != nil {
+			closeBody(req)
+			return nil, err
+		}
 	}
-	resp, err := t.next.RoundTrip(req)
+	ctx, cancel := context.WithCancelCause(req.Context())
+	resp, err := t.next.RoundTrip(req.WithContext(ctx))
 	if err != nil {
+		cancel(nil)
 		return nil, err
 	}
-	resp.Body = &capped{resp.Body, maxToken}
+	resp.Body = watch(ctx, cancel, resp.Body, body{idle: t.idle, left: maxToken})
 	return resp, nil
 }
 
@@ -127,18 +143,4 @@ func nearness(a netip.Addr) int {
 	default:
 		return nearPublic
 	}
-}
-
-// capped is a body that may not have more than left bytes.
-type capped struct {
-	io.ReadCloser
-	left int64
-}
-
-func (c *capped) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
-	if c.left -= int64(n); c.left < 0 {
-		return 0, ErrTooLarge
-	}
-	return n, err
 }
