@@ -28,7 +28,11 @@ func (s *Store) commit(w *write) error {
 	s.mu.Lock()
 	s.queue = append(s.queue, w)
 	s.mu.Unlock()
+	return s.finish(w)
+}
 
+// finish waits until w, which is in the queue, is on disk.
+func (s *Store) finish(w *write) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if w.done {

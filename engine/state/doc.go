@@ -12,9 +12,10 @@
 // In the file: records/<kind>/<key> → envelope (envelope.go), and
 // damaged/<kind>/<key> → JSON of a Damaged.
 //
-// Reading order: store.go (open, put, delete), commit.go (sharing an fsync), load.go
-// (read, and set aside what is damaged), envelope.go (the bytes of a record), file.go
-// (a file without records), salvage.go pages.go (a file that bbolt cannot be given).
+// Reading order: store.go (open, put, delete), commit.go (sharing an fsync), later.go
+// (writing without anybody waiting), load.go (read, and set aside what is damaged),
+// envelope.go (the bytes of a record), file.go (a file without records), salvage.go
+// pages.go (a file that bbolt cannot be given).
 //
 // Not here: which records there are and what they mean (engine/daemon).
 package state

@@ -18,6 +18,7 @@ type Store struct {
 	writing sync.Mutex // held by the one who commits
 	mu      sync.Mutex
 	queue   []*write // those who wait for a commit
+	later   later
 }
 
 // Options say how a file is kept.
@@ -40,7 +41,7 @@ const (
 //
 // Errors: ErrLocked; os.ErrPermission when others than its owner could have written it.
 func Open(path string, o Options) (*Store, error) {
-	s := &Store{}
+	s := &Store{later: later{entries: map[name]entry{}, known: map[name][]byte{}}}
 	var err error
 	s.db, err = openFile(path, o)
 	var broken *brokenError
@@ -98,8 +99,16 @@ func openOwn(path string, flags int, mode os.FileMode) (*os.File, error) {
 	return f, nil
 }
 
-// Close waits for what is being written and closes the file.
-func (s *Store) Close() error { return s.db.Close() }
+// Close writes what waits, and closes the file.
+//
+// Errors: those of PutLater that nobody was told of.
+func (s *Store) Close() error {
+	s.flush()
+	s.mu.Lock()
+	problem := s.laterProblem()
+	s.mu.Unlock()
+	return errors.Join(problem, s.db.Close())
+}
 
 // Put writes a record in place of the one with the same kind and key. When it
 // returns, the record is on disk.
