@@ -76,8 +76,9 @@ func (c *Container) Adopt(ctx context.Context, p *runtime.Process) {
 	}
 }
 
-// Lost records the end of a container that nobody saw end, as after a reboot. What its
-// keeper may have left running is ended: nobody could tell it from what starts next.
+// Lost records the end of a container that nobody saw end, as after a reboot, and lets
+// one that ended before wait for its restart, too, if its policy starts it at boot. What
+// its keeper may have left running is ended: nobody could tell it from what starts next.
 func (c *Container) Lost(ctx context.Context) {
 	record := c.Snapshot()
 	cgroup, err := c.rooms.Host.Cgroups.Open(ocispec.CgroupPath(c.rooms.CgroupBase, &record))
@@ -88,13 +89,18 @@ func (c *Container) Lost(ctx context.Context) {
 		c.rooms.Log.Warn("control group not removed", "container", record.Name, "err", err)
 	}
 	c.Update(func(r *engine.Container) {
-		r.State.Status, r.State.Pid = engine.StatusExited, 0
-		r.State.ExitCode, r.State.FinishedAt = engine.ExitUnknown, time.Now()
-		r.State.Health = engine.Health{}
+		r.Published = nil
+		switch s := &r.State; s.Status {
+		case engine.StatusCreated, engine.StatusRemoving:
+			return
+		case engine.StatusExited, engine.StatusRestarting:
+		default:
+			s.ExitCode, s.FinishedAt = engine.ExitUnknown, time.Now()
+		}
+		r.State.Status, r.State.Pid, r.State.Health = engine.StatusExited, 0, engine.Health{}
 		if r.Spec.Restart.AtBoot(&r.State) {
 			r.State.Status = engine.StatusRestarting
 		}
-		r.Published = nil
 	})
 }
 

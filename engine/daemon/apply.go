@@ -88,9 +88,11 @@ func firstError(ctx context.Context, results []*result) error {
 	return skipped
 }
 
-// waits says that a step of this kind does little but wait, some of them for seconds:
+// mayWait says that a step of this kind does little but wait, some of them for seconds:
 // those beyond maxParallel would wait their time after the first ones have.
-func waits(k plan.Kind) bool { return k == plan.Await || k == plan.StopContainer }
+func mayWait(k plan.Kind) bool {
+	return k == plan.Await || k == plan.StopContainer || k == plan.RestartContainer
+}
 
 // run waits for the steps before s and then does it.
 func (w *walk) run(ctx context.Context, s *plan.Step, results []*result) error {
@@ -109,7 +111,7 @@ func (w *walk) run(ctx context.Context, s *plan.Step, results []*result) error {
 		}
 		w.report(engine.Progress{Status: engine.Warning, ID: progressID(s), Text: fmt.Sprintf("optional dependency failed to start: %v", before.err)})
 	}
-	if waits(s.Kind) {
+	if mayWait(s.Kind) {
 		return w.step(ctx, s)
 	}
 	select {

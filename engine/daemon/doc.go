@@ -7,7 +7,7 @@
 //
 // Reading order: daemon.go (the index), up.go down.go run.go (observe, plan, apply),
 // apply.go steps.go await.go ports.go (the walker), create.go mounts.go remove.go
-// container.go (containers in the index), recover.go records.go (what a new engine
+// container.go (containers in the index), recover.go records.go boot.go (what a new engine
 // finds), images.go networks.go volumes.go logs.go events.go list.go entry.go.
 //
 // Not here: decisions (engine/plan, engine), how one container is started and entered

@@ -36,7 +36,7 @@ func (d *Daemon) recover(ctx context.Context) error {
 		return err
 	}
 	for id, c := range d.containers {
-		d.adopt(ctx, c, processes[id])
+		d.adopt(ctx, c, processes[id], live[id].rebooted)
 	}
 	d.endStrays(ctx, processes)
 	d.unmountUnused()
@@ -44,6 +44,7 @@ func (d *Daemon) recover(ctx context.Context) error {
 		return err
 	}
 	d.goOnRemoving()
+	d.boot()
 	return nil
 }
 
@@ -75,7 +76,8 @@ func (d *Daemon) loadRecords() (map[string]liveRecord, error) {
 	volumes, bad3, err3 := state.Load[engine.Volume](d.records, kindVolume)
 	stacks, bad4, err4 := state.Load[engine.Stack](d.records, kindStack)
 	live, bad5, err5 := state.Load[liveRecord](d.states, kindState)
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+	lives, bad6, err6 := state.Load[engine.State](d.records, kindLife)
+	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return nil, fmt.Errorf("read records: %w", err)
 	}
 	for name, file := range map[string]*state.Store{"records": d.records, "states": d.states} {
@@ -84,7 +86,7 @@ func (d *Daemon) loadRecords() (map[string]liveRecord, error) {
 		}
 	}
 	d.unread = len(bad1) + len(bad2) + len(bad3) + len(bad4)
-	for _, bad := range [][]state.Damaged{bad1, bad2, bad3, bad4, bad5} {
+	for _, bad := range [][]state.Damaged{bad1, bad2, bad3, bad4, bad5, bad6} {
 		for _, r := range bad {
 			d.log.Error("a record cannot be read", "kind", r.Kind, "key", r.Key, "reason", r.Reason)
 		}
@@ -93,13 +95,21 @@ func (d *Daemon) loadRecords() (map[string]liveRecord, error) {
 		c := container.New(&d.rooms, r)
 		d.containers[id] = c
 		d.names[r.Name] = id
+		if life, ran := lives[id]; ran && live[id].State.Status == "" {
+			live[id] = liveRecord{State: life, Endpoints: r.Endpoints, rebooted: true}
+		}
+	}
+	for id := range lives {
+		if _, there := containers[id]; !there {
+			err1 = errors.Join(err1, d.records.DeleteLater(kindLife, id))
+		}
 	}
 	maps.Copy(d.networks, networks)
 	maps.Copy(d.volumes, volumes)
 	for name, s := range stacks {
 		d.project(name).stack = &s
 	}
-	return live, nil
+	return live, err1
 }
 
 // restoreNetworks makes the networks and namespaces so that the records say.
@@ -125,8 +135,9 @@ func (d *Daemon) restoreNetworks(ctx context.Context) error {
 	return d.rooms.Networks.Restore(ctx, networks, formers)
 }
 
-// adopt brings one container back under supervision.
-func (d *Daemon) adopt(ctx context.Context, c *container.Container, p *runtime.Process) {
+// adopt brings one container back under supervision; rebooted says that what is known
+// of it is from an earlier boot.
+func (d *Daemon) adopt(ctx context.Context, c *container.Container, p *runtime.Process, rebooted bool) {
 	record := c.Snapshot()
 	if err := d.rooms.Images.Hold(ctx, c.ID, record.ImageID); err != nil {
 		d.log.Warn("image of a container is gone", "container", record.Name, "err", err)
@@ -134,7 +145,7 @@ func (d *Daemon) adopt(ctx context.Context, c *container.Container, p *runtime.P
 	switch {
 	case p != nil:
 		c.Adopt(ctx, p)
-	case record.State.Status.Alive() || record.State.Status == engine.StatusStarting:
+	case rebooted || record.State.Status.Alive() || record.State.Status == engine.StatusStarting:
 		c.Lost(ctx)
 	}
 	record = c.Snapshot()

@@ -75,7 +75,7 @@ func (d *Daemon) takeBack(ctx context.Context, c *engine.Container) error {
 	if err := d.records.Delete(kindContainer, c.ID); err != nil {
 		return err
 	}
-	return errors.Join(d.removeFiles(c), d.rooms.Images.Release(ctx, c.ID), d.states.Delete(kindState, c.ID))
+	return errors.Join(d.removeFiles(c), d.rooms.Images.Release(ctx, c.ID), d.states.Delete(kindState, c.ID), d.records.DeleteLater(kindLife, c.ID))
 }
 
 // forget takes a container out of the index.

@@ -29,7 +29,7 @@ func stepWords(k plan.Kind) words {
 		return words{"Recreate", "Recreated"}
 	case plan.RemoveNetwork, plan.RemoveVolume, plan.RemoveImage, plan.RemoveContainer:
 		return words{"Removing", "Removed"}
-	case plan.StartContainer:
+	case plan.StartContainer, plan.RestartContainer:
 		return words{"Starting", "Started"}
 	case plan.StopContainer:
 		return words{"Stopping", "Stopped"}
@@ -154,6 +154,8 @@ func (w *walk) doContainer(ctx context.Context, s *plan.Step) (done string, err 
 		return "", w.d.rename(c, s.Name)
 	case plan.StartContainer:
 		return "", w.start(ctx, c)
+	case plan.RestartContainer:
+		return "", w.restart(ctx, c)
 	case plan.StopContainer:
 		return "", w.stop(ctx, c, s.Timeout)
 	case plan.KillContainer:
@@ -211,10 +213,15 @@ func (w *walk) start(ctx context.Context, c *container.Container) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", c.Name(), err)
 	}
+	return w.afterStart(ctx, c)
+}
+
+// afterStart runs the post_start hooks of a container; it is stopped if one fails.
+func (w *walk) afterStart(ctx context.Context, c *container.Container) error {
 	for _, h := range w.hooks(c, postStart) {
 		if err := c.RunHook(ctx, h); err != nil {
 			return errors.Join(fmt.Errorf("post_start hook of %s: %w", c.Name(), err),
-				c.Super.Stop(through, c.Super.StopTimeout()))
+				c.Super.Stop(context.WithoutCancel(ctx), c.Super.StopTimeout()))
 		}
 	}
 	return nil

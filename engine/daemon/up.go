@@ -18,6 +18,8 @@ type project struct {
 	turn chan struct{}
 	// commands are those that have the turn or wait for it.
 	commands int
+	// giveWay is called when another command comes; nil: it waits.
+	giveWay func()
 	// stack is the one that the project was brought up with last, nil before that.
 	stack *engine.Stack
 }
@@ -32,6 +34,9 @@ func (d *Daemon) lock(ctx context.Context, name string) (_ context.Context, unlo
 	d.mu.Lock()
 	p := d.project(name)
 	p.commands++
+	if p.giveWay != nil {
+		p.giveWay()
+	}
 	d.mu.Unlock()
 	done := func() {
 		d.mu.Lock()

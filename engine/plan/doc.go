@@ -9,9 +9,11 @@
 // Reading order: plan.go (Plan, Step, how they print), builder.go (steps into order),
 // observed.go (what is there), select.go (which services), order.go (starts and stops by
 // dependency); up.go replicas.go shares.go changes.go (what becomes of each container),
-// containers.go networks.go volumes.go pulls.go builds.go (the steps for that), down.go (the graph
-// turned round), act.go (start, stop, restart, …). The tests bring random Stacks up in a
-// model of the daemon: model_test.go property_test.go.
+// containers.go networks.go volumes.go pulls.go builds.go (the steps for that), down.go
+// (the graph turned round), act.go (start, stop, restart, …), boot.go (what comes back by
+// itself), judge.go (what Await waits for).
+// The tests bring random Stacks up in a model of the daemon: model_test.go
+// property_test.go.
 //
 // Not here: anything that looks at or changes the host, and Compose files.
 package plan

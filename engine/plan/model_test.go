@@ -271,6 +271,11 @@ func (h *host) container(s *Step) error {
 		return nil
 	case StartContainer:
 		return h.start(c)
+	case RestartContainer:
+		if *status != engine.StatusRestarting {
+			return fmt.Errorf("it is %s", *status)
+		}
+		return h.start(c)
 	case StopContainer, KillContainer:
 		if !runs(c) {
 			return fmt.Errorf("it is %s", *status)
@@ -282,7 +287,7 @@ func (h *host) container(s *Step) error {
 	case UnpauseContainer:
 		return become(status, engine.StatusPaused, engine.StatusRunning)
 	case Await:
-		if s.Condition == engine.ConditionHealthy {
+		if s.Condition == engine.ConditionHealthy || s.Condition == ConditionHealthyAtLast {
 			c.State.Health.Status = engine.Healthy
 		}
 		if !status.Alive() {

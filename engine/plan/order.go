@@ -16,6 +16,8 @@ type unit struct {
 	id string
 	// healthy says that it runs and is healthy, and will be unless it is started anew.
 	healthy bool
+	// left says that it does not run, and will not: nobody waits for it to become healthy.
+	left bool
 	// stop and start are nil when it is not stopped or started.
 	stop, start *node
 }
@@ -118,7 +120,7 @@ func (o *order) met(d engine.Dependency, dependent string) []prior {
 	var out []prior
 	for _, u := range o.units[d.Service] {
 		n := u.start
-		if d.Condition != engine.ConditionStarted && d.Condition != "" {
+		if d.Condition != engine.ConditionStarted && d.Condition != "" && (!u.left || d.Condition == engine.ConditionCompleted) {
 			n = o.await(u, d.Condition, dependent)
 		}
 		if n != nil {
@@ -162,7 +164,7 @@ func (o *order) await(u *unit, c engine.Condition, dependent string) *node {
 		n.Cause += ", " + dependent
 		return n
 	}
-	if c == engine.ConditionHealthy && u.start == nil && u.healthy {
+	if (c == engine.ConditionHealthy || c == ConditionHealthyAtLast) && u.start == nil && u.healthy {
 		return nil
 	}
 	s := u.step(Await, "for "+dependent)

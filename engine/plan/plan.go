@@ -76,6 +76,7 @@ const (
 	CreateContainer  Kind = "create container"
 	RenameContainer  Kind = "rename container"
 	StartContainer   Kind = "start container"
+	RestartContainer Kind = "restart container" // lets it go by its policy
 	StopContainer    Kind = "stop container"
 	KillContainer    Kind = "kill container"
 	PauseContainer   Kind = "pause container"
@@ -87,6 +88,10 @@ const (
 // ConditionReady is what up --wait waits for: healthy when there is a health check,
 // else running.
 const ConditionReady engine.Condition = "running_or_healthy"
+
+// ConditionHealthyAtLast is what Boot waits for in place of healthy: nobody is there who
+// would try again, so what is unhealthy may become healthy yet.
+const ConditionHealthyAtLast engine.Condition = "healthy_at_last"
 
 // String prints one step a line: number, what, why, after which steps.
 func (p *Plan) String() string {
@@ -132,6 +137,8 @@ func conditionWord(c engine.Condition) string {
 	switch c {
 	case engine.ConditionHealthy:
 		return "healthy"
+	case ConditionHealthyAtLast:
+		return "healthy at last"
 	case engine.ConditionCompleted:
 		return "completed"
 	case engine.ConditionStarted:

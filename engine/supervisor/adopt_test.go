@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -16,6 +18,12 @@ func adopted(status engine.Status) func(*bench, *Config) {
 		cfg.State = engine.State{Status: status, Pid: 7, StartedAt: time.Now().Add(-time.Minute), RestartCount: 2, Stopped: status == engine.StatusStopping}
 		cfg.Restart.Mode = engine.RestartAlways
 	}
+}
+
+// held is a container that waited for its restart when its engine ended.
+func held(b *bench, cfg *Config) {
+	adopted(engine.StatusRestarting)(b, cfg)
+	cfg.Process, b.process = nil, nil
 }
 
 func TestAdoption(t *testing.T) {
@@ -56,13 +64,65 @@ func TestAdoption(t *testing.T) {
 				10s exited, die exitCode=137, stop`)
 		})
 	})
-	t.Run("of one that waited for its restart: it starts at once", func(t *testing.T) {
+	t.Run("of one that waited for its restart: it is held until others have started", func(t *testing.T) {
+		run(t, held, func(b *bench) {
+			time.Sleep(time.Hour)
+			b.saw("")
+			b.must(b.super.Resume(b.t.Context()))
+			b.saw(`1h0m0s starting
+				1h0m0s running, start`)
+			b.must(b.super.Resume(b.t.Context()))
+			b.must(b.super.Abandon(b.t.Context(), errors.New("too late")))
+			b.saw("")
+		})
+	})
+	t.Run("of one that waited for its restart: a start that fails is tried again", func(t *testing.T) {
 		run(t, func(b *bench, cfg *Config) {
-			adopted(engine.StatusRestarting)(b, cfg)
-			cfg.Process, b.process = nil, nil
+			held(b, cfg)
+			b.onStart = func(context.Context) error {
+				b.set(func() { b.onStart = nil })
+				return errors.New("the port is taken")
+			}
 		}, func(b *bench) {
+			b.must(b.super.Resume(b.t.Context()))
+			time.Sleep(time.Second)
 			b.saw(`0s starting
-				0s running, start`)
+				0s restarting
+				100ms starting
+				100ms running, start`)
+			b.must(b.super.Abandon(b.t.Context(), errors.New("not while it has its turn")))
+			b.saw("")
+		})
+	})
+	t.Run("of one that waited for its restart: what it waits for does not come", func(t *testing.T) {
+		run(t, held, func(b *bench) {
+			b.must(b.super.Abandon(b.t.Context(), errors.New("db is unhealthy")))
+			b.saw("0s exited")
+			if s := b.now(); s.Error != "db is unhealthy" || s.Stopped {
+				b.t.Errorf("%+v", s)
+			}
+			b.must(b.super.Resume(b.t.Context()))
+			b.saw("")
+		})
+	})
+	t.Run("of one that waited for its restart: a start by command does not wait", func(t *testing.T) {
+		run(t, held, func(b *bench) {
+			b.must(b.super.Start(b.t.Context()))
+			b.last().ends(1)
+			time.Sleep(time.Second)
+			b.saw(`0s starting
+				0s running, start
+				0s taken back
+				0s restarting, die exitCode=1
+				100ms starting
+				100ms running, start`)
+		})
+	})
+	t.Run("of one that waited for its restart: a stop ends the waiting", func(t *testing.T) {
+		run(t, held, func(b *bench) {
+			b.stop()
+			b.must(b.super.Resume(b.t.Context()))
+			b.saw("0s exited, stop")
 		})
 	})
 	t.Run("of one that ended", func(t *testing.T) {

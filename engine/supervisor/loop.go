@@ -45,7 +45,7 @@ func (s *Supervisor) idle(ctx context.Context) {
 		switch r.do {
 		case start:
 			s.startByCommand(r)
-		case stop:
+		case stop, resume, abandon:
 			r.reply <- nil
 		case remove:
 			s.to(engine.StatusRemoving)
@@ -65,6 +65,7 @@ func (s *Supervisor) startByCommand(r request) {
 }
 
 func (s *Supervisor) begin() {
+	s.held = false
 	s.state.Stopped = false
 	s.state.Error = ""
 	s.to(engine.StatusStarting)
@@ -157,6 +158,8 @@ func (s *Supervisor) command(ctx context.Context, r request) {
 		r.reply <- s.unpause(ctx)
 	case remove:
 		refuse(r, "is running: stop it first, or use force")
+	case resume, abandon:
+		r.reply <- nil
 	}
 }
 
@@ -251,11 +254,14 @@ func (s *Supervisor) askRule(ran time.Duration) {
 	s.backOff = answer.After
 }
 
-// restarting waits for the time to start again, or for a command that ends the waiting.
-// An adopted container starts at once.
+// restarting waits for the time to start again, or while it is held for Resume, or for a
+// command that ends the waiting.
 func (s *Supervisor) restarting(ctx context.Context) {
 	timer := time.NewTimer(s.backOff)
 	defer timer.Stop()
+	if s.held {
+		timer.Stop()
+	}
 	for s.state.Status == engine.StatusRestarting {
 		select {
 		case <-timer.C:
@@ -278,6 +284,8 @@ func (s *Supervisor) whileRestarting(r request) {
 	case r.do == kill && s.ends(r.signal):
 		s.giveUp()
 		r.reply <- nil
+	case r.do == resume || r.do == abandon:
+		s.release(r)
 	case r.do == remove:
 		refuse(r, "is restarting: stop it first, or use force")
 	default:
@@ -285,8 +293,24 @@ func (s *Supervisor) whileRestarting(r request) {
 	}
 }
 
+// release ends the waiting of a restart that is held.
+func (s *Supervisor) release(r request) {
+	switch {
+	case !s.held:
+	case r.do == resume:
+		s.begin()
+	default:
+		s.held = false
+		s.state.Error = r.why.Error()
+		s.to(engine.StatusExited)
+		s.publish()
+	}
+	r.reply <- nil
+}
+
 // giveUp ends the waiting for a restart.
 func (s *Supervisor) giveUp(events ...Event) {
+	s.held = false
 	s.state.Stopped = true
 	s.to(engine.StatusExited)
 	s.publish(events...)

@@ -112,6 +112,8 @@ func (s *Supervisor) whileStopping(ctx context.Context, r request, p *patience) 
 		s.kill(ctx, r)
 	case start, pause, unpause, remove:
 		refuse(r, "is being stopped")
+	case resume, abandon:
+		r.reply <- nil
 	}
 }
 

@@ -78,12 +78,15 @@ type Supervisor struct {
 	stoppers []chan<- error // who waits for the end
 	// stopTimeout is that of the stop under way, backOff the time to the next restart.
 	stopTimeout, backOff time.Duration
+	// held says that its restart waits for Resume, not for a time.
+	held bool
 }
 
 type request struct {
 	do      verb
 	signal  unix.Signal
 	timeout time.Duration
+	why     error
 	reply   chan<- error // takes one answer without waiting
 }
 
@@ -96,16 +99,20 @@ const (
 	pause
 	unpause
 	remove
+	resume
+	abandon
 )
 
 func (v verb) String() string {
-	return [...]string{"start", "stop", "kill", "pause", "unpause", "remove"}[v]
+	return [...]string{"start", "stop", "kill", "pause", "unpause", "remove", "resume", "abandon"}[v]
 }
 
-// New makes a supervisor; Run brings it to life.
+// New makes a supervisor; Run brings it to life. A container that is to be restarted is
+// held until Resume: others may have to start before it.
 func New(cfg Config) *Supervisor {
 	return &Supervisor{
 		cfg: cfg, state: cfg.State, process: cfg.Process, stopTimeout: cfg.StopTimeout,
+		held:     cfg.State.Status == engine.StatusRestarting,
 		requests: make(chan request), done: make(chan struct{}),
 	}
 }
@@ -125,6 +132,16 @@ func (s *Supervisor) Start(ctx context.Context) error {
 // Errors: engine.ErrUnavailable when it does not end although it was killed.
 func (s *Supervisor) Stop(ctx context.Context, timeout time.Duration) error {
 	return s.ask(ctx, request{do: stop, signal: s.cfg.StopSignal, timeout: timeout})
+}
+
+// Resume lets a container whose restart is held start by its policy: should it fail, the
+// policy tries again. It does not wait, and does nothing to others.
+func (s *Supervisor) Resume(ctx context.Context) error { return s.ask(ctx, request{do: resume}) }
+
+// Abandon ends the waiting of a container whose restart is held, and says why in its
+// state. It does nothing to others.
+func (s *Supervisor) Abandon(ctx context.Context, why error) error {
+	return s.ask(ctx, request{do: abandon, why: why})
 }
 
 // StopTimeout is the container's own time to stop.
