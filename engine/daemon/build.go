@@ -10,6 +10,7 @@ import (
 	"tiffin/engine"
 	"tiffin/engine/builder"
 	"tiffin/engine/runtime"
+	"tiffin/engine/settings"
 )
 
 // TempRoot is where an engine with that run root has its temporary files; os.TempDir is
@@ -17,11 +18,11 @@ import (
 func TempRoot(runRoot string) string { return filepath.Join(runRoot, "builds") }
 
 // openBuilder makes the builder, of which nothing is open until somebody builds.
-func (d *Daemon) openBuilder(s settings) (err error) {
+func (d *Daemon) openBuilder(s *settings.Build) (err error) {
 	d.builder, err = builder.New(builder.Config{
 		Root: filepath.Join(d.cfg.DataRoot, "builds"), Scratch: TempRoot(d.cfg.RunRoot),
 		Images: d.rooms.Images, Run: d.runJob, Idle: d.dropJobs, Log: d.log,
-		Entitlements: s.entitlements(), CacheSize: s.Build.CacheSize, Linger: time.Duration(s.Build.Linger),
+		Entitlements: s.Granted(), CacheSize: s.CacheSize, Linger: time.Duration(s.Linger),
 	})
 	return err
 }

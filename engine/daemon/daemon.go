@@ -19,6 +19,7 @@ import (
 	"tiffin/engine/image"
 	"tiffin/engine/network"
 	"tiffin/engine/runtime"
+	"tiffin/engine/settings"
 	"tiffin/engine/state"
 	"tiffin/engine/volume"
 )
@@ -148,7 +149,7 @@ func (d *Daemon) openRooms(ctx context.Context) error {
 	if d.states, err = state.Open(d.statePath(), state.Options{Volatile: true}); err != nil {
 		return err
 	}
-	settings, err := readSettings(filepath.Join(d.cfg.DataRoot, "engine.json"))
+	conf, err := settings.Read(filepath.Join(d.cfg.DataRoot, "engine.json"))
 	if err != nil {
 		return err
 	}
@@ -158,7 +159,7 @@ func (d *Daemon) openRooms(ctx context.Context) error {
 		Keepers: container.NewKeepers(d.keeperRoot(), d.cfg.Keeper),
 	}
 	if r.Images, err = image.Open(ctx, image.Config{
-		Root: filepath.Join(d.cfg.DataRoot, "images"), Mirrors: settings.Mirrors, Insecure: settings.Insecure,
+		Root: filepath.Join(d.cfg.DataRoot, "images"), Mirrors: conf.Mirrors, Insecure: conf.Insecure,
 	}); err != nil {
 		return err
 	}
@@ -175,7 +176,7 @@ func (d *Daemon) openRooms(ctx context.Context) error {
 	if r.Networks, err = network.Open(ctx, network.Config{RunRoot: d.cfg.RunRoot, Key: networkKey(d.cfg.RunRoot)}); err != nil {
 		return err
 	}
-	return d.openBuilder(settings)
+	return d.openBuilder(&conf.Build)
 }
 
 // Close ends the engine, and the calls that are under way. Containers run on, for the

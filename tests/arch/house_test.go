@@ -23,8 +23,9 @@ var allowed = map[string][]string{
 	"engine/plan": {"engine"},
 	"engine/daemon": {
 		"engine", "engine/builder", "engine/container", "engine/image", "engine/logs", "engine/network", "engine/ocispec", "engine/plan",
-		"engine/runtime", "engine/state", "engine/supervisor", "engine/volume",
+		"engine/runtime", "engine/settings", "engine/state", "engine/supervisor", "engine/volume",
 	},
+	"engine/settings": {"engine"},
 	"engine/container": {
 		"dns", "engine", "engine/image", "engine/logs", "engine/network", "engine/ocispec", "engine/runtime",
 		"engine/supervisor", "engine/volume", "healthcheck",

@@ -1,0 +1,68 @@
+package settings
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tiffin/engine"
+)
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	none := []string{}
+	for name, c := range map[string]struct {
+		text    string
+		want    Settings
+		granted []string
+		fails   bool
+	}{
+		"an empty one": {text: "{}", granted: []string{"network.host"}},
+		"everything": {
+			text: `{"registry-mirrors": {"docker.io": ["http://127.0.0.1:5000"]}, "insecure-registries": ["10.0.0.0/8"],
+				"build": {"entitlements": [], "cache-size": 1000, "linger": "1s"}}`,
+			want: Settings{
+				Mirrors: map[string][]string{"docker.io": {"http://127.0.0.1:5000"}}, Insecure: []string{"10.0.0.0/8"},
+				Build: Build{Entitlements: &none, CacheSize: 1000, Linger: engine.Duration(time.Second)},
+			},
+			granted: none,
+		},
+		"no JSON":                 {text: "registry-mirrors:", fails: true},
+		"a key that is misspelt":  {text: `{"registry-mirror": {}}`, fails: true},
+		"more than one document":  {text: "{} {}", fails: true},
+		"a number for a duration": {text: `{"build": {"linger": 3}}`, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "engine.json")
+			if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got, err := Read(path)
+			if errors.Is(err, engine.ErrInvalid) != c.fails {
+				t.Fatalf("got %v", err)
+			}
+			if c.fails {
+				return
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			if diff := cmp.Diff(c.granted, got.Build.Granted()); diff != "" {
+				t.Errorf("granted: -want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNoFileIsNoError(t *testing.T) {
+	t.Parallel()
+	got, err := Read(filepath.Join(t.TempDir(), "engine.json"))
+	if diff := cmp.Diff(Settings{}, got); err != nil || diff != "" {
+		t.Errorf("%v, -want +got:\n%s", err, diff)
+	}
+}
