@@ -1,0 +1,190 @@
+package build
+
+import (
+	"archive/tar"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// file is one of a tree. Names that share one are hard links.
+type file struct {
+	kind     byte
+	mode     int64
+	uid, gid int
+	content  string
+	link     string
+	device   string
+	attrs    map[string]string
+	time     time.Time
+}
+
+// tree is a root filesystem: files by absolute path.
+type tree map[string]*file
+
+const (
+	whiteout = ".wh."
+	opaque   = ".wh..wh..opq"
+)
+
+// apply unpacks a layer onto a tree, by the rules of the OCI image specification. It wants no more of a layer than a
+// strict reader would take: each name once, and nothing outside.
+func (t tree) apply(tr *tar.Reader) error {
+	seen := map[string]bool{}
+	for {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		name := path.Clean("/" + h.Name)
+		if clean := strings.TrimSuffix(strings.TrimPrefix(h.Name, "./"), "/"); "/"+clean != name && clean != "" {
+			return fmt.Errorf("member %q of a layer is not clean", h.Name)
+		}
+		if seen[name] {
+			return fmt.Errorf("member %q is twice in a layer", h.Name)
+		}
+		seen[name] = true
+		if err := t.add(name, h, tr, seen); err != nil {
+			return fmt.Errorf("member %q: %w", h.Name, err)
+		}
+	}
+}
+
+func (t tree) add(name string, h *tar.Header, content io.Reader, seen map[string]bool) error {
+	dir, base := path.Split(name)
+	if base == opaque {
+		t.remove(path.Clean(dir), func(p string) bool { return !seen[p] })
+		return nil
+	}
+	if gone, ok := strings.CutPrefix(base, whiteout); ok {
+		gone = path.Join(dir, gone)
+		if t[gone] == nil {
+			return errors.New("a whiteout of what is not there")
+		}
+		t.remove(gone, func(string) bool { return true })
+		delete(t, gone)
+		return nil
+	}
+	if h.Typeflag == tar.TypeLink {
+		target := t[path.Clean("/"+h.Linkname)]
+		if target == nil {
+			return fmt.Errorf("a link to %q, which is not there", h.Linkname)
+		}
+		t[name] = target
+		return nil
+	}
+	text, err := io.ReadAll(content)
+	if err != nil {
+		return err
+	}
+	if h.Typeflag != tar.TypeDir {
+		t.remove(name, func(string) bool { return true })
+	}
+	f := &file{
+		kind: h.Typeflag, mode: h.Mode & 0o7777, uid: h.Uid, gid: h.Gid, content: string(text), link: h.Linkname,
+		attrs: map[string]string{}, time: h.ModTime.Truncate(time.Second),
+	}
+	if f.kind == tar.TypeChar || f.kind == tar.TypeBlock {
+		f.device = fmt.Sprintf("%d:%d", h.Devmajor, h.Devminor)
+	}
+	for key, value := range h.PAXRecords {
+		if attr, ok := strings.CutPrefix(key, "SCHILY.xattr."); ok {
+			f.attrs[attr] = value
+		}
+	}
+	t[name] = f
+	return nil
+}
+
+// remove takes away what is below a folder.
+func (t tree) remove(dir string, which func(string) bool) {
+	below := strings.TrimSuffix(dir, "/") + "/"
+	maps.DeleteFunc(t, func(p string, _ *file) bool { return strings.HasPrefix(p, below) && which(p) })
+}
+
+func (t tree) clone() tree { return maps.Clone(t) }
+
+// line is a file as text: kind, mode, owner, path, and what is in it.
+func (f *file) line(name string, withTime bool) string { //nolint:revive // it is how it is asked for
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %04o %d:%d %s", kindOf(f.kind), f.mode, f.uid, f.gid, printable(name))
+	switch f.kind {
+	case tar.TypeReg:
+		if len(f.content) <= 100 && !strings.ContainsRune(f.content, 0) {
+			fmt.Fprintf(&b, " %q", f.content)
+		} else {
+			fmt.Fprintf(&b, " (%d bytes)", len(f.content))
+		}
+	case tar.TypeSymlink:
+		fmt.Fprintf(&b, " -> %s", f.link)
+	case tar.TypeChar, tar.TypeBlock:
+		fmt.Fprintf(&b, " %s", f.device)
+	}
+	for _, key := range slices.Sorted(maps.Keys(f.attrs)) {
+		fmt.Fprintf(&b, " %s=%x", key, f.attrs[key])
+	}
+	if withTime {
+		fmt.Fprintf(&b, " %s", f.time.UTC().Format(time.RFC3339))
+	}
+	return b.String()
+}
+
+// printable quotes a name that would not be one word.
+func printable(name string) string {
+	if quoted := fmt.Sprintf("%q", name); quoted != `"`+name+`"` || strings.Contains(name, " ") {
+		return quoted
+	}
+	return name
+}
+
+func kindOf(typeflag byte) string {
+	names := map[byte]string{
+		tar.TypeReg: "f", tar.TypeDir: "d", tar.TypeSymlink: "l", tar.TypeFifo: "p", tar.TypeChar: "c", tar.TypeBlock: "b",
+	}
+	return cmp.Or(names[typeflag], "?")
+}
+
+// lines is a tree as text, sorted. Of files with several names, the first one has the content.
+func (t tree) lines(withTimes bool) map[string]string { //nolint:revive // see line
+	lines, first := map[string]string{}, map[*file]string{}
+	for _, name := range slices.Sorted(maps.Keys(t)) {
+		f := t[name]
+		if other, ok := first[f]; ok {
+			lines[name] = "h " + printable(name) + " = " + printable(other)
+			continue
+		}
+		first[f] = name
+		lines[name] = f.line(name, withTimes)
+	}
+	return lines
+}
+
+// difference is what a tree has and its base has not, or otherwise, and what of the base is gone.
+func (t tree) difference(base tree, withTimes bool) string { //nolint:revive // see line
+	ours, theirs := t.lines(withTimes), base.lines(withTimes)
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(merged(ours, theirs))) {
+		switch was, is := theirs[name], ours[name]; {
+		case is == "":
+			fmt.Fprintln(&b, "-", printable(name))
+		case is != was:
+			fmt.Fprintln(&b, is)
+		}
+	}
+	return b.String()
+}
+
+func merged(a, b map[string]string) map[string]string {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	return all
+}
