@@ -104,6 +104,9 @@ func TestNothingLeftNamesWhatIsLeft(t *testing.T) {
 		"a file": {func(f fixture) {
 			must(f.t, os.WriteFile(filepath.Join(f.e.Run, "stale.sock"), nil, 0o600))
 		}, "stale.sock"},
+		"a file of a build under way": {func(f fixture) {
+			must(f.t, os.MkdirAll(filepath.Join(f.e.Run, "builds/mounts/secret"), 0o700))
+		}, "builds/mounts/secret"},
 		"a file of a volume": {func(f fixture) {
 			must(f.t, os.MkdirAll(filepath.Join(f.e.Data, "volumes/shop_data"), 0o700))
 		}, "volumes/shop_data"},
@@ -175,6 +178,19 @@ func TestNothingLeftNamesWhatIsLeft(t *testing.T) {
 				t.Errorf("found %q, want %q among it", all, c.want)
 			}
 		})
+	}
+}
+
+func TestWhatIsKeptForTheNextTimeIsNotLeft(t *testing.T) {
+	e := roots(t)
+	before := e.Snapshot(t)
+	for _, name := range []string{"images/blob", "builds/cache.db"} {
+		path := filepath.Join(e.Data, name)
+		must(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		must(t, os.WriteFile(path, nil, 0o600))
+	}
+	if got := watch(func(s *spy) { e.NothingLeft(s, before) }); got.how != "passed" {
+		t.Errorf("it %s: %q", got.how, got.said)
 	}
 }
 

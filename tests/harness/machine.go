@@ -149,7 +149,8 @@ func (e *Tiffin) processes() (string, []string, error) {
 	return "process", names, nil
 }
 
-// files are those that projects have below the roots: everything but images and the engine's own log.
+// files are those that projects have below the roots: everything but images, the cache of builds and the engine's own
+// log. What builds have below the run root is theirs alone.
 func (e *Tiffin) files() (string, []string, error) {
 	var names []string
 	walk := func(root string, skip ...string) error {
@@ -171,6 +172,6 @@ func (e *Tiffin) files() (string, []string, error) {
 			return nil
 		})
 	}
-	err := errors.Join(walk(e.Run, "engine.log"), walk(e.Data, "images"))
+	err := errors.Join(walk(e.Run, "engine.log"), walk(e.Data, "images", "builds"))
 	return "file", names, err
 }
