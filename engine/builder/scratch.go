@@ -25,12 +25,16 @@ func prepareScratch(dir string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(mountsIn(dir), 0o700); err != nil {
 		return err
 	}
 	mount.SetTempMountLocation(dir)
 	return nil
 }
+
+// mountsIn is where BuildKit mounts what it looks into. It stays, empty, when nobody
+// builds.
+func mountsIn(scratch string) string { return filepath.Join(scratch, "mounts") }
 
 // unmountBelow takes off all mounts below a folder, the last one first.
 func unmountBelow(dir string) error {

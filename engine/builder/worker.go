@@ -49,7 +49,7 @@ func newWorker(ctx context.Context, cfg *Config) (*buildWorker, error) {
 		RegistryHosts:  backing.Hosts,
 		LeaseManager:   leaseutil.WithNamespace(held, backing.Namespace),
 		GarbageCollect: backing.Collect,
-		MountPoolRoot:  filepath.Join(cfg.Scratch, "mounts"),
+		MountPoolRoot:  mountsIn(cfg.Scratch),
 	}
 	w, err := base.NewWorker(ctx, opt)
 	if err != nil {

@@ -32,7 +32,9 @@ func (d *Daemon) Build(ctx context.Context, conn net.Conn) error { return d.buil
 
 // runJob runs a step of a build. The default bridge stays while one runs.
 func (d *Daemon) runJob(ctx context.Context, job *engine.Job, s engine.Streams, started func()) (int, error) {
+	d.mu.Lock()
 	d.jobs.Add(1)
+	d.mu.Unlock()
 	defer d.jobs.Add(-1)
 	return d.rooms.RunJob(ctx, job, s, started)
 }
@@ -42,7 +44,22 @@ func (d *Daemon) dropJobs(ctx context.Context) {
 	if err := errors.Join(d.rooms.Keepers.DropJobs(ctx), d.dropBridge(ctx)); err != nil {
 		d.log.Warn("not all of the last builds was taken back", "err", err)
 	}
+	d.dropCgroupBase()
 }
+
+// closeBuilder ends builds, and takes away what was there for the next one: an engine
+// that is not there keeps no network for nobody. No other call is under way any more.
+func (d *Daemon) closeBuilder() error {
+	err := d.builder.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	err = errors.Join(err, d.rooms.Keepers.DropJobs(ctx), d.dropUnusedBridge(ctx))
+	d.dropCgroupBase()
+	return err
+}
+
+// closeTimeout bounds what is taken away at the end.
+const closeTimeout = 5 * time.Second
 
 // endStrays ends processes that no container is known for: jobs of an engine that was
 // killed. Their namespaces and folders are swept with all that no record mentions.

@@ -188,7 +188,7 @@ func (d *Daemon) Close() error {
 	d.work.Wait()
 	var errs []error
 	if d.builder != nil {
-		errs = append(errs, d.builder.Close())
+		errs = append(errs, d.closeBuilder())
 	}
 	if d.rooms.Keepers != nil {
 		errs = append(errs, d.rooms.Keepers.Close())

@@ -135,6 +135,11 @@ func (d *Daemon) dropBridge(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
+	return d.dropUnusedBridge(ctx)
+}
+
+// dropUnusedBridge is dropBridge for who has its turn.
+func (d *Daemon) dropUnusedBridge(ctx context.Context) error {
 	if d.jobs.Load() > 0 || len(d.all(func(c *engine.Container) bool { return c.Spec.NetworkMode == container.BridgeMode })) > 0 {
 		return nil
 	}

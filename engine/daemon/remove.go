@@ -82,12 +82,19 @@ func (d *Daemon) takeBack(ctx context.Context, c *engine.Container) error {
 func (d *Daemon) forget(c *engine.Container) {
 	d.mu.Lock()
 	delete(d.containers, c.ID)
-	if len(d.containers) == 0 {
-		// Under the lock, so that none can be made and started meanwhile.
+	d.mu.Unlock()
+	d.dropCgroupBase()
+	d.releaseName(c.Name, c.ID)
+}
+
+// dropCgroupBase removes the parent of the control groups when nothing is to be in it.
+func (d *Daemon) dropCgroupBase() {
+	// Under the lock, so that no container can be made and started meanwhile, and no job.
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.containers) == 0 && d.jobs.Load() == 0 {
 		d.rooms.RemoveCgroupBase()
 	}
-	d.mu.Unlock()
-	d.releaseName(c.Name, c.ID)
 }
 
 // dropUnused removes what the container may have been the last to use.
