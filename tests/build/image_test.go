@@ -33,9 +33,9 @@ type config struct {
 		ocispec.ImageConfig
 
 		Healthcheck *struct {
-			Test                                         []string
+			Test                                          []string
 			Interval, Timeout, StartPeriod, StartInterval time.Duration
-			Retries                                      int
+			Retries                                       int
 		}
 		OnBuild []string
 		Shell   []string
