@@ -16,8 +16,8 @@
 // Reading order: builder.go (its life), serve.go (one caller), solver.go worker.go (how
 // BuildKit is put together), executor.go trees.go (RUN), layers.go (base images that are
 // here already), exporter.go (what becomes of a build), frontend.go (which Dockerfiles),
-// collect.go (how large the cache may be), scratch.go (what a crash leaves behind),
-// memory.go.
+// collect.go checksums.go (the end of a solver: how large the cache may be, what to
+// forget), scratch.go (what a crash leaves behind), memory.go.
 //
 // Not here: the caller's end (engine/builder/client), the process of a RUN step
 // (engine/container), images (engine/image).

@@ -96,7 +96,7 @@ func openSolver(ctx context.Context, cfg *Config) (_ *solver, err error) {
 
 // close brings the cache down to its size, and closes everything.
 func (s *solver) close(ctx context.Context) error {
-	return errors.Join(s.collect(ctx), s.closeNow(), markSynced(s.cfg))
+	return errors.Join(s.collect(ctx), s.forgetChecksums(ctx), s.closeNow(), markSynced(s.cfg))
 }
 
 func (s *solver) closeNow() error {
