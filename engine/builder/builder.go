@@ -25,7 +25,7 @@ type Config struct {
 	Scratch string
 	Images  *image.Store
 	Run     Runner
-	// Idle is called after the last caller has gone and everything is closed; it may be nil.
+	// Idle is called when everything was closed because nobody builds any more; it may be nil.
 	Idle func(context.Context)
 	// Entitlements are what steps may be granted when the caller grants it, too: network.host, security.insecure.
 	Entitlements []string
@@ -39,14 +39,24 @@ type Config struct {
 const defaultLinger = 15 * time.Second
 
 // Builder is where an engine builds. Its methods may be called by many at once.
+//
+//	closed ──first caller──▶ open ──last caller gone──▶ lingering ──▶ tidying ──▶ closed
+//	                          ▲                            │            │
+//	                          └────────another caller──────┴────────────┘
 type Builder struct {
 	cfg Config
 
 	mu      sync.Mutex
 	open    *solver // nil: nobody builds
 	callers int
+	// came counts callers, so that who tidies up sees whether another one has come meanwhile.
+	came    uint64
 	closing *time.Timer
 	closed  bool
+
+	life    context.Context //nolint:containedctx // the life of what tidies up is that of the builder
+	end     context.CancelFunc
+	tidying sync.WaitGroup
 }
 
 // New makes a Builder. What an earlier engine left in Scratch is removed.
@@ -57,7 +67,9 @@ func New(cfg Config) (*Builder, error) {
 	if err := prepareScratch(cfg.Scratch); err != nil {
 		return nil, fmt.Errorf("prepare builds: %w", err)
 	}
-	return &Builder{cfg: cfg}, nil
+	b := &Builder{cfg: cfg}
+	b.life, b.end = context.WithCancel(context.Background())
+	return b, nil
 }
 
 var errClosed = engine.Problem(engine.ErrUnavailable, errors.New("the engine is shutting down"))
@@ -81,6 +93,7 @@ func (b *Builder) acquire(ctx context.Context) (*solver, error) {
 		b.open = s
 	}
 	b.callers++
+	b.came++
 	return b.open, nil
 }
 
@@ -93,48 +106,70 @@ func (b *Builder) release() {
 	b.closing = time.AfterFunc(b.cfg.Linger, b.lapse)
 }
 
-// lapse closes everything if nobody has come meanwhile.
+// lapse tidies up, and closes everything if nobody has come meanwhile: a build that
+// begins does not wait for it.
 func (b *Builder) lapse() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.callers > 0 || b.closed || b.open == nil {
+	s, came := b.open, b.came
+	if b.callers > 0 || b.closed || s == nil {
+		b.mu.Unlock()
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	b.tidying.Add(1)
+	defer b.tidying.Done()
+	b.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(b.life, tidyTimeout)
 	defer cancel()
-	b.shut(ctx)
+	err := s.tidy(ctx)
+
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.came != came || b.closed {
+		return
+	}
+	if err = errors.Join(err, b.shut(ctx)); err != nil {
+		b.cfg.Log.Warn("builds were not closed as they should be", "err", err)
+	}
 }
 
-// closeTimeout bounds how long the cache is tidied up at the end.
-const closeTimeout = 5 * time.Minute
+const (
+	// tidyTimeout bounds what is done for the cache when nobody builds any more, endTimeout what is done when the
+	// engine ends.
+	tidyTimeout = 5 * time.Minute
+	endTimeout  = 10 * time.Second
+)
 
 // shut closes the solver; the caller holds mu.
-func (b *Builder) shut(ctx context.Context) {
-	if err := b.open.close(ctx); err != nil {
-		b.cfg.Log.Warn("build cache not closed as it should be", "err", err)
-	}
+func (b *Builder) shut(ctx context.Context) error {
+	err := b.open.close(ctx)
 	b.open, b.closing = nil, nil
 	if b.cfg.Idle != nil {
 		b.cfg.Idle(ctx)
 	}
 	// It may not be needed again for days.
-	if err := giveBack(); err != nil {
-		b.cfg.Log.Warn("memory of builds not given back", "err", err)
-	}
+	return errors.Join(err, giveBack())
 }
 
 // Close ends what is being built. Nothing may be served any more.
 func (b *Builder) Close() error {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.closed = true
 	if b.closing != nil {
 		b.closing.Stop()
 	}
+	b.mu.Unlock()
+	b.end()
+	b.tidying.Wait()
+
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.open == nil {
 		return nil
 	}
-	err := b.open.closeNow()
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	err := b.open.close(ctx)
 	b.open = nil
 	return err
 }

@@ -104,8 +104,8 @@ func forget(cfg *Config) error {
 	return err
 }
 
-// markSynced writes everything to the disk and takes the mark away.
-func markSynced(cfg *Config) error {
+// syncAll writes everything to the disk.
+func syncAll(cfg *Config) error {
 	dir, err := os.Open(cfg.Root)
 	if err != nil {
 		return err
@@ -114,5 +114,8 @@ func markSynced(cfg *Config) error {
 	if err := unix.Syncfs(int(dir.Fd())); err != nil {
 		return fmt.Errorf("sync: %w", err)
 	}
-	return os.Remove(filepath.Join(cfg.Root, unsyncedMark))
+	return nil
 }
+
+// unmark says that everything is on the disk.
+func unmark(cfg *Config) error { return os.Remove(filepath.Join(cfg.Root, unsyncedMark)) }

@@ -94,12 +94,18 @@ func openSolver(ctx context.Context, cfg *Config) (_ *solver, err error) {
 	return s, nil
 }
 
-// close brings the cache down to its size, and closes everything.
-func (s *solver) close(ctx context.Context) error {
-	return errors.Join(s.collect(ctx), s.forgetChecksums(ctx), s.closeNow(), markSynced(s.cfg))
+// tidy brings the cache down to its size and to the disk.
+func (s *solver) tidy(ctx context.Context) error {
+	return errors.Join(s.collect(ctx), syncAll(s.cfg))
 }
 
-func (s *solver) closeNow() error {
+// close closes everything. What was built since tidy is synced now: it is not much.
+func (s *solver) close(ctx context.Context) error {
+	err := s.forgetChecksums(ctx)
 	close(s.stop)
-	return s.control.Close()
+	err = errors.Join(err, s.control.Close())
+	if err != nil {
+		return err // it stays marked
+	}
+	return errors.Join(syncAll(s.cfg), unmark(s.cfg))
 }
