@@ -8,6 +8,7 @@ import (
 
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/leases"
+	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -41,6 +42,9 @@ func (s *Store) Adopt(
 	if err == nil {
 		err = s.publish(ctx, lease, tags, variants...)
 	}
+	if errdefs.IsNotFound(err) && kindOf(err) == nil {
+		err = engine.Problem(engine.ErrInvalid, err) // something that the documents list
+	}
 	if err != nil {
 		err = errors.Join(err, s.drop(context.WithoutCancel(ctx), lease))
 		return engine.Image{}, fmt.Errorf("take in the image that was built: %w", err)
@@ -68,9 +72,7 @@ func (s *Store) built(ctx context.Context, target ocispec.Descriptor, tops map[d
 			return nil, err
 		}
 		whole.index = b
-		if whole.beside, err = s.builtBeside(ctx, idx); err != nil {
-			return nil, err
-		}
+		whole.beside = attestationsOf(idx)
 		manifests = withoutAttestations(idx)
 	}
 	var variants []*bundle
@@ -119,25 +121,28 @@ func (s *Store) builtVariant(ctx context.Context, b *bundle, top string) error {
 	return err
 }
 
-// builtBeside finds the attestations of an index, and makes each keep what it consists of.
-func (s *Store) builtBeside(ctx context.Context, idx ocispec.Index) ([]ocispec.Descriptor, error) {
-	beside := slices.DeleteFunc(slices.Clone(idx.Manifests), func(d ocispec.Descriptor) bool { return !isAttestation(d) })
-	for i, d := range beside {
+// attestationsOf lists what of an index is no image.
+func attestationsOf(idx ocispec.Index) []ocispec.Descriptor {
+	return slices.DeleteFunc(slices.Clone(idx.Manifests), func(d ocispec.Descriptor) bool { return !isAttestation(d) })
+}
+
+// keepAttestations puts attestations under the context's lease, and makes each keep what it consists of.
+func (s *Store) keepAttestations(ctx context.Context, list []ocispec.Descriptor) error {
+	for _, d := range list {
 		b, err := s.localDocument(ctx, d)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		m, err := parseAttestation(b, d.MediaType)
 		if err != nil {
-			return nil, err
-		}
-		if err := s.missing(ctx, m); err != nil {
-			return nil, refuse("attestation", fmt.Errorf("it is not complete: %w", err))
+			return err
 		}
 		if err := s.writeDocument(ctx, bare(d), b, keepParts(m)); err != nil {
-			return nil, err
+			return err
 		}
-		beside[i] = bare(d)
+		if err := s.missing(ctx, m); err != nil {
+			return refuse("attestation", fmt.Errorf("it is not complete: %w", err))
+		}
 	}
-	return beside, nil
+	return nil
 }

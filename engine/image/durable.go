@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -85,7 +84,8 @@ func (s *Store) recover(ctx context.Context) error {
 	return nil
 }
 
-// unpackAgain makes the layers of a manifest anew, from its blobs. Those that another image stands on are older.
+// unpackAgain makes the layers of a manifest anew, from its blobs, in the places that they had; what a build had
+// made of them is in other snapshots, which the image does not need any more.
 func (s *Store) unpackAgain(ctx context.Context, manifest string, labels map[string]string) error {
 	size, err := strconv.ParseInt(labels[labelSize], 10, 64)
 	if err != nil {
@@ -98,16 +98,14 @@ func (s *Store) unpackAgain(ctx context.Context, manifest string, labels map[str
 	if err != nil {
 		return err
 	}
-	for _, chain := range slices.Backward(b.variant.chains) {
-		err := s.snapshots.Remove(ctx, chain.String())
-		if errdefs.IsFailedPrecondition(err) {
-			break
-		}
-		if err != nil && !errdefs.IsNotFound(err) {
-			return err
-		}
+	b.again = true
+	if err := s.unpackHere(ctx, b, newLayerLines(func(engine.Progress) {}, "", b)); err != nil {
+		return err
 	}
-	return s.unpackHere(ctx, b, newLayerLines(func(engine.Progress) {}, "", b))
+	if b.rootfs() == "" {
+		return nil
+	}
+	return s.label(ctx, b.parts.Config.Digest, map[string]string{labelRootfs: b.rootfs()})
 }
 
 // bootID tells one boot of the host from another.

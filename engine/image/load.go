@@ -151,7 +151,7 @@ func (s *Store) localBundle(ctx context.Context, target ocispec.Descriptor) (*bu
 			return nil, err
 		}
 		idx.Manifests = slices.DeleteFunc(idx.Manifests, func(d ocispec.Descriptor) bool { return !s.isComplete(ctx, d) })
-		b.beside = slices.DeleteFunc(slices.Clone(idx.Manifests), func(d ocispec.Descriptor) bool { return !isAttestation(d) })
+		b.beside = attestationsOf(idx)
 		if b.manifest, err = choose(idx, platforms.Default(), target.Digest.String(), platforms.DefaultString()); err != nil {
 			return nil, err
 		}

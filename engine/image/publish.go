@@ -52,6 +52,9 @@ func (s *Store) publish(ctx context.Context, l lease, names []string, variants .
 			return fmt.Errorf("write the image's documents: %w", err)
 		}
 	}
+	if err := s.keepAttestations(ctx, variants[0].beside); err != nil {
+		return fmt.Errorf("keep the image's attestations: %w", err)
+	}
 	if len(names) == 0 {
 		names = []string{dangling + target.Digest.String()}
 	}

@@ -134,6 +134,8 @@ type bundle struct {
 	variant   *variant
 	// top is the snapshot that has the root filesystem, where that is known before anything is unpacked.
 	top string
+	// again says that the folders of its layers are not to be trusted, and are made anew.
+	again bool
 }
 
 // rootfs is the snapshot that has the root filesystem; "" for an image without layers.

@@ -17,7 +17,7 @@ import (
 // Errors: engine.ErrNotFound.
 func (s *Store) Save(ctx context.Context, w io.Writer, refs []string) error {
 	ctx = within(ctx)
-	opts := []archive.ExportOpt{archive.WithPlatform(platforms.All)}
+	opts := []archive.ExportOpt{archive.WithPlatform(imagesFirst{platforms.Default()})}
 	for _, ref := range refs {
 		m, err := s.find(ctx, ref, "")
 		if err != nil {
@@ -37,6 +37,18 @@ func (s *Store) Save(ctx context.Context, w io.Writer, refs []string) error {
 		return fmt.Errorf("save: %w", err)
 	}
 	return nil
+}
+
+// imagesFirst suits every platform; the first of an index is the one that docker's manifest.json names.
+type imagesFirst struct{ host platforms.MatchComparer }
+
+func (imagesFirst) Match(ocispec.Platform) bool { return true }
+
+func (f imagesFirst) Less(a, b ocispec.Platform) bool {
+	if unknown := a.OS == "unknown"; unknown != (b.OS == "unknown") {
+		return !unknown
+	}
+	return f.host.Less(a, b)
 }
 
 // saved is what is written of an image: its index if all of it is here, otherwise the one manifest.

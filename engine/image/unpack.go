@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
 	"tiffin/engine/image/layer"
@@ -137,6 +138,7 @@ func (s *Store) hold(ctx context.Context, r leases.Resource) error {
 // is locked until it is stacked or abandoned.
 type folder struct {
 	key     string
+	chain   string
 	dir     string
 	implied []string
 	unlock  func()
@@ -149,9 +151,13 @@ func (s *Store) extract(ctx context.Context, b *bundle, i int, line *layerLine) 
 	if err != nil {
 		return nil, err
 	}
-	f := &folder{key: "unpack " + rand.Text() + " " + chain, unlock: unlock}
-	// With the label, a folder that is there already is put under the lease.
-	_, err = s.snapshots.Prepare(ctx, f.key, "", snapshots.WithLabels(map[string]string{snapshots.LabelSnapshotRef: chain}))
+	f := &folder{key: "unpack " + rand.Text() + " " + chain, chain: chain, unlock: unlock}
+	var labels map[string]string
+	if !b.again {
+		// With the label, a folder that is there already is put under the lease.
+		labels = map[string]string{snapshots.LabelSnapshotRef: chain}
+	}
+	_, err = s.snapshots.Prepare(ctx, f.key, "", snapshots.WithLabels(labels))
 	if err != nil {
 		unlock()
 		if errdefs.IsAlreadyExists(err) {
@@ -204,12 +210,28 @@ func (s *Store) stack(ctx context.Context, b *bundle, i int, f *folder) error {
 		if i > 0 {
 			parent = b.variant.chains[i-1].String()
 		}
-		err = s.snapshots.Commit(ctx, b.variant.chains[i].String(), f.key, snapshots.WithParent(parent))
+		err = s.snapshots.Commit(ctx, f.chain, f.key, snapshots.WithParent(parent))
+	}
+	if errdefs.IsAlreadyExists(err) && b.again {
+		return errors.Join(s.exchange(ctx, f), s.abandon(ctx, f))
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("layer %s: %w", b.parts.Layers[i].Digest, err), s.abandon(ctx, f))
 	}
 	f.unlock()
+	return nil
+}
+
+// exchange puts a folder in the place of the one that its layer has had, at one stroke: what stands on the layer
+// stays, images as well as builds.
+func (s *Store) exchange(ctx context.Context, f *folder) error {
+	old, err := s.layerDir(ctx, f.chain)
+	if err != nil {
+		return err
+	}
+	if err := unix.Renameat2(unix.AT_FDCWD, f.dir, unix.AT_FDCWD, old, unix.RENAME_EXCHANGE); err != nil {
+		return fmt.Errorf("exchange %s for %s: %w", old, f.dir, err)
+	}
 	return nil
 }
 
