@@ -57,9 +57,6 @@ func (s *Store) built(ctx context.Context, target ocispec.Descriptor, tops map[d
 	if err := checkTarget(target); err != nil {
 		return nil, err
 	}
-	if err := s.hold(ctx, leases.Resource{ID: target.Digest.String(), Type: "content"}); err != nil {
-		return nil, err
-	}
 	b, err := s.localDocument(ctx, target)
 	if err != nil {
 		return nil, err
@@ -74,6 +71,9 @@ func (s *Store) built(ctx context.Context, target ocispec.Descriptor, tops map[d
 		whole.index = b
 		whole.beside = attestationsOf(idx)
 		manifests = withoutAttestations(idx)
+	}
+	if err := s.holdBuild(ctx, target, manifests, tops); err != nil {
+		return nil, err
 	}
 	var variants []*bundle
 	for _, d := range manifests {
@@ -90,11 +90,23 @@ func (s *Store) built(ctx context.Context, target ocispec.Descriptor, tops map[d
 	return variants, nil
 }
 
+// holdBuild puts the documents, with all that they keep, and the root filesystems under the context's lease. What of
+// it is not here is found out when it is read.
+func (s *Store) holdBuild(
+	ctx context.Context, target ocispec.Descriptor, manifests []ocispec.Descriptor, tops map[digest.Digest]string,
+) error {
+	held := []leases.Resource{{ID: target.Digest.String(), Type: heldContent}}
+	for _, d := range manifests {
+		held = append(held, leases.Resource{ID: d.Digest.String(), Type: heldContent})
+		if top := tops[d.Digest]; top != "" {
+			held = append(held, leases.Resource{ID: top, Type: heldSnapshot})
+		}
+	}
+	return s.hold(ctx, held...)
+}
+
 // builtVariant reads one image, whose root filesystem is the snapshot top.
 func (s *Store) builtVariant(ctx context.Context, b *bundle, top string) error {
-	if err := s.hold(ctx, leases.Resource{ID: b.manifest.Digest.String(), Type: "content"}); err != nil {
-		return err
-	}
 	if !images.IsManifestType(b.manifest.MediaType) {
 		return refuse("index", fmt.Errorf("%w: it lists %q", errNoImage, b.manifest.MediaType))
 	}
@@ -109,9 +121,6 @@ func (s *Store) builtVariant(ctx context.Context, b *bundle, top string) error {
 	}
 	if top == "" {
 		return s.unpackHere(ctx, b, newLayerLines(func(engine.Progress) {}, "", b))
-	}
-	if err := s.hold(ctx, leases.Resource{ID: top, Type: "snapshots/" + snapshotter}); err != nil {
-		return err
 	}
 	there, err := s.isCommitted(ctx, top)
 	if err == nil && !there {

@@ -27,7 +27,7 @@ import (
 // build is what BuildKit leaves in the store: snapshots with names of its own, blobs and documents with labels, all
 // of it under one lease.
 type build struct {
-	*testing.T
+	testing.TB
 	store *Store
 	ctx   context.Context //nolint:containedctx // it carries the lease
 	lease lease
@@ -35,13 +35,13 @@ type build struct {
 	dirs  map[string]string // by snapshot
 }
 
-func newBuild(t *testing.T, s *Store) *build {
+func newBuild(t testing.TB, s *Store) *build {
 	t.Helper()
 	l, ctx, err := s.lease(within(t.Context()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &build{T: t, store: s, ctx: ctx, lease: l, tops: map[digest.Digest]string{}, dirs: map[string]string{}}
+	return &build{TB: t, store: s, ctx: ctx, lease: l, tops: map[digest.Digest]string{}, dirs: map[string]string{}}
 }
 
 func (b *build) must(err error) {
@@ -94,20 +94,20 @@ func digests(list ...ocispec.Descriptor) []digest.Digest {
 	return all
 }
 
-// image makes a manifest with a layer for each of the folders, on the snapshot base.
-func (b *build) image(base string, i img) ocispec.Descriptor {
+// image makes a manifest, with a layer and a snapshot for each of the folders.
+func (b *build) image(i img) ocispec.Descriptor {
 	b.Helper()
 	if i.arch == "" {
 		i.arch = "amd64"
 	}
 	c := configFile{Config: i.config, Platform: ocispec.Platform{OS: "linux", Architecture: i.arch}, RootFS: rootFS{Type: "layers"}}
 	m := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest}
-	top := base
+	top := ""
 	for _, files := range i.layers {
 		top = b.snapshot(top, files)
-		plain := tarOf(b.T, files)
+		plain := tarOf(b.TB, files)
 		c.RootFS.DiffIDs = append(c.RootFS.DiffIDs, digest.FromBytes(plain))
-		m.Layers = append(m.Layers, b.blob(ocispec.MediaTypeImageLayerGzip, gzipped(b.T, plain)))
+		m.Layers = append(m.Layers, b.blob(ocispec.MediaTypeImageLayerGzip, gzipped(b.TB, plain)))
 	}
 	m.Config = b.document(ocispec.MediaTypeImageConfig, c)
 	d := b.document(m.MediaType, m, digests(partsOf(m)...)...)
@@ -180,7 +180,7 @@ var twoLayers = img{layers: []map[string]string{{"a": "a", "d/x": "x"}, {"b": "b
 func TestAdoptTakesTheBuildsOwnFolders(t *testing.T) {
 	s := open(t, t.TempDir())
 	b := newBuild(t, s)
-	d := b.image("", twoLayers)
+	d := b.image(twoLayers)
 	i := b.adopt(d, "app", "registry.example.com/app:v2")
 	if got := lower(t, s, i.ID); !slices.Equal(got, b.folders(d)) || len(got) != 2 {
 		t.Errorf("its folders are %v, not %v", got, b.folders(d))
@@ -222,7 +222,7 @@ func TestAdoptTakesTheBuildsOwnFolders(t *testing.T) {
 func TestAdoptAsksNotHowManySnapshotsThereAre(t *testing.T) {
 	s := open(t, t.TempDir())
 	b := newBuild(t, s)
-	d := b.image("", twoLayers)
+	d := b.image(twoLayers)
 	b.tops[d.Digest] = b.snapshot("", map[string]string{"a": "a", "d/x": "x", "b": "b"})
 	i := b.adopt(d, "app")
 	b.end()
@@ -240,7 +240,7 @@ func TestAnImageThatComesAgainKeepsItsFolders(t *testing.T) {
 		"built": func(t *testing.T, s *Store) {
 			t.Helper()
 			b := newBuild(t, s)
-			b.adopt(b.image("", twoLayers), "app")
+			b.adopt(b.image(twoLayers), "app")
 			b.end()
 		},
 		"pulled": func(t *testing.T, s *Store) {
@@ -262,7 +262,7 @@ func TestAnImageThatComesAgainKeepsItsFolders(t *testing.T) {
 		"built": func(t *testing.T, s *Store) engine.Image {
 			t.Helper()
 			b := newBuild(t, s)
-			i := b.adopt(b.image("", twoLayers), "app")
+			i := b.adopt(b.image(twoLayers), "app")
 			b.end()
 			return i
 		},
@@ -307,7 +307,7 @@ func TestAnImageThatComesAgainKeepsItsFolders(t *testing.T) {
 func TestABuildThatIsNotAdoptedLeavesNothing(t *testing.T) {
 	s := open(t, t.TempDir())
 	b := newBuild(t, s)
-	b.index(b.image("", twoLayers))
+	b.index(b.image(twoLayers))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -328,8 +328,8 @@ func TestABuildThatIsNotAdoptedLeavesNothing(t *testing.T) {
 func TestAdoptOfAnIndex(t *testing.T) {
 	s := open(t, t.TempDir())
 	b := newBuild(t, s)
-	host := b.image("", twoLayers)
-	other := b.image("", img{arch: "arm64", layers: []map[string]string{{"arch": "arm64"}}})
+	host := b.image(twoLayers)
+	other := b.image(img{arch: "arm64", layers: []map[string]string{{"arch": "arm64"}}})
 	target := b.index(host, other, b.attestation(host), b.attestation(other))
 	i := b.adopt(target, "app")
 	b.end()
@@ -360,7 +360,7 @@ func TestAdoptOfAnIndex(t *testing.T) {
 func TestAttestationsAreSavedAndLoadedWithTheirIndex(t *testing.T) {
 	s := open(t, t.TempDir())
 	b := newBuild(t, s)
-	host := b.image("", twoLayers)
+	host := b.image(twoLayers)
 	i := b.adopt(b.index(b.attestation(host), host), "app")
 	b.end()
 	archive := save(t, s, "app")
@@ -388,7 +388,7 @@ func TestAdoptMovesNames(t *testing.T) {
 	_, s, old := pulled(t)
 	name := old.Names[0]
 	b := newBuild(t, s)
-	i := b.adopt(b.image("", twoLayers), name)
+	i := b.adopt(b.image(twoLayers), name)
 	if got, err := s.Resolve(t.Context(), name, ""); err != nil || got.ID != i.ID {
 		t.Errorf("%s is %s: %v", name, got.ID, err)
 	}
@@ -396,19 +396,19 @@ func TestAdoptMovesNames(t *testing.T) {
 		t.Errorf("the former is %v: %v", got, err)
 	}
 	t.Run("without a name, it is there by its ID", func(t *testing.T) {
-		i := b.adopt(b.image("", img{layers: []map[string]string{{"n": "n"}}}))
+		i := b.adopt(b.image(img{layers: []map[string]string{{"n": "n"}}}))
 		if got, err := s.Resolve(t.Context(), i.ID, ""); err != nil || got.Names != nil {
 			t.Errorf("%v %v", got, err)
 		}
 	})
 	t.Run("one without layers has an empty folder", func(t *testing.T) {
-		i := b.adopt(b.image("", img{}), "empty")
+		i := b.adopt(b.image(img{}), "empty")
 		if got := lower(t, s, i.ID); !slices.Equal(got, []string{filepath.Join(s.root, emptyLayer)}) {
 			t.Errorf("its folders are %v", got)
 		}
 	})
 	t.Run("one without a snapshot is unpacked", func(t *testing.T) {
-		d := b.image("", img{layers: []map[string]string{{"only": "a blob"}}})
+		d := b.image(img{layers: []map[string]string{{"only": "a blob"}}})
 		delete(b.tops, d.Digest)
 		i := b.adopt(d, "lazy")
 		b.end()
@@ -421,7 +421,7 @@ func TestAdoptMovesNames(t *testing.T) {
 func TestAdoptRefuses(t *testing.T) {
 	s := open(t, t.TempDir())
 	manifest := func(b *build, change func(*ocispec.Manifest)) ocispec.Descriptor {
-		d := b.image("", twoLayers)
+		d := b.image(twoLayers)
 		data, err := content.ReadBlob(b.ctx, s.content, d)
 		b.must(err)
 		var m ocispec.Manifest
@@ -432,60 +432,55 @@ func TestAdoptRefuses(t *testing.T) {
 		return changed
 	}
 	gone := describeBytes(ocispec.MediaTypeImageLayerGzip, []byte("never here"))
-	cases := map[string]func(*build) (ocispec.Descriptor, []string){
-		"a name that is none": func(b *build) (ocispec.Descriptor, []string) { return b.image("", twoLayers), []string{"UPPER"} },
-		"a digest as a name": func(b *build) (ocispec.Descriptor, []string) {
-			return b.image("", twoLayers), []string{"a@" + gone.Digest.String()}
+	cases := map[string]func(*build) ocispec.Descriptor{
+		"a target that is no image": func(b *build) ocispec.Descriptor {
+			return b.blob(ocispec.MediaTypeImageLayer, []byte("x"))
 		},
-		"a target that is no image": func(b *build) (ocispec.Descriptor, []string) {
-			return b.blob(ocispec.MediaTypeImageLayer, []byte("x")), nil
+		"a manifest that is an index too": func(b *build) ocispec.Descriptor {
+			return b.document(ocispec.MediaTypeImageManifest, map[string]any{"schemaVersion": 2, "layers": []int{}, "manifests": []int{}})
 		},
-		"a manifest that is an index too": func(b *build) (ocispec.Descriptor, []string) {
-			return b.document(ocispec.MediaTypeImageManifest, map[string]any{"schemaVersion": 2, "layers": []int{}, "manifests": []int{}}), nil
+		"layers that the config does not know": func(b *build) ocispec.Descriptor {
+			return manifest(b, func(m *ocispec.Manifest) { m.Layers = m.Layers[1:] })
 		},
-		"layers that the config does not know": func(b *build) (ocispec.Descriptor, []string) {
-			return manifest(b, func(m *ocispec.Manifest) { m.Layers = m.Layers[1:] }), nil
+		"a layer that is not here": func(b *build) ocispec.Descriptor {
+			return manifest(b, func(m *ocispec.Manifest) { m.Layers[1] = gone })
 		},
-		"a layer that is not here": func(b *build) (ocispec.Descriptor, []string) {
-			return manifest(b, func(m *ocispec.Manifest) { m.Layers[1] = gone }), nil
-		},
-		"a snapshot that is not here": func(b *build) (ocispec.Descriptor, []string) {
-			d := b.image("", twoLayers)
+		"a snapshot that is not here": func(b *build) ocispec.Descriptor {
+			d := b.image(twoLayers)
 			b.tops[d.Digest] = "nowhere"
-			return d, nil
+			return d
 		},
-		"a snapshot that is written to": func(b *build) (ocispec.Descriptor, []string) {
-			d := b.image("", twoLayers)
+		"a snapshot that is written to": func(b *build) ocispec.Descriptor {
+			d := b.image(twoLayers)
 			_, err := s.snapshots.Prepare(b.ctx, "active", b.tops[d.Digest])
 			b.must(err)
 			b.tops[d.Digest] = "active"
-			return d, nil
+			return d
 		},
-		"an index of attestations": func(b *build) (ocispec.Descriptor, []string) {
-			return b.index(b.attestation(b.image("", twoLayers))), nil
+		"an index of attestations": func(b *build) ocispec.Descriptor {
+			return b.index(b.attestation(b.image(twoLayers)))
 		},
-		"a target that is not here": func(*build) (ocispec.Descriptor, []string) {
-			return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Digest: gone.Digest, Size: gone.Size}, nil
+		"a target that is not here": func(*build) ocispec.Descriptor {
+			return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Digest: gone.Digest, Size: gone.Size}
 		},
-		"an attestation that is not here": func(b *build) (ocispec.Descriptor, []string) {
+		"an attestation that is not here": func(b *build) ocispec.Descriptor {
 			d := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: gone.Digest, Size: gone.Size}
 			d.Annotations = map[string]string{annotationType: "attestation-manifest"}
-			return b.index(b.image("", twoLayers), d), nil
+			return b.index(b.image(twoLayers), d)
 		},
-		"an index in an index": func(b *build) (ocispec.Descriptor, []string) {
-			return b.index(b.index(b.image("", twoLayers))), nil
+		"an index in an index": func(b *build) ocispec.Descriptor {
+			return b.index(b.index(b.image(twoLayers)))
 		},
-		"an attestation that is not complete": func(b *build) (ocispec.Descriptor, []string) {
+		"an attestation that is not complete": func(b *build) ocispec.Descriptor {
 			d := manifest(b, func(m *ocispec.Manifest) { m.Layers[0] = gone })
 			d.Annotations = map[string]string{annotationType: "attestation-manifest"}
-			return b.index(b.image("", twoLayers), d), nil
+			return b.index(b.image(twoLayers), d)
 		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			b := newBuild(t, s)
-			target, names := c(b)
-			if i, err := s.Adopt(b.ctx, target, names, b.tops); !errors.Is(err, engine.ErrInvalid) {
+			if i, err := s.Adopt(b.ctx, c(b), []string{"app"}, b.tops); !errors.Is(err, engine.ErrInvalid) {
 				t.Errorf("adopted %v: %v", i.ID, err)
 			}
 			if list, err := s.List(t.Context()); err != nil || len(list) > 0 {
@@ -496,6 +491,11 @@ func TestAdoptRefuses(t *testing.T) {
 				t.Errorf("%d blobs, %d layers and %v are left", blobs, layers, marks(t, s))
 			}
 		})
+	}
+	for _, name := range []string{"UPPER", "a@" + gone.Digest.String(), ""} {
+		if i, err := s.Adopt(t.Context(), gone, []string{name}, nil); !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("named %s %q: %v", i.ID, name, err)
+		}
 	}
 }
 
@@ -513,7 +513,7 @@ func TestAfterAPowerCutBuiltLayersAreUnpackedAgain(t *testing.T) {
 	}
 	// The build stands on the folder that was pulled, and has a layer of its own for it in the image.
 	b := newBuild(t, s)
-	d := b.image("", img{layers: []map[string]string{{"base": "base"}, {"a": "a"}}})
+	d := b.image(img{layers: []map[string]string{{"base": "base"}, {"a": "a"}}})
 	b.tops[d.Digest] = b.snapshot(baseTop, map[string]string{"a": "a"})
 	i := b.adopt(d, "app")
 	s.syncs.Wait()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"testing"
 
 	"tiffin/tests/images"
@@ -95,5 +96,19 @@ func BenchmarkResolve(b *testing.B) {
 		if _, err := s.Rootfs(b.Context(), i.ID); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkAdopt takes in an image of ten layers that was built again, all from the cache.
+func BenchmarkAdopt(b *testing.B) {
+	s := open(b, b.TempDir())
+	build := newBuild(b, s)
+	var i img
+	for n := range 10 {
+		i.layers = append(i.layers, map[string]string{strconv.Itoa(n): "layer"})
+	}
+	d := build.image(i)
+	for b.Loop() {
+		build.adopt(d, "app")
 	}
 }

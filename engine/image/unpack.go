@@ -11,9 +11,11 @@ import (
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/leases"
+	"github.com/containerd/containerd/v2/core/metadata/boltutil"
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
+	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
@@ -111,7 +113,7 @@ func awaitAll(ctx context.Context, lines []*layerLine, fetched []<-chan struct{}
 func (s *Store) findRootfs(ctx context.Context, b *bundle) error {
 	config := b.parts.Config.Digest
 	// The blob keeps the snapshot; looked at afterwards, it cannot go any more.
-	if err := s.hold(ctx, leases.Resource{ID: config.String(), Type: "content"}); err != nil {
+	if err := s.hold(ctx, leases.Resource{ID: config.String(), Type: heldContent}); err != nil {
 		return err
 	}
 	top, err := s.rootfsOf(ctx, config)
@@ -122,16 +124,27 @@ func (s *Store) findRootfs(ctx context.Context, b *bundle) error {
 	return err
 }
 
-// hold puts something under the context's lease.
-func (s *Store) hold(ctx context.Context, r leases.Resource) error {
+// What a lease holds.
+const (
+	heldContent  = "content"
+	heldSnapshot = "snapshots/" + snapshotter
+)
+
+// hold puts things under the context's lease.
+func (s *Store) hold(ctx context.Context, things ...leases.Resource) error {
 	id, ok := leases.FromContext(ctx)
 	if !ok {
 		return errors.New("there is no lease")
 	}
-	if err := s.leases.AddResource(ctx, lease{ID: id}, r); err != nil {
-		return fmt.Errorf("lease %s: %w", r.ID, err)
-	}
-	return nil
+	return s.meta.Update(func(tx *bolt.Tx) error {
+		ctx := boltutil.WithTransaction(ctx, tx)
+		for _, r := range things {
+			if err := s.leases.AddResource(ctx, lease{ID: id}, r); err != nil {
+				return fmt.Errorf("lease %s: %w", r.ID, err)
+			}
+		}
+		return nil
+	})
 }
 
 // folder is an unpacked layer that is not part of a stack yet; nil stands for one that was there before. Its chain

@@ -41,7 +41,7 @@ func (l *login) Credentials(_ context.Context, r *auth.CredentialsRequest) (*aut
 }
 
 // building is BuildKit's resolver over our hosts, in a session that is logged in at host.
-func building(t *testing.T, c Config, host string, push bool) *resolver.Resolver { //nolint:revive // a test's setting
+func building(t *testing.T, c Config, host string, push bool) *resolver.Resolver {
 	t.Helper()
 	client, err := New(c)
 	if err != nil {
@@ -125,17 +125,15 @@ func asking(realm func() string, f http.HandlerFunc) http.HandlerFunc {
 
 func blob(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "blob") }
 
-func gives(token string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, token) }
+func givesToken(w http.ResponseWriter, _ *http.Request) {
+	_, _ = io.WriteString(w, `{"access_token":"good","token":"good"}`)
 }
-
-const goodToken = `{"access_token":"good","token":"good"}`
 
 func at(u string) func() string { return func() string { return u } }
 
 func TestABuildsTokensComeFromWhomTheRegistryNames(t *testing.T) {
 	t.Run("and get the password of the session", func(t *testing.T) {
-		server := record(t, gives(goodToken))
+		server := record(t, givesToken)
 		registry := record(t, asking(at(server.URL+"/token"), blob))
 		if err := buildFetch(t, Config{}, registry.host()); err != nil {
 			t.Fatal(err)
@@ -145,7 +143,7 @@ func TestABuildsTokensComeFromWhomTheRegistryNames(t *testing.T) {
 		}
 	})
 	t.Run("a mirror's client asks the registry's too", func(t *testing.T) {
-		server := record(t, gives(goodToken))
+		server := record(t, givesToken)
 		mirror := record(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
 		registry := record(t, asking(at(server.URL+"/token"), blob))
 		c := Config{Mirrors: map[string][]string{registry.host(): {mirror.URL}}}
@@ -168,7 +166,7 @@ func TestABuildsTokensComeFromWhomTheRegistryNames(t *testing.T) {
 		}
 	})
 	t.Run("one that redirects elsewhere is refused", func(t *testing.T) {
-		thief := record(t, gives(goodToken))
+		thief := record(t, givesToken)
 		server := record(t, func(w http.ResponseWriter, req *http.Request) {
 			http.Redirect(w, req, thief.URL, http.StatusTemporaryRedirect)
 		})
@@ -196,7 +194,7 @@ func TestABuildsRedirectGetsNoCredentials(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			thief = record(t, gives(goodToken))
+			thief = record(t, givesToken)
 			elsewhere := record(t, evil)
 			registry := record(t, func(w http.ResponseWriter, req *http.Request) {
 				if user, pass, ok := req.BasicAuth(); !ok || user != "me" || pass != "hunter2" {
@@ -263,7 +261,7 @@ func TestABuildPushes(t *testing.T) {
 	}
 	t.Run("to the registry, with a token", func(t *testing.T) {
 		var got string
-		server := record(t, gives(goodToken))
+		server := record(t, givesToken)
 		registry := record(t, asking(at(server.URL+"/token"), uploads(at(""), &got)))
 		if err := push(t, registry.host()); err != nil || got != "blob" {
 			t.Errorf("%v, it got %q", err, got)
