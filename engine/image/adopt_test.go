@@ -35,13 +35,13 @@ type build struct {
 	dirs  map[string]string // by snapshot
 }
 
-func newBuild(t testing.TB, s *Store) *build {
-	t.Helper()
-	l, ctx, err := s.lease(within(t.Context()))
+func newBuild(tb testing.TB, s *Store) *build {
+	tb.Helper()
+	l, ctx, err := s.lease(within(tb.Context()))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return &build{TB: t, store: s, ctx: ctx, lease: l, tops: map[digest.Digest]string{}, dirs: map[string]string{}}
+	return &build{TB: tb, store: s, ctx: ctx, lease: l, tops: map[digest.Digest]string{}, dirs: map[string]string{}}
 }
 
 func (b *build) must(err error) {

@@ -60,6 +60,9 @@ func (a *applier) apply(
 	if err != nil {
 		return layer.Result{}, err
 	}
+	if got, ok := a.store.unpacked(ctx, desc, dir); ok {
+		return got, nil
+	}
 	if err := a.store.slots.Acquire(ctx, 1); err != nil {
 		return layer.Result{}, err
 	}
@@ -78,6 +81,9 @@ func (a *applier) apply(
 		return got, err
 	}
 	if err := layer.Inherit(dir, below, got.Implied); err != nil {
+		return got, err
+	}
+	if err := a.store.labelPlain(ctx, desc.Digest, got); err != nil {
 		return got, err
 	}
 	if config.Progress != nil {

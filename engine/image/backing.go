@@ -37,7 +37,7 @@ type Backing struct {
 func (s *Store) Backing() Backing {
 	return Backing{
 		Namespace: namespace, Snapshotter: snapshotter,
-		Content: s.content, Snapshots: s.snapshots, Images: localImages{s.images}, Leases: s.leases,
+		Content: s.content, Snapshots: &preparing{s.snapshots, s}, Images: localImages{s.images}, Leases: s.leases,
 		Collect: s.meta.GarbageCollect, Applier: &applier{s}, Hosts: s.registry.Hosts,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -54,6 +55,15 @@ func (s *Store) syncLayers(ctx context.Context, manifests ...digest.Digest) {
 	})
 }
 
+// syncFolder writes a folder's list of names to the disk.
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
 // syncDisk writes what is not written yet to the disk that the folder is on.
 func syncDisk(dir string) error {
 	f, err := os.Open(dir)
@@ -63,8 +73,79 @@ func syncDisk(dir string) error {
 	return errors.Join(unix.Syncfs(int(f.Fd())), f.Close())
 }
 
+// touch says, before the first layer is written to, that layers may not be on the disk; Close takes it back. Marks say
+// the same of images. This is for what no image stands on yet: the layers of pulls that did not end, and of builds.
+func (s *Store) touch() error {
+	s.unsynced.Lock()
+	defer s.unsynced.Unlock()
+	if s.touched {
+		return nil
+	}
+	// Half of it written says another boot, which is the safe side.
+	f, err := os.OpenFile(s.touchedFile(), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(s.boot)
+	if err := errors.Join(err, f.Sync(), f.Close(), syncFolder(s.root)); err != nil {
+		return err
+	}
+	s.touched = true
+	return nil
+}
+
+func (s *Store) touchedFile() string { return filepath.Join(s.root, "unsynced") }
+
+// untouch writes all layers to the disk.
+func (s *Store) untouch() error {
+	s.unsynced.Lock()
+	defer s.unsynced.Unlock()
+	if !s.touched {
+		return nil
+	}
+	if err := syncDisk(s.layersRoot()); err != nil {
+		return err
+	}
+	s.touched = false
+	return os.Remove(s.touchedFile())
+}
+
+// forgetUnsynced lets go of all that no image stands on, if it may not have been written before a reboot. What was
+// fetched for a pull goes too, and so does the builds' cache.
+func (s *Store) forgetUnsynced(ctx context.Context) error {
+	boot, err := os.ReadFile(s.touchedFile())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if s.touched = true; string(boot) == s.boot {
+		return nil
+	}
+	list, err := s.leases.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range list {
+		if strings.HasPrefix(l.ID, markPrefix) {
+			continue
+		}
+		if err := s.drop(ctx, l); err != nil {
+			return err
+		}
+	}
+	if err := s.GC(ctx); err != nil {
+		return err
+	}
+	return s.untouch()
+}
+
 // recover makes good what a power cut may have done to layers, and syncs what an engine before this one left.
 func (s *Store) recover(ctx context.Context) error {
+	if err := s.forgetUnsynced(ctx); err != nil {
+		return fmt.Errorf("let go of layers that may be damaged since a reboot: %w", err)
+	}
 	list, err := s.leases.List(ctx)
 	if err != nil {
 		return err

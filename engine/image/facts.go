@@ -27,6 +27,7 @@ const (
 	labelUpper   = "containerd.io/snapshot/overlay.upperdir"
 	labelRootfs  = "containerd.io/gc.ref.snapshot." + snapshotter
 	labelContent = "containerd.io/gc.ref.content."
+	labelPlain   = "tiffin/plain"   // digest and size of what a layer's blob holds, seen when it was unpacked
 	labelRemoved = "tiffin/removed" // the record is kept for containers only
 )
 
@@ -256,6 +257,12 @@ func (s *Store) readLayers(ctx context.Context, v *variant, top string) error {
 		v.lower = []string{filepath.Join(s.root, emptyLayer)}
 	}
 	return nil
+}
+
+// layerKey names the snapshot of a layer that was unpacked from its blob, and of those below it. It is BuildKit's name
+// (snapshot.LayerSnapshotID), so that a layer that was pulled is there for builds, and the other way round.
+func layerKey(chain digest.Digest) string {
+	return "buildkit-layer-snapshot-v1-" + chain.Algorithm().String() + "-" + chain.Encoded()
 }
 
 // layerDir is the folder of an unpacked layer, or of one that is being unpacked.

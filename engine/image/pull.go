@@ -141,7 +141,7 @@ type bundle struct {
 // rootfs is the snapshot that has the root filesystem; "" for an image without layers.
 func (b *bundle) rootfs() string {
 	if n := len(b.variant.chains); b.top == "" && n > 0 {
-		return b.variant.chains[n-1].String()
+		return layerKey(b.variant.chains[n-1])
 	}
 	return b.top
 }

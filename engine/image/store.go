@@ -56,8 +56,12 @@ type Store struct {
 	blobs  keyed               // one fetch of a blob at a time
 	chains keyed               // one unpacking of a stack of layers at a time
 	slots  *semaphore.Weighted // for unpacking
+	builds extractions
 	pulls  flights
 	syncs  sync.WaitGroup
+
+	unsynced sync.Mutex
+	touched  bool // see touch; guarded by unsynced
 
 	mu      sync.RWMutex
 	records map[string]record            // by name
@@ -85,7 +89,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		root: c.Root, registry: client, limits: layer.DefaultLimits(), slots: semaphore.NewWeighted(extractions()),
+		root: c.Root, registry: client, limits: layer.DefaultLimits(), slots: semaphore.NewWeighted(atOnce()),
 		local: map[digest.Digest][]*variant{}, holds: map[string]string{},
 	}
 	if c.Reserve != (layer.Reserve{}) {
@@ -150,7 +154,7 @@ func (s *Store) Close() error {
 	s.registry.Close()
 	var errs []error
 	if s.meta != nil {
-		errs = append(errs, s.meta.Close())
+		errs = append(errs, s.untouch(), s.meta.Close())
 	}
 	if s.overlay != nil {
 		errs = append(errs, s.overlay.Close())

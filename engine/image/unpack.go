@@ -29,7 +29,7 @@ func (s *Store) tellHere(ctx context.Context, b *bundle, lines []*layerLine) err
 	for i, d := range b.parts.Layers {
 		_, err := s.content.Info(ctx, d.Digest)
 		if err == nil && b.top == "" {
-			_, err = s.snapshots.Stat(ctx, b.variant.chains[i].String())
+			_, err = s.snapshots.Stat(ctx, layerKey(b.variant.chains[i]))
 		}
 		if err != nil && !errdefs.IsNotFound(err) {
 			return err
@@ -43,9 +43,9 @@ func (s *Store) tellHere(ctx context.Context, b *bundle, lines []*layerLine) err
 	return nil
 }
 
-// extractions is how many layers are unpacked at once, in the whole store: the work is the processor's and the
+// atOnce is how many layers are unpacked at once, in the whole store: the work is the processor's and the
 // disk's, and each has two threads.
-func extractions() int64 { return int64(max(2, runtime.GOMAXPROCS(0))) }
+func atOnce() int64 { return int64(max(2, runtime.GOMAXPROCS(0))) }
 
 // unpackAll makes the folders of all layers: each as soon as its blob has come, and beside the others; they are
 // stacked in order.
@@ -159,9 +159,13 @@ type folder struct {
 
 // extract unpacks the ith layer into a folder of its own, unless it is there.
 func (s *Store) extract(ctx context.Context, b *bundle, i int, line *layerLine) (*folder, error) {
-	chain := b.variant.chains[i].String()
+	chain := layerKey(b.variant.chains[i])
 	unlock, err := s.chains.lock(ctx, chain)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.touch(); err != nil {
+		unlock()
 		return nil, err
 	}
 	f := &folder{key: "unpack " + rand.Text() + " " + chain, chain: chain, unlock: unlock}
@@ -209,7 +213,7 @@ func (s *Store) fill(ctx context.Context, b *bundle, i int, f *folder, line *lay
 		return engine.Problem(engine.ErrInvalid, fmt.Errorf("it holds %s, and the image's config promises %s", got.DiffID, want))
 	}
 	f.implied = got.Implied
-	return nil
+	return s.labelPlain(ctx, d.Digest, got)
 }
 
 // stack puts the ith folder on those below it, which are stacked.
@@ -221,7 +225,7 @@ func (s *Store) stack(ctx context.Context, b *bundle, i int, f *folder) error {
 	if err == nil {
 		parent := ""
 		if i > 0 {
-			parent = b.variant.chains[i-1].String()
+			parent = layerKey(b.variant.chains[i-1])
 		}
 		err = s.snapshots.Commit(ctx, f.chain, f.key, snapshots.WithParent(parent))
 	}
@@ -255,7 +259,7 @@ func (s *Store) inherit(ctx context.Context, chains []digest.Digest, f *folder) 
 	}
 	var below []string
 	for _, chain := range slices.Backward(chains) {
-		dir, err := s.layerDir(ctx, chain.String())
+		dir, err := s.layerDir(ctx, layerKey(chain))
 		if err != nil {
 			return err
 		}
