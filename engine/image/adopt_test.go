@@ -287,6 +287,9 @@ func TestAnImageThatComesAgainKeepsItsFolders(t *testing.T) {
 				i := make(t, s)
 				before := lower(t, s, i.ID)
 				come(t, s)
+				if _, layers := left(t, s); name == "pulled" && layers != 2 {
+					t.Errorf("it was unpacked again: %d layers", layers)
+				}
 				if err := s.GC(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -301,6 +304,25 @@ func TestAnImageThatComesAgainKeepsItsFolders(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestAnImageThatComesTwiceAtOnceKeepsTheFirstFolders(t *testing.T) {
+	s := open(t, t.TempDir())
+	late := newBuild(t, s)
+	d := late.image(twoLayers)
+	b, err := s.localBundle(late.ctx, d)
+	late.must(err)
+	late.must(s.unpackHere(late.ctx, b, newLayerLines(func(engine.Progress) {}, "", b)))
+	i := late.adopt(d, "app") // before the other one has a name
+	before := lower(t, s, i.ID)
+	late.must(s.publish(late.ctx, late.lease, []string{"docker.io/library/late:latest"}, b))
+	late.must(s.GC(late.ctx))
+	if got := lower(t, s, i.ID); !slices.Equal(got, before) || len(files(t, s, i.ID)) != 3 {
+		t.Errorf("its folders are %v, were %v", got, before)
+	}
+	if _, layers := left(t, s); layers != 2 {
+		t.Errorf("%d layers", layers)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"tiffin/engine"
 )
@@ -329,5 +331,22 @@ func TestOnlyOneMayHaveTheStoreOpen(t *testing.T) {
 	s := open(t, t.TempDir())
 	if again, err := Open(t.Context(), Config{Root: s.root}); err == nil {
 		t.Error("opened twice", again.Close())
+	}
+}
+
+// A stranger's index may list whatever lies here as a manifest. It must not make every listing fail.
+func TestAnIndexIsNotBelievedAboutOtherBlobs(t *testing.T) {
+	r, s, i := pulled(t)
+	d := r.make(t, img{layers: []map[string]string{{"c": "c"}}})
+	config := digest.Digest(i.ID)
+	r.index(t, "evil:v1", d, ocispec.Descriptor{
+		MediaType: ocispec.MediaTypeImageManifest, Digest: config, Size: int64(len(r.blobs[config])),
+		Platform: &ocispec.Platform{OS: "linux", Architecture: "arm64"},
+	})
+	if _, err := s.Pull(t.Context(), r.host()+"/evil:v1", PullOptions{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := s.List(t.Context()); err != nil || len(list) != 2 {
+		t.Errorf("%v %v", list, err)
 	}
 }
