@@ -104,6 +104,13 @@ func (b *Builder) release() {
 		return
 	}
 	b.closing = time.AfterFunc(b.cfg.Linger, b.lapse)
+	if s := b.open; s.failed.Load() {
+		b.tidying.Go(func() {
+			if err := s.reclaim(b.life); err != nil {
+				b.cfg.Log.Warn("what a failed build left is still there", "err", err)
+			}
+		})
+	}
 }
 
 // lapse tidies up, and closes everything if nobody has come meanwhile: a build that

@@ -2,6 +2,7 @@ package builder
 
 import (
 	"context"
+	"runtime"
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/cmd/buildkitd/config"
@@ -33,6 +34,34 @@ func (s *solver) collect(ctx context.Context) error {
 		err = s.keys.ReleaseUnreferenced(ctx)
 	}
 	return err
+}
+
+// reclaim takes away what builds that failed have left. BuildKit keeps the results of a
+// step that failed for whoever looks at the error, until Go finds that nobody does.
+func (s *solver) reclaim(ctx context.Context) error {
+	if !s.failed.Swap(false) {
+		return nil
+	}
+	// Finalizers run one after the other: when that of the second round has run, those of the first have.
+	for range 2 {
+		if err := finalize(ctx); err != nil {
+			return err
+		}
+	}
+	return s.worker.GarbageCollect(ctx)
+}
+
+// finalize has the garbage collector run, and waits for a finalizer.
+func finalize(ctx context.Context) error {
+	ran := make(chan struct{})
+	runtime.AddCleanup(new([16]byte), func(ran chan struct{}) { close(ran) }, ran)
+	runtime.GC()
+	select {
+	case <-ran:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // policies are BuildKit's own, with the size that the engine was told.

@@ -14,10 +14,9 @@
 // does not build holds none of it.
 //
 // Reading order: builder.go (its life), serve.go (one caller), solver.go worker.go (how
-// BuildKit is put together), executor.go trees.go (RUN), layers.go (base images that are
-// here already), exporter.go (what becomes of a build), frontend.go (which Dockerfiles),
-// collect.go checksums.go (the end of a solver: how large the cache may be, what to
-// forget), scratch.go (what a crash leaves behind), memory.go.
+// BuildKit is put together), executor.go trees.go (RUN), exporter.go (what becomes of a
+// build), frontend.go (which Dockerfiles), collect.go checksums.go (what is kept of the
+// cache, what to forget), scratch.go (what a crash leaves behind), memory.go.
 //
 // Not here: the caller's end (engine/builder/client), the process of a RUN step
 // (engine/container), images (engine/image).

@@ -173,7 +173,7 @@ func snapshotOf(ctx context.Context, ref cache.ImmutableRef, sessionID string) (
 		return "", err
 	}
 	if id := ref.GetString(snapshotKey); id != "" {
-		return layerName(id), nil
+		return id, nil
 	}
 	return ref.ID(), nil
 }

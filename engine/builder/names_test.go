@@ -4,22 +4,8 @@ import (
 	"testing"
 
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
-	"github.com/moby/buildkit/snapshot"
 	"github.com/opencontainers/go-digest"
 )
-
-func TestLayersHaveTheImageStoresNames(t *testing.T) {
-	t.Parallel()
-	chain := digest.FromString("a chain of layers")
-	if got := layerName(snapshot.LayerSnapshotID(chain)); got != chain.String() {
-		t.Errorf("%s is %s", chain, got)
-	}
-	for _, own := range []string{"", "x4fk1l8q2s", "extract-1 " + chain.String(), "buildkit-layer-snapshot-v1-sha256-short"} {
-		if got := layerName(own); got != own {
-			t.Errorf("%q became %q", own, got)
-		}
-	}
-}
 
 func TestOnlyTheFrontendThatIsBuiltInIsRun(t *testing.T) {
 	t.Parallel()

@@ -1,7 +1,6 @@
 package builder
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,9 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/containerd/v2/core/mount"
-	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 )
@@ -54,68 +51,18 @@ func unmountBelow(dir string) error {
 	return errors.Join(errs...)
 }
 
-// The cache's records are about layers whose files are not synced one by one. A mark
-// stands beside them while some may not be on the disk; one from before a reboot says
-// that the records must not be trusted.
-const unsyncedMark = "unsynced"
-
-// dropUnsynced forgets a cache that may be damaged, and sets the mark.
-func dropUnsynced(cfg *Config) (dropped bool, err error) {
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return false, err
+// recordsRoot is where the records of the cache are. They are about what the image store
+// holds, and when that was let go of, after a power cut, they go, too.
+func recordsRoot(cfg *Config) (string, error) {
+	epoch := "epoch-" + cfg.Images.Backing().Epoch
+	if err := os.MkdirAll(filepath.Join(cfg.Root, epoch), 0o700); err != nil {
+		return "", err
 	}
-	path := filepath.Join(cfg.Root, unsyncedMark)
-	before, err := os.ReadFile(path)
-	if err == nil && string(before) != string(boot) {
-		if err := forget(cfg); err != nil {
-			return false, err
+	entries, err := os.ReadDir(cfg.Root)
+	for _, e := range entries {
+		if e.Name() != epoch {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(cfg.Root, e.Name())))
 		}
-		dropped = true
 	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return false, err
-	}
-	return dropped, os.WriteFile(path, boot, 0o600) //nolint:forbidigo // a mark that is half written is a mark
+	return filepath.Join(cfg.Root, epoch), err
 }
-
-// forget removes the cache's records, and lets go of what they hold in the image store.
-func forget(cfg *Config) error {
-	if err := os.RemoveAll(cfg.Root); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(cfg.Root, 0o700); err != nil {
-		return err
-	}
-	backing := cfg.Images.Backing()
-	ctx := namespaces.WithNamespace(context.Background(), backing.Namespace)
-	// The label of BuildKit's records; the image store's own leases have others.
-	held, err := backing.Leases.List(ctx, `labels."containerd.io/gc.flat"`)
-	if err != nil {
-		return err
-	}
-	for _, l := range held {
-		err = errors.Join(err, backing.Leases.Delete(ctx, leases.Lease{ID: l.ID}))
-	}
-	if err != nil {
-		return err
-	}
-	_, err = backing.Collect(ctx)
-	return err
-}
-
-// syncAll writes everything to the disk.
-func syncAll(cfg *Config) error {
-	dir, err := os.Open(cfg.Root)
-	if err != nil {
-		return err
-	}
-	defer dir.Close() //nolint:errcheck // it was only synced
-	if err := unix.Syncfs(int(dir.Fd())); err != nil {
-		return fmt.Errorf("sync: %w", err)
-	}
-	return nil
-}
-
-// unmark says that everything is on the disk.
-func unmark(cfg *Config) error { return os.Remove(filepath.Join(cfg.Root, unsyncedMark)) }

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/containerd/containerd/v2/defaults"
+	controlapi "github.com/moby/buildkit/api/services/control"
 	"github.com/moby/buildkit/util/grpcerrors"
 	"google.golang.org/grpc"
 )
@@ -19,7 +20,7 @@ func (b *Builder) Serve(ctx context.Context, conn net.Conn) error {
 	}
 	defer b.release()
 	server := grpc.NewServer(
-		grpc.UnaryInterceptor(grpcerrors.UnaryServerInterceptor),
+		grpc.ChainUnaryInterceptor(grpcerrors.UnaryServerInterceptor, s.noteFailure),
 		grpc.StreamInterceptor(grpcerrors.StreamServerInterceptor),
 		grpc.MaxRecvMsgSize(defaults.DefaultMaxRecvMsgSize),
 		grpc.MaxSendMsgSize(defaults.DefaultMaxSendMsgSize),
@@ -37,6 +38,16 @@ func (b *Builder) Serve(ctx context.Context, conn net.Conn) error {
 		return nil
 	}
 	return err
+}
+
+// noteFailure has what a build that failed has left taken away soon: that may be what
+// the disk is full of.
+func (s *solver) noteFailure(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	resp, err := handler(ctx, req)
+	if err != nil && info.FullMethod == controlapi.Control_Solve_FullMethodName {
+		s.failed.Store(true)
+	}
+	return resp, err
 }
 
 // single is a listener that has one connection, and ends with it.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/moby/buildkit/cache/remotecache"
 	"github.com/moby/buildkit/cache/remotecache/inline"
@@ -28,37 +28,32 @@ type solver struct {
 	worker  *buildWorker
 	keys    bksolver.CacheManager
 	stop    chan struct{}
+	failed  atomic.Bool // a build has, and what it left was not reclaimed
 }
 
 // openSolver puts BuildKit together.
-func openSolver(ctx context.Context, cfg *Config) (_ *solver, err error) {
-	if err := os.MkdirAll(cfg.Root, 0o700); err != nil {
-		return nil, err
-	}
-	dropped, err := dropUnsynced(cfg)
+func openSolver(ctx context.Context, cfg *Config) (*solver, error) {
+	root, err := recordsRoot(cfg)
 	if err != nil {
 		return nil, err
-	}
-	if dropped {
-		cfg.Log.Warn("the build cache was begun anew: the machine went down before it was on the disk")
 	}
 	s := &solver{cfg: cfg, stop: make(chan struct{})}
 	sessions, err := session.NewManager()
 	if err != nil {
 		return nil, err
 	}
-	if s.worker, err = newWorker(ctx, cfg); err != nil {
+	if s.worker, err = newWorker(ctx, cfg, root); err != nil {
 		return nil, err
 	}
 	workers := &worker.Controller{}
 	if err := workers.Add(s.worker); err != nil {
 		return nil, errors.Join(err, s.worker.Close())
 	}
-	keys, err := bboltcachestorage.NewStore(filepath.Join(cfg.Root, "cache.db"))
+	keys, err := bboltcachestorage.NewStore(filepath.Join(root, "cache.db"))
 	if err != nil {
 		return nil, errors.Join(err, s.worker.Close())
 	}
-	history, err := boltutil.Open(filepath.Join(cfg.Root, "history.db"), 0o600, &bolt.Options{NoFreelistSync: true})
+	history, err := boltutil.Open(filepath.Join(root, "history.db"), 0o600, &bolt.Options{NoFreelistSync: true})
 	if err != nil {
 		return nil, errors.Join(err, keys.Close(), s.worker.Close())
 	}
@@ -94,18 +89,12 @@ func openSolver(ctx context.Context, cfg *Config) (_ *solver, err error) {
 	return s, nil
 }
 
-// tidy brings the cache down to its size and to the disk.
-func (s *solver) tidy(ctx context.Context) error {
-	return errors.Join(s.collect(ctx), syncAll(s.cfg))
-}
+// tidy brings the cache down to its size.
+func (s *solver) tidy(ctx context.Context) error { return errors.Join(s.reclaim(ctx), s.collect(ctx)) }
 
-// close closes everything. What was built since tidy is synced now: it is not much.
+// close closes everything.
 func (s *solver) close(ctx context.Context) error {
 	err := s.forgetChecksums(ctx)
 	close(s.stop)
-	err = errors.Join(err, s.control.Close())
-	if err != nil {
-		return err // it stays marked
-	}
-	return errors.Join(syncAll(s.cfg), unmark(s.cfg))
+	return errors.Join(err, s.control.Close())
 }

@@ -2,20 +2,33 @@ package builder
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 
 	"github.com/containerd/containerd/v2/plugins/diff/walking"
 	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/cache"
 	"github.com/moby/buildkit/cache/metadata"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter"
 	imageexporter "github.com/moby/buildkit/exporter/containerimage"
+	ociexporter "github.com/moby/buildkit/exporter/oci"
 	"github.com/moby/buildkit/session"
 	containerdsnapshot "github.com/moby/buildkit/snapshot/containerd"
+	"github.com/moby/buildkit/snapshot/imagerefchecker"
+	"github.com/moby/buildkit/source"
+	"github.com/moby/buildkit/source/containerblob"
+	"github.com/moby/buildkit/source/containerimage"
+	"github.com/moby/buildkit/source/git"
+	"github.com/moby/buildkit/source/http"
+	"github.com/moby/buildkit/source/local"
 	"github.com/moby/buildkit/util/archutil"
+	"github.com/moby/buildkit/util/bklog"
 	"github.com/moby/buildkit/util/leaseutil"
 	"github.com/moby/buildkit/worker/base"
+	"github.com/moby/buildkit/worker/label"
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"tiffin/engine/image"
@@ -28,37 +41,117 @@ type buildWorker struct {
 	writer *imageexporter.ImageWriter
 }
 
-func newWorker(ctx context.Context, cfg *Config) (*buildWorker, error) {
-	backing := cfg.Images.Backing()
-	records, err := metadata.NewStore(filepath.Join(cfg.Root, "metadata.db"))
+func newWorker(ctx context.Context, cfg *Config, root string) (*buildWorker, error) {
+	records, err := metadata.NewStore(filepath.Join(root, "metadata.db"))
 	if err != nil {
 		return nil, err
 	}
+	w := &buildWorker{Worker: &base.Worker{WorkerOpt: workerOpt(cfg, root, records)}, images: cfg.Images}
+	if err := w.assemble(ctx); err != nil {
+		return nil, errors.Join(err, records.Close())
+	}
+	return w, nil
+}
+
+func workerOpt(cfg *Config, root string, records *metadata.Store) base.WorkerOpt {
+	backing := cfg.Images.Backing()
 	content := containerdsnapshot.NewContentStore(backing.Content, backing.Namespace)
-	snapshotter := &layers{containerdsnapshot.NewSnapshotter(backing.Snapshotter, backing.Snapshots, backing.Namespace, nil)}
-	held := &layerLeases{Manager: backing.Leases, snapshotType: "snapshots/" + backing.Snapshotter}
-	opt := base.WorkerOpt{
-		ID: "tiffin", Root: cfg.Root, MetadataStore: records, Executor: &steps{cfg.Run},
-		Labels:         map[string]string{"org.mobyproject.buildkit.worker.executor": "tiffin", "org.mobyproject.buildkit.worker.snapshotter": backing.Snapshotter},
+	return base.WorkerOpt{
+		ID: "tiffin", Root: root, MetadataStore: records, Executor: &steps{cfg.Run},
+		Labels:         map[string]string{label.Executor: "tiffin", label.Snapshotter: backing.Snapshotter},
 		Platforms:      supported(),
-		Snapshotter:    snapshotter,
+		Snapshotter:    containerdsnapshot.NewSnapshotter(backing.Snapshotter, backing.Snapshots, backing.Namespace, nil),
 		ContentStore:   content,
-		Applier:        &applier{backing.Applier},
+		Applier:        backing.Applier,
 		Differ:         walking.NewWalkingDiff(content),
 		ImageStore:     backing.Images,
 		RegistryHosts:  backing.Hosts,
-		LeaseManager:   leaseutil.WithNamespace(held, backing.Namespace),
+		LeaseManager:   leaseutil.WithNamespace(backing.Leases, backing.Namespace),
 		GarbageCollect: backing.Collect,
 		MountPoolRoot:  mountsIn(cfg.Scratch),
 	}
-	w, err := base.NewWorker(ctx, opt)
-	if err != nil {
-		return nil, err
+}
+
+// assemble does what base.NewWorker does, with a cache that knows better which records
+// images share.
+func (w *buildWorker) assemble(ctx context.Context) (err error) {
+	if err := w.endLastBuilds(ctx); err != nil {
+		return err
 	}
-	writer, err := imageexporter.NewImageWriter(imageexporter.WriterOpt{
-		Snapshotter: opt.Snapshotter, ContentStore: content, Applier: opt.Applier, Differ: opt.Differ,
+	w.CacheMgr, err = cache.NewManager(cache.ManagerOpt{
+		Snapshotter: w.Snapshotter, ContentStore: w.ContentStore(), LeaseManager: w.LeaseManager(), PruneRefChecker: w.shared,
+		Applier: w.Applier, Differ: w.Differ, GarbageCollect: w.WorkerOpt.GarbageCollect,
+		MetadataStore: w.MetadataStore, Root: w.Root, MountPoolRoot: w.MountPoolRoot,
 	})
-	return &buildWorker{Worker: w, images: cfg.Images, writer: writer}, err
+	if err != nil {
+		return err
+	}
+	w.writer, err = imageexporter.NewImageWriter(imageexporter.WriterOpt{
+		Snapshotter: w.Snapshotter, ContentStore: w.ContentStore(), Applier: w.Applier, Differ: w.Differ,
+	})
+	if err != nil {
+		return err
+	}
+	return w.addSources(ctx)
+}
+
+// endLastBuilds lets go of what an engine that was killed held for the builds under way.
+func (w *buildWorker) endLastBuilds(ctx context.Context) error {
+	held, err := w.LeaseManager().List(ctx, `labels."buildkit/lease.temporary"`)
+	for _, l := range held {
+		err = errors.Join(err, w.LeaseManager().Delete(ctx, l))
+	}
+	return err
+}
+
+// addSources says where files come from: images, image layouts, git, http and the caller.
+func (w *buildWorker) addSources(ctx context.Context) (err error) {
+	if w.SourceManager, err = source.NewManager(); err != nil {
+		return err
+	}
+	imageOpt := containerimage.SourceOpt{
+		Snapshotter: w.Snapshotter, ContentStore: w.ContentStore(), Applier: w.Applier, ImageStore: w.ImageStore, CacheAccessor: w.CacheMgr,
+		RegistryHosts: w.RegistryHosts, LeaseManager: w.LeaseManager(), ResolverType: containerimage.ResolverTypeRegistry,
+	}
+	layoutOpt := imageOpt
+	layoutOpt.RegistryHosts, layoutOpt.ResolverType = nil, containerimage.ResolverTypeOCILayout
+	var errs [5]error
+	var blobs, callers source.Source
+	w.ImageSource, errs[0] = containerimage.NewSource(imageOpt)
+	w.OCILayoutSource, errs[1] = containerimage.NewSource(layoutOpt)
+	blobs, errs[2] = containerblob.NewSource(containerblob.SourceOpt{ContentStore: w.ContentStore(), CacheAccessor: w.CacheMgr, RegistryHosts: w.RegistryHosts})
+	w.HTTPSource, errs[3] = http.NewSource(http.Opt{CacheAccessor: w.CacheMgr})
+	callers, errs[4] = local.NewSource(local.Opt{CacheAccessor: w.CacheMgr})
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	for _, s := range []source.Source{w.ImageSource, w.OCILayoutSource, blobs, w.HTTPSource, callers} {
+		w.SourceManager.Register(s)
+	}
+	if err := git.Supported(); err != nil {
+		bklog.G(ctx).Debugf("no git: %v", err) // who names a repository is told so
+		return nil
+	}
+	if w.GitSource, err = git.NewSource(git.Opt{CacheAccessor: w.CacheMgr, RegistryHosts: w.RegistryHosts}); err != nil {
+		return err
+	}
+	w.SourceManager.Register(w.GitSource)
+	return nil
+}
+
+// shared tells which records of the cache hold layers of images, so that to remove them
+// would free nothing.
+func (w *buildWorker) shared() (cache.ExternalRefChecker, error) {
+	known, err := imagerefchecker.New(imagerefchecker.Opt{ImageStore: w.ImageStore, ContentStore: w.ContentStore()})()
+	return &sharing{known}, err
+}
+
+type sharing struct{ cache.ExternalRefChecker }
+
+// Exists implements cache.ExternalRefChecker. A layer that was never exported has no
+// digest; BuildKit's own checker would take it for the one below it.
+func (s *sharing) Exists(key string, layers []digest.Digest) bool {
+	return !slices.Contains(layers, "") && s.ExternalRefChecker.Exists(key, layers)
 }
 
 // supported lists the platforms that steps can run for, the host's own first: the
@@ -76,11 +169,17 @@ func supported() []ocispec.Platform {
 
 // Exporter implements worker.Worker: an image becomes one of the store's.
 func (w *buildWorker) Exporter(name string, sm *session.Manager) (exporter.Exporter, error) {
-	if name != client.ExporterImage {
+	switch name {
+	case client.ExporterImage:
+		inner, err := imageexporter.New(imageexporter.Opt{
+			SessionManager: sm, ImageWriter: w.writer, RegistryHosts: w.RegistryHosts, LeaseManager: w.LeaseManager(),
+		})
+		return &storing{inner, w.images}, err
+	case client.ExporterOCI, client.ExporterDocker:
+		return ociexporter.New(ociexporter.Opt{
+			SessionManager: sm, ImageWriter: w.writer, Variant: ociexporter.ExporterVariant(name), LeaseManager: w.LeaseManager(),
+		})
+	default:
 		return w.Worker.Exporter(name, sm)
 	}
-	inner, err := imageexporter.New(imageexporter.Opt{
-		SessionManager: sm, ImageWriter: w.writer, RegistryHosts: w.RegistryHosts, LeaseManager: w.LeaseManager(),
-	})
-	return &storing{inner, w.images}, err
 }

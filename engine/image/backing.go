@@ -17,7 +17,10 @@ import (
 // Backing is what builds stand on: the store's own parts. Whoever uses them puts Namespace into the context of
 // each call (Images does it itself), and holds what it makes by a lease of Leases, or Collect takes it.
 type Backing struct {
-	Namespace   string
+	Namespace string
+	// Epoch is another one when all that builds held was let go of, after a power cut: what they know of an earlier
+	// one is about nothing.
+	Epoch       string
 	Snapshotter string // its name, as the labels that keep a snapshot have it
 	Content     content.Store
 	Snapshots   snapshots.Snapshotter
@@ -36,7 +39,7 @@ type Backing struct {
 // Backing shares the store's parts with builds. They end with the store.
 func (s *Store) Backing() Backing {
 	return Backing{
-		Namespace: namespace, Snapshotter: snapshotter,
+		Namespace: namespace, Epoch: s.epoch, Snapshotter: snapshotter,
 		Content: s.content, Snapshots: &preparing{s.snapshots, s}, Images: localImages{s.images}, Leases: s.leases,
 		Collect: s.meta.GarbageCollect, Applier: &applier{s}, Hosts: s.registry.Hosts,
 	}

@@ -82,16 +82,40 @@ func (s *Store) touch() error {
 		return nil
 	}
 	// Half of it written says another boot, which is the safe side.
-	f, err := os.OpenFile(s.touchedFile(), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(s.boot)
-	if err := errors.Join(err, f.Sync(), f.Close(), syncFolder(s.root)); err != nil {
+	if err := s.writeBoot(s.touchedFile()); err != nil {
 		return err
 	}
 	s.touched = true
 	return nil
+}
+
+// writeBoot writes a file with the ID of this boot to the disk.
+func (s *Store) writeBoot(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(s.boot)
+	return errors.Join(err, f.Sync(), f.Close(), syncFolder(s.root))
+}
+
+// beginEpoch says that what builds held is gone, all at once.
+func (s *Store) beginEpoch() error {
+	err := s.writeBoot(s.epochFile())
+	s.epoch = s.boot
+	return err
+}
+
+func (s *Store) epochFile() string { return filepath.Join(s.root, "epoch") }
+
+// readEpoch finds out when that was last; "" is never.
+func (s *Store) readEpoch() error {
+	text, err := os.ReadFile(s.epochFile())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	s.epoch = string(text)
+	return err
 }
 
 func (s *Store) touchedFile() string { return filepath.Join(s.root, "unsynced") }
@@ -123,6 +147,10 @@ func (s *Store) forgetUnsynced(ctx context.Context) error {
 	if s.touched = true; string(boot) == s.boot {
 		return nil
 	}
+	// First, so that what others know of the layers cannot outlive them.
+	if err := s.beginEpoch(); err != nil {
+		return err
+	}
 	list, err := s.leases.List(ctx)
 	if err != nil {
 		return err
@@ -143,7 +171,7 @@ func (s *Store) forgetUnsynced(ctx context.Context) error {
 
 // recover makes good what a power cut may have done to layers, and syncs what an engine before this one left.
 func (s *Store) recover(ctx context.Context) error {
-	if err := s.forgetUnsynced(ctx); err != nil {
+	if err := errors.Join(s.readEpoch(), s.forgetUnsynced(ctx)); err != nil {
 		return fmt.Errorf("let go of layers that may be damaged since a reboot: %w", err)
 	}
 	list, err := s.leases.List(ctx)

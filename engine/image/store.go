@@ -62,6 +62,7 @@ type Store struct {
 
 	unsynced sync.Mutex
 	touched  bool // see touch; guarded by unsynced
+	epoch    string
 
 	mu      sync.RWMutex
 	records map[string]record            // by name
