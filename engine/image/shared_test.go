@@ -139,9 +139,18 @@ func TestAfterAPowerCutNothingStandsOnWhatMayBeDamaged(t *testing.T) {
 		if reopen(kept); !isThere() {
 			t.Fatalf("after boot %q, the build's layer is gone", kept)
 		}
+		if epoch := s.Backing().Epoch; epoch != "" {
+			t.Errorf("epoch %q has begun", epoch)
+		}
 	}
 	if reopen("another"); isThere() {
 		t.Error("the build's layer is still there")
+	}
+	for range 2 { // and so it stays
+		if epoch := s.Backing().Epoch; epoch != boot {
+			t.Errorf("epoch %q, want %q", epoch, boot)
+		}
+		reopen("")
 	}
 	if d := cmp.Diff(map[string]string{"a": "a", "b": "b"}, files(t, s, i.ID)); d != "" {
 		t.Error(d)
