@@ -29,8 +29,8 @@ func (c *cli) act(ctx context.Context, req *engine.ActRequest) error {
 		return c.printPlan(client.PlanAct(ctx, req))
 	}
 	p := c.newProgress(string(req.Action))
-	defer p.finish()
-	return client.Act(ctx, req, p.report)
+	defer p.Finish()
+	return client.Act(ctx, req, p.Report)
 }
 
 func newStart(c *cli) *cobra.Command {

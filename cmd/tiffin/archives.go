@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/progress"
 	"tiffin/engine"
 	"tiffin/engine/plan"
 )
@@ -41,10 +42,10 @@ func newLoad(c *cli) *cobra.Command {
 				return err
 			}
 			p := c.newProgress("load")
-			names, err := client.LoadImages(cmd.Context(), in, p.report)
-			p.finish()
+			names, err := client.LoadImages(cmd.Context(), in, p.Report)
+			p.Finish()
 			for _, n := range names {
-				fmt.Fprintln(c.out, "Loaded image: "+printable(n))
+				fmt.Fprintln(c.out, "Loaded image: "+progress.Printable(n))
 			}
 			return err
 		},
@@ -174,7 +175,7 @@ func newRmi(c *cli) *cobra.Command {
 					return err
 				}
 				for _, l := range lines {
-					fmt.Fprintln(c.out, printable(l))
+					fmt.Fprintln(c.out, progress.Printable(l))
 				}
 			}
 			return nil

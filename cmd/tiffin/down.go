@@ -57,6 +57,6 @@ func (c *cli) down(cmd *cobra.Command, o *downOptions, services []string) error 
 		return c.printPlan(client.PlanDown(ctx, req))
 	}
 	p := c.newProgress("down")
-	defer p.finish()
-	return client.Down(ctx, req, p.report)
+	defer p.Finish()
+	return client.Down(ctx, req, p.Report)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/progress"
 	"tiffin/engine"
 )
 
@@ -78,7 +79,7 @@ func (c *cli) showEvent(ev engine.Event) error {
 	for _, k := range slices.Sorted(maps.Keys(attributes)) {
 		parts = append(parts, k+"="+attributes[k])
 	}
-	_, err := fmt.Fprintf(c.out, "%s container %s %s (%s)\n", ev.Time.Local().Format("2006-01-02 15:04:05.000000"), ev.Action, ev.ID, printable(strings.Join(parts, ", ")))
+	_, err := fmt.Fprintf(c.out, "%s container %s %s (%s)\n", ev.Time.Local().Format("2006-01-02 15:04:05.000000"), ev.Action, ev.ID, progress.Printable(strings.Join(parts, ", ")))
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"tiffin/cmd/tiffin/progress"
 	"tiffin/engine"
 )
 
@@ -73,11 +74,11 @@ func (c *cli) fail(err error) int {
 		return code
 	}
 	for _, other := range c.otherFailures(err.Error()) {
-		fmt.Fprintln(c.err, printable(other))
+		fmt.Fprintln(c.err, progress.Printable(other))
 	}
-	fmt.Fprintln(c.err, printable(err.Error()))
+	fmt.Fprintln(c.err, progress.Printable(err.Error()))
 	if hint := engine.HintOf(err); hint != "" {
-		fmt.Fprintln(c.err, printable(hint))
+		fmt.Fprintln(c.err, progress.Printable(hint))
 	}
 	return code
 }
@@ -100,24 +101,11 @@ func (c *cli) otherFailures(said string) []string {
 	})
 }
 
-// printable keeps control characters that came from images, registries or files
-// away from the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
-}
-
 // warn tells the user what can be lived with.
 func (c *cli) warn(text string) {
 	if c.opts.progress == "json" {
-		(&jsonProgress{w: c.err}).report(engine.Progress{Status: engine.Warning, Text: text})
+		progress.NewJSON(c.err).Report(engine.Progress{Status: engine.Warning, Text: text})
 		return
 	}
-	fmt.Fprintln(c.err, warningText(text))
+	fmt.Fprintln(c.err, progress.WarningText(text))
 }
-
-func warningText(text string) string { return "warning: " + printable(text) }

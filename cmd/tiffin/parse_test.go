@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tiffin/cmd/tiffin/progress"
 )
 
 func TestParseTime(t *testing.T) {
@@ -103,7 +105,7 @@ func TestPrintable(t *testing.T) {
 		"\u009b2J\x7f\r":        "\uFFFD2J\uFFFD\uFFFD",
 		"日本 ✔":                  "日本 ✔",
 	} {
-		if got := printable(in); got != want {
+		if got := progress.Printable(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
 	}

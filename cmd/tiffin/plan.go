@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/progress"
 	"tiffin/engine"
 	"tiffin/engine/plan"
 )
@@ -95,7 +96,7 @@ func (c *cli) printPlan(p *plan.Plan, err error) error {
 		_, err = fmt.Fprintln(c.out, "Nothing to do.")
 		return err
 	}
-	_, err = fmt.Fprint(c.out, printable(p.String()))
+	_, err = fmt.Fprint(c.out, progress.Printable(p.String()))
 	return err
 }
 

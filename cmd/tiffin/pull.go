@@ -58,12 +58,12 @@ func (c *cli) pull(cmd *cobra.Command, o *pullOptions, services []string) error 
 	}
 	req.Auths = c.credentials(ctx, client, stack, cmp.Or(policy, engine.PullAlways))
 	p := c.newProgress("pull")
-	report := p.report
+	report := p.Report
 	if o.quiet {
 		report = func(engine.Progress) {}
 	}
 	err = client.Pull(ctx, req, report)
-	p.finish()
+	p.Finish()
 	if err != nil && o.ignoreFailures && ctx.Err() == nil {
 		c.warn(err.Error())
 		return nil

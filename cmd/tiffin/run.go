@@ -96,13 +96,13 @@ func (c *cli) runOneOff(cmd *cobra.Command, o *runOptions, args []string) error 
 	}
 	req.Up.Auths = c.credentials(ctx, client, stack, req.Up.Pull)
 	p := c.newProgress("run")
-	report := quietPulls(p.report, o.up.quietPull)
+	report := quietPulls(p.Report, o.up.quietPull)
 	id, err := client.Run(ctx, req, func(e engine.Progress) {
 		if e.Text != "Running" { // what is up already is no news before each command
 			report(e)
 		}
 	})
-	p.finish()
+	p.Finish()
 	if err != nil {
 		return ofCommand(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tiffin/cmd/tiffin/lines"
+	"tiffin/cmd/tiffin/progress"
 	"tiffin/engine"
 	"tiffin/engine/api"
 )
@@ -46,7 +47,7 @@ type session struct {
 
 	acting   sync.Mutex // one stop after the other
 	mu       sync.Mutex
-	progress progressWriter // of a stop that is under way: output goes above it
+	progress progress.Writer // of a stop that is under way: output goes above it
 }
 
 // stopReason is why the containers are being stopped.
@@ -59,7 +60,7 @@ const (
 )
 
 func (s *session) run(ctx context.Context) error {
-	s.began, s.told, s.progress = time.Now(), map[string]time.Time{}, quietProgress{}
+	s.began, s.told, s.progress = time.Now(), map[string]time.Time{}, progress.Quiet{}
 	s.news = make(chan func(context.Context) (bool, error))
 	var shown []string
 	s.targets, shown = s.services()
@@ -176,7 +177,7 @@ func (s *session) start(ctx context.Context) {
 		defer cancel()
 		err := s.client.Up(callCtx, &req, func(e engine.Progress) {
 			if e.Status == engine.Warning {
-				fmt.Fprintln(aboveProgress{s, s.c.err}, warningText(oneLine(e.ID+" "+e.Text)))
+				fmt.Fprintln(aboveProgress{s, s.c.err}, progress.WarningText(progress.OneLine(e.ID+" "+e.Text)))
 			}
 		})
 		s.tell(ctx, func(ctx context.Context) (bool, error) {
@@ -242,9 +243,9 @@ func (s *session) stop(ctx context.Context, action engine.Action) {
 		s.show(p)
 		err := s.client.Act(callCtx, &engine.ActRequest{
 			Project: s.req.Stack.Name, Stack: &s.req.Stack, Action: action, Services: s.req.Services, Timeout: s.req.Timeout,
-		}, p.report)
-		s.show(quietProgress{})
-		p.finish()
+		}, p.Report)
+		s.show(progress.Quiet{})
+		p.Finish()
 		s.tell(ctx, func(ctx context.Context) (bool, error) {
 			if number != s.stops {
 				return false, nil // another one was asked for meanwhile
@@ -259,7 +260,7 @@ func (s *session) stop(ctx context.Context, action engine.Action) {
 }
 
 // show lets output go above p from now on.
-func (s *session) show(p progressWriter) {
+func (s *session) show(p progress.Writer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.progress = p
@@ -315,6 +316,6 @@ type aboveProgress struct {
 func (a aboveProgress) Write(p []byte) (n int, err error) {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
-	a.s.progress.above(func() { n, err = a.w.Write(p) })
+	a.s.progress.Above(func() { n, err = a.w.Write(p) })
 	return n, err
 }

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"text/template"
 
+	"tiffin/cmd/tiffin/progress"
 	"tiffin/engine"
 )
 
@@ -17,7 +18,7 @@ func writeTable(w io.Writer, headings []string, rows [][]string) error {
 	fmt.Fprintln(tw, strings.Join(headings, "\t"))
 	for _, row := range rows {
 		for i := range row {
-			row[i] = printable(row[i])
+			row[i] = progress.Printable(row[i])
 		}
 		fmt.Fprintln(tw, strings.Join(row, "\t"))
 	}

@@ -176,8 +176,8 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 
 func (c *cli) upDetached(ctx context.Context, client *api.Client, req *engine.UpRequest, o *upOptions) error {
 	p := c.newProgress("up")
-	defer p.finish()
-	return client.Up(ctx, req, quietPulls(p.report, o.quietPull))
+	defer p.Finish()
+	return client.Up(ctx, req, quietPulls(p.Report, o.quietPull))
 }
 
 // quietPulls leaves the layers of images out.

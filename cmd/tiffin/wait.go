@@ -104,8 +104,8 @@ func (c *cli) waitFirst(ctx context.Context, w waiting) error {
 	}
 	c.sayEnd(first)
 	p := c.newProgress("down")
-	err := w.client.Down(ctx, &engine.DownRequest{Project: w.target.name, Stack: w.target.stack}, p.report)
-	p.finish()
+	err := w.client.Down(ctx, &engine.DownRequest{Project: w.target.name, Stack: w.target.stack}, p.Report)
+	p.Finish()
 	if err != nil {
 		return err
 	}

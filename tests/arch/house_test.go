@@ -9,9 +9,12 @@ import (
 // allowed is the whole map: a package, and the packages of ours that it may import. A package may stand here
 // before it is built.
 var allowed = map[string][]string{
-	"cmd/tiffin":        {"cmd/tiffin/lines", "engine", "engine/api", "engine/daemon", "engine/image/credentials", "engine/plan", "project"},
-	"cmd/tiffin/lines":  {"engine"},
-	"cmd/tiffin-keeper": {"engine/keeper"},
+	"cmd/tiffin": {
+		"cmd/tiffin/lines", "cmd/tiffin/progress", "engine", "engine/api", "engine/daemon", "engine/image/credentials", "engine/plan", "project",
+	},
+	"cmd/tiffin/lines":    {"engine"},
+	"cmd/tiffin/progress": {"engine"},
+	"cmd/tiffin-keeper":   {"engine/keeper"},
 
 	"project":           {"engine", "project/paths", "project/shape", "project/variables"},
 	"project/paths":     nil,

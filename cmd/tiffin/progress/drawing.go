@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"bytes"
@@ -50,8 +50,8 @@ func newDrawing(w io.Writer, size func() (columns, rows int), b board) *drawing 
 	return d
 }
 
-// sizeOf asks the terminal behind fd, each time it is called.
-func sizeOf(fd uintptr) func() (columns, rows int) {
+// SizeOf asks the terminal behind fd, each time it is called.
+func SizeOf(fd uintptr) func() (columns, rows int) {
 	return func() (columns, rows int) {
 		size, err := term.GetWinsize(fd)
 		if err != nil || size.Width < 20 || size.Height < 3 {
@@ -61,9 +61,10 @@ func sizeOf(fd uintptr) func() (columns, rows int) {
 	}
 }
 
-func (d *drawing) report(e engine.Progress) {
+// Report implements Writer.
+func (d *drawing) Report(e engine.Progress) {
 	if e.ID == "" {
-		d.above(func() { fmt.Fprintln(d.w, paint(d.board.colour, aec.YellowF, "! ")+printable(e.Text)) })
+		d.Above(func() { fmt.Fprintln(d.w, paint(d.board.colour, aec.YellowF, "! ")+Printable(e.Text)) })
 		return
 	}
 	d.mu.Lock()
@@ -71,8 +72,8 @@ func (d *drawing) report(e engine.Progress) {
 	d.board.take(e, time.Now())
 }
 
-// above lets write print whole lines; the drawing moves below them.
-func (d *drawing) above(write func()) {
+// Above implements Writer: the drawing moves below what is written.
+func (d *drawing) Above(write func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var b bytes.Buffer
@@ -85,7 +86,8 @@ func (d *drawing) above(write func()) {
 	d.frame()
 }
 
-func (d *drawing) finish() {
+// Finish implements Writer.
+func (d *drawing) Finish() {
 	close(d.closed)
 	d.done.Wait()
 	d.mu.Lock()

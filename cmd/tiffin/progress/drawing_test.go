@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"fmt"
@@ -138,14 +138,14 @@ func TestDrawing(t *testing.T) {
 		term := &fakeTerminal{columns: 40}
 		fmt.Fprintln(term, "$ tiffin up")
 		d := newDrawing(term, term.size, board{title: "up", colour: true})
-		d.report(engine.Progress{ID: "Container a-1", Status: engine.Working, Text: "Creating"})
-		d.report(engine.Progress{ID: "Container b-1", Status: engine.Working, Text: "Creating"})
+		d.Report(engine.Progress{ID: "Container a-1", Status: engine.Working, Text: "Creating"})
+		d.Report(engine.Progress{ID: "Container b-1", Status: engine.Working, Text: "Creating"})
 		time.Sleep(frameTime + time.Millisecond)
 		wantScreen(t, term, "$ tiffin up",
 			"[+] up 0/2", " ⠙ Container a-1 Creating          0.1s", " ⠙ Container b-1 Creating          0.1s")
 
 		// A warning goes above it and stays.
-		d.report(engine.Progress{Status: engine.Warning, Text: "Found orphan containers"})
+		d.Report(engine.Progress{Status: engine.Warning, Text: "Found orphan containers"})
 		wantScreen(t, term, "$ tiffin up", "! Found orphan containers",
 			"[+] up 0/2", " ⠙ Container a-1 Creating          0.1s", " ⠙ Container b-1 Creating          0.1s")
 		// A frame is one write.
@@ -160,9 +160,9 @@ func TestDrawing(t *testing.T) {
 		wantScreen(t, term, "$ tiffin up", "! Found orphan containers",
 			"[+] up 0/2", " ⠹ Container a-1 Creating  1.2s", " ⠹ Container b-1 Creating  1.2s")
 		// The end shows everything and is left alone.
-		d.report(engine.Progress{ID: "Container a-1", Status: engine.Done, Text: "Created"})
-		d.report(engine.Progress{ID: "Container b-1", Status: engine.Done, Text: "Created"})
-		d.finish()
+		d.Report(engine.Progress{ID: "Container a-1", Status: engine.Done, Text: "Created"})
+		d.Report(engine.Progress{ID: "Container b-1", Status: engine.Done, Text: "Created"})
+		d.Finish()
 		fmt.Fprintln(term, "$")
 		wantScreen(t, term, "$ tiffin up", "! Found orphan containers",
 			"[+] up 2/2", " ✔ Container a-1 Created   1.2s", " ✔ Container b-1 Created   1.2s", "$")
@@ -174,16 +174,16 @@ func TestDrawingOfManyScrollsOnlyAtTheEnd(t *testing.T) {
 		term := &fakeTerminal{columns: 80}
 		d := newDrawing(term, term.size, board{title: "down"})
 		for i := range 50 {
-			d.report(engine.Progress{ID: fmt.Sprintf("Container many-%02d", i), Status: engine.Working, Text: "Stopping"})
+			d.Report(engine.Progress{ID: fmt.Sprintf("Container many-%02d", i), Status: engine.Working, Text: "Stopping"})
 		}
 		time.Sleep(5*frameTime + time.Millisecond)
 		if got := len(term.screen()); got != 23 {
 			t.Errorf("%d lines while it works, want 23", got)
 		}
 		for i := range 50 {
-			d.report(engine.Progress{ID: fmt.Sprintf("Container many-%02d", i), Status: engine.Done, Text: "Removed"})
+			d.Report(engine.Progress{ID: fmt.Sprintf("Container many-%02d", i), Status: engine.Done, Text: "Removed"})
 		}
-		d.finish()
+		d.Finish()
 		if got := len(term.screen()); got != 51 {
 			t.Errorf("%d lines at the end, want 51", got)
 		}

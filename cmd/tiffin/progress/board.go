@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"fmt"
@@ -111,16 +111,16 @@ func (b *board) row(l *boardLine, v view) row {
 	}
 	took := fmt.Sprintf("%.1fs", max(end.Sub(l.begin), 0).Seconds())
 	room := max(v.columns-len(took)-5, 1)
-	text := runewidth.FillRight(runewidth.Truncate(oneLine(l.last.ID+" "+l.last.Text+l.transfer()), room, "…"), room)
+	text := runewidth.FillRight(runewidth.Truncate(OneLine(l.last.ID+" "+l.last.Text+l.transfer()), room, "…"), room)
 	return row{
 		text:  " " + paint(b.colour, style, mark) + " " + paint(b.colour, style, text) + " " + paint(b.colour, aec.BlueF, took),
 		width: 4 + room + len(took),
 	}
 }
 
-// oneLine is text from outside that cannot leave its line.
-func oneLine(s string) string {
-	return printable(strings.Join(strings.Fields(s), " "))
+// OneLine is text from outside that cannot leave its line.
+func OneLine(s string) string {
+	return Printable(strings.Join(strings.Fields(s), " "))
 }
 
 func markOf(s engine.ProgressStatus, spin int) (mark string, style aec.ANSI) {
