@@ -10,7 +10,8 @@ import (
 // before it is built.
 var allowed = map[string][]string{
 	"cmd/tiffin": {
-		"cmd/tiffin/lines", "cmd/tiffin/progress", "engine", "engine/api", "engine/daemon", "engine/image/credentials", "engine/plan", "project",
+		"cmd/tiffin/lines", "cmd/tiffin/progress", "engine", "engine/api", "engine/builder/client", "engine/daemon", "engine/image/credentials",
+		"engine/plan", "project",
 	},
 	"cmd/tiffin/lines":    {"engine"},
 	"cmd/tiffin/progress": {"engine"},
@@ -34,6 +35,7 @@ var allowed = map[string][]string{
 		"engine/supervisor", "engine/volume", "healthcheck",
 	},
 	"engine/builder":           {"engine", "engine/image"},
+	"engine/builder/client":    {"engine"},
 	"engine/image":             {"engine", "engine/image/layer", "engine/image/registry"},
 	"engine/image/credentials": {"engine"},
 	"engine/image/layer":       {"engine"},
