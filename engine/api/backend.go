@@ -28,6 +28,8 @@ type Planner interface {
 	PlanUp(ctx context.Context, req *engine.UpRequest) (*plan.Plan, error)
 	PlanDown(ctx context.Context, req *engine.DownRequest) (*plan.Plan, error)
 	PlanAct(ctx context.Context, req *engine.ActRequest) (*plan.Plan, error)
+	// PlanBuilds says what the caller has to pull, and to build, before Up.
+	PlanBuilds(ctx context.Context, req *engine.UpRequest) (*plan.Plan, error)
 }
 
 // Containers works on single containers.

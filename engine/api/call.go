@@ -75,6 +75,7 @@ func (s *Server) calls(mux *http.ServeMux, b Backend) {
 	answer(mux, "plan/up", b.PlanUp)
 	answer(mux, "plan/down", b.PlanDown)
 	answer(mux, "plan/act", b.PlanAct)
+	answer(mux, "plan/builds", b.PlanBuilds)
 	answer(mux, "projects", func(ctx context.Context, _ *empty) ([]engine.ProjectSummary, error) { return b.Projects(ctx) })
 	answer(mux, "stack", func(ctx context.Context, r *nameRequest) (*engine.Stack, error) { return b.Stack(ctx, r.Name) })
 	answer(mux, "info", func(ctx context.Context, _ *empty) (engine.Info, error) { return b.Info(ctx) })

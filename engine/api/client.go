@@ -51,6 +51,11 @@ func (c *Client) PlanAct(ctx context.Context, req *engine.ActRequest) (*plan.Pla
 	return call[*plan.Plan](ctx, c, "plan/act", req)
 }
 
+// PlanBuilds says what has to be pulled, and to be built, before Up.
+func (c *Client) PlanBuilds(ctx context.Context, req *engine.UpRequest) (*plan.Plan, error) {
+	return call[*plan.Plan](ctx, c, "plan/builds", req)
+}
+
 // Projects lists the projects that have containers.
 func (c *Client) Projects(ctx context.Context) ([]engine.ProjectSummary, error) {
 	return call[[]engine.ProjectSummary](ctx, c, "projects", empty{})

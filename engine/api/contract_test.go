@@ -60,6 +60,9 @@ func contracts() map[string]contract {
 			return any2(c.PlanDown(ctx, &down))
 		}, []any{down}, &aPlan, false},
 		"plan act": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) { return any2(c.PlanAct(ctx, &act)) }, []any{act}, &aPlan, false},
+		"plan builds": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
+			return any2(c.PlanBuilds(ctx, &up))
+		}, []any{up}, &aPlan, false},
 		"projects": {
 			func(ctx context.Context, c *Client, _ engine.Report) (any, error) { return c.Projects(ctx) }, nil,
 			[]engine.ProjectSummary{{Name: "demo", Status: map[engine.Status]int{engine.StatusRunning: 2}}},

@@ -88,6 +88,10 @@ func (f *fake) PlanAct(_ context.Context, req *engine.ActRequest) (*plan.Plan, e
 	return &aPlan, f.call(nil, *req)
 }
 
+func (f *fake) PlanBuilds(_ context.Context, req *engine.UpRequest) (*plan.Plan, error) {
+	return &aPlan, f.call(nil, *req)
+}
+
 func (f *fake) List(_ context.Context, req *engine.ListRequest) ([]engine.Container, error) {
 	return []engine.Container{{ID: "c0ffee", Name: "demo-web-1"}}, f.call(nil, *req)
 }
