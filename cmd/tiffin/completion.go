@@ -30,7 +30,7 @@ func (c *cli) addCompletions(root *cobra.Command) {
 			}
 		}
 		switch cmd.Name() {
-		case "up", "down", "plan", "create", "start", "stop", "restart", "pull", "scale", "ps", "logs", "top", "config", "images", "events", "kill", "pause", "unpause", "rm", "wait":
+		case "up", "down", "plan", "build", "create", "start", "stop", "restart", "pull", "scale", "ps", "logs", "top", "config", "images", "events", "kill", "pause", "unpause", "rm", "wait":
 			cmd.ValidArgsFunction = c.completeServices
 		case "run", "exec", "port", "attach":
 			cmd.ValidArgsFunction = c.completeService

@@ -38,7 +38,7 @@ func newRun(c *cli) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.SetInterspersed(false)
-	f.BoolVar(&o.up.build, "build", false, "Build image before starting container (not carried out yet)")
+	f.BoolVar(&o.up.build, "build", false, "Build image before starting container")
 	f.StringArrayVar(&o.capAdd, "cap-add", nil, "Add Linux capabilities")
 	f.StringArrayVar(&o.capDrop, "cap-drop", nil, "Drop Linux capabilities")
 	f.BoolVarP(&o.detach, "detach", "d", false, "Run container in background and print container ID")
@@ -95,6 +95,9 @@ func (c *cli) runOneOff(cmd *cobra.Command, o *runOptions, args []string) error 
 		return err
 	}
 	req.Up.Auths = c.credentials(ctx, client, stack, req.Up.Pull)
+	if err := c.buildBeforeRun(ctx, client, req, &o.up); err != nil {
+		return err
+	}
 	p := c.newProgress("run")
 	report := quietPulls(p.Report, o.up.quietPull)
 	id, err := client.Run(ctx, req, func(e engine.Progress) {

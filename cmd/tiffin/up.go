@@ -67,7 +67,7 @@ func (o *upOptions) addFlags(cmd *cobra.Command) {
 // addCreateFlags adds the flags that create has, too.
 func (o *upOptions) addCreateFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.BoolVar(&o.build, "build", false, "Build images before starting containers (not carried out yet)")
+	f.BoolVar(&o.build, "build", false, "Build images before starting containers")
 	f.BoolVar(&o.noBuild, "no-build", false, "Don't build an image, even if it's policy")
 	f.BoolVar(&o.quietBuild, "quiet-build", false, "Suppress the build output")
 	f.BoolVar(&o.forceRecreate, "force-recreate", false, "Recreate containers even if their configuration and image haven't changed")
@@ -84,8 +84,8 @@ func (o *upOptions) check(c *cli, cmd *cobra.Command) error {
 	if o.exitCodeFrom != "" {
 		o.abortOnExit = true
 	}
-	if o.build || o.watch {
-		return engine.Problem(engine.ErrUnsupported, errors.New("--build and --watch are not there yet"))
+	if o.watch {
+		return engine.Problem(engine.ErrUnsupported, errors.New("--watch is not there yet"))
 	}
 	attached := o.abortOnExit || o.abortOnFailure || len(o.attach) > 0 || o.attachDeps
 	switch {
@@ -116,7 +116,8 @@ func (o *upOptions) request(c *cli, cmd *cobra.Command, stack *engine.Stack, ser
 		RenewAnonVolumes: o.renewVolumes, RecreateVolumes: o.yes,
 		RemoveOrphans: o.removeOrphans || isTrue(c.setting("COMPOSE_REMOVE_ORPHANS")),
 		IgnoreOrphans: isTrue(c.setting("COMPOSE_IGNORE_ORPHANS")),
-		Pull:          pull, Wait: o.wait, WaitTimeout: seconds(o.waitTimeout), Parallel: c.opts.parallel,
+		Build:         o.build, NoBuild: o.noBuild,
+		Pull: pull, Wait: o.wait, WaitTimeout: seconds(o.waitTimeout), Parallel: c.opts.parallel,
 	}
 	if cmd.Flags().Changed("timeout") {
 		req.Timeout = new(seconds(o.timeout))
@@ -168,6 +169,9 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 		return c.printPlan(client.PlanUp(ctx, req))
 	}
 	req.Auths = c.credentials(ctx, client, stack, req.Pull)
+	if err := c.buildBefore(ctx, client, req, o); err != nil {
+		return err
+	}
 	if o.detach || o.noStart {
 		return c.upDetached(ctx, client, req, o)
 	}
