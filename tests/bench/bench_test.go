@@ -33,6 +33,7 @@ func BenchmarkTable(b *testing.B) {
 		rows = append(rows, stack(b, e, s)...)
 	}
 	rows = append(rows, healthy(b, e))
+	rows = append(rows, builds(b, e)...)
 	if err := writeTable(os.Stdout, rows); err != nil {
 		b.Fatal(err)
 	}

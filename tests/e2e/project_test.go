@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -16,7 +15,7 @@ import (
 	"tiffin/tests/harness"
 )
 
-// sample is a tiffin in the folder of a sample, with its images imported, the others within reach, and the published
+// sample is a tiffin in the folder of a sample, with its programs built, the images of others within reach, and the published
 // port that the sample's variable moves.
 func sample(t *testing.T, name, portVariable string) (e *harness.Tiffin, page string) {
 	t.Helper()
@@ -25,12 +24,11 @@ func sample(t *testing.T, name, portVariable string) (e *harness.Tiffin, page st
 	port := freePort(t)
 	e.Env[portVariable] = port
 	e.Dir = filepath.Join(harness.Repository(), "samples", name)
-	cmd := exec.Command(filepath.Join(harness.Repository(), "samples", "import"), harness.Binary(t), name)
-	cmd.Env = append(os.Environ(), "TIFFIN_DATA_ROOT="+e.Data, "TIFFIN_RUN_ROOT="+e.Run) // go build wants the rest
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("samples/import %s: %v\n%s", name, err, out)
+	if out, err := exec.Command(filepath.Join(harness.Repository(), "samples", "programs"), name).CombinedOutput(); err != nil {
+		t.Fatalf("samples/programs %s: %v\n%s", name, err, out)
 	}
 	e.OK(t, "pull", "--ignore-buildable", "--policy", "missing")
+	e.OK(t, "build")
 	return e, "http://127.0.0.1:" + port + "/"
 }
 
