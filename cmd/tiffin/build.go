@@ -144,7 +144,7 @@ func (o *buildOptions) options(c *cli, stack *engine.Stack, services []string) (
 }
 
 // buildOptions are what all builds of a command have in common.
-func (c *cli) buildOptions(quiet bool) building.Options { //nolint:revive // it is the flag's value
+func (c *cli) buildOptions(quiet bool) building.Options {
 	return building.Options{
 		Progress: c.buildProgress(quiet), Stdin: c.in, Stdout: c.out, Stderr: c.err,
 		Lookup: c.lookupSetting, Auth: credentials.Lookup,
@@ -160,7 +160,7 @@ func (c *cli) lookupSetting(key string) (string, bool) {
 }
 
 // buildProgress chooses how builds are shown: as docker shows them.
-func (c *cli) buildProgress(quiet bool) building.Progress { //nolint:revive // it is the flag's value
+func (c *cli) buildProgress(quiet bool) building.Progress {
 	w := c.err
 	if c.setting("COMPOSE_STATUS_STDOUT") == "1" {
 		w = c.out
@@ -214,7 +214,7 @@ func (c *cli) checkBuilds(ctx context.Context, client *api.Client, opts building
 
 // keepLibrariesQuiet keeps to itself what BuildKit's libraries log of lost connections: the command tells of them.
 func keepLibrariesQuiet() {
-	log.SetOutput(io.Discard)
+	log.SetOutput(io.Discard) //nolint:forbidigo // it keeps others from printing
 	logrus.SetOutput(io.Discard)
 }
 

@@ -120,8 +120,10 @@ func (o *pruneOptions) request() (building.PruneOptions, error) {
 		flag, text string
 		to         *engine.Bytes
 	}{
-		{"keep-storage", o.keep, &out.Reserved}, {"reserved-space", o.reserved, &out.Reserved},
-		{"max-used-space", o.maxUsed, &out.MaxUsed}, {"min-free-space", o.minFree, &out.MinFree},
+		{"keep-storage", o.keep, &out.Reserved},
+		{"reserved-space", o.reserved, &out.Reserved},
+		{"max-used-space", o.maxUsed, &out.MaxUsed},
+		{"min-free-space", o.minFree, &out.MinFree},
 	} {
 		if size.text == "" {
 			continue

@@ -54,7 +54,7 @@ func (c *cli) buildBeforeRun(ctx context.Context, client *api.Client, req *engin
 }
 
 // pullBefore tries to pull what can be built as well, and returns what could not be.
-func (c *cli) pullBefore(ctx context.Context, client *api.Client, req *engine.UpRequest, p *plan.Plan, quiet bool) ([]string, error) { //nolint:revive // it is the flag's value
+func (c *cli) pullBefore(ctx context.Context, client *api.Client, req *engine.UpRequest, p *plan.Plan, quiet bool) ([]string, error) {
 	pulls := slices.DeleteFunc(slices.Clone(p.Steps), func(s plan.Step) bool { return s.Kind != plan.PullImage })
 	if len(pulls) == 0 {
 		return nil, nil

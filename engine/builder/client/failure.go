@@ -28,10 +28,9 @@ func (f *failure) Unwrap() error { return f.err }
 // explained is the failure in words and of a kind of ours. The text of the Dockerfile around it was printed.
 func (f *failure) explained() error {
 	d := describe(plain(f.err), locationOf(f.err))
-	text := errors.New("build " + f.target + ": " + d.text)
-	err := error(text)
+	err := fmt.Errorf("build %s: %s", f.target, d.text)
 	if d.kind != nil {
-		err = engine.Problem(d.kind, text)
+		err = engine.Problem(d.kind, err)
 	}
 	if d.hint != "" {
 		err = engine.Hint(err, d.hint)
@@ -173,7 +172,7 @@ func missingFile(text string, at location) (description, bool) {
 
 // flag is the value of a flag in a Dockerfile's line.
 func flag(line, name string) string {
-	for _, word := range strings.Fields(line) {
+	for word := range strings.FieldsSeq(line) {
 		if value, ok := strings.CutPrefix(word, name); ok {
 			return value
 		}

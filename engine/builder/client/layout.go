@@ -15,24 +15,25 @@ import (
 
 // addLayout tells the frontend of an image in a folder of the OCI's layout, which the engine reads over the session.
 func (s *source) addLayout(key, ref string) error {
-	path, tag, dgst, err := splitLayout(ref)
+	l, err := splitLayout(ref)
 	if err != nil {
 		return err
 	}
-	path, err = filepath.Abs(path)
+	path, err := filepath.Abs(l.path)
 	if err != nil {
 		return fmt.Errorf("find OCI layout: %w", err)
 	}
 	if err := wantFolder("OCI layout", path); err != nil {
 		return err
 	}
+	dgst := l.digest
 	if dgst == "" {
-		desc, err := ociindex.NewStoreIndex(path).Get(tag)
+		desc, err := ociindex.NewStoreIndex(path).Get(l.tag)
 		if err != nil {
 			return fmt.Errorf("read index of OCI layout %s: %w", path, err)
 		}
 		if desc == nil {
-			return engine.Problem(engine.ErrNotFound, fmt.Errorf("OCI layout %s has no image with the tag %s", path, tag))
+			return engine.Problem(engine.ErrNotFound, fmt.Errorf("OCI layout %s has no image with the tag %s", path, l.tag))
 		}
 		dgst = desc.Digest
 	}
@@ -46,21 +47,26 @@ func (s *source) addLayout(key, ref string) error {
 	return nil
 }
 
+// inLayout is an image in a layout.
+type inLayout struct {
+	path, tag string
+	digest    digest.Digest // wins over the tag
+}
+
 // splitLayout reads PATH, PATH:TAG and PATH@DIGEST.
-func splitLayout(ref string) (path, tag string, dgst digest.Digest, err error) {
+func splitLayout(ref string) (inLayout, error) {
 	path, text, pinned := strings.Cut(ref, "@")
+	l := inLayout{path: path, tag: "latest", digest: digest.Digest(text)}
 	if pinned {
-		dgst = digest.Digest(text)
-		if err := dgst.Validate(); err != nil {
-			return "", "", "", invalid("OCI layout %s: %w", ref, err)
+		if err := l.digest.Validate(); err != nil {
+			return l, invalid("OCI layout %s: %w", ref, err)
 		}
 	}
-	tag = "latest"
 	if i := strings.LastIndexByte(path, ':'); i > strings.LastIndexByte(path, '/') {
-		path, tag = path[:i], path[i+1:]
+		l.path, l.tag = path[:i], path[i+1:]
 	}
-	if path == "" || tag == "" {
-		return "", "", "", engine.Problem(engine.ErrInvalid, errors.New("an OCI layout is oci-layout://PATH[:TAG|@DIGEST]"))
+	if l.path == "" || l.tag == "" {
+		return l, engine.Problem(engine.ErrInvalid, errors.New("an OCI layout is oci-layout://PATH[:TAG|@DIGEST]"))
 	}
-	return path, tag, dgst, nil
+	return l, nil
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strings"
 
@@ -94,10 +95,7 @@ func (o *Options) parseOutputs(jobs []*job) ([]output, error) {
 func (o *Options) exports(j *job, outputs []output) ([]bk.ExportEntry, error) {
 	var out []bk.ExportEntry
 	for _, w := range outputs {
-		entry := bk.ExportEntry{Type: w.kind, Attrs: map[string]string{}}
-		for k, v := range w.attrs {
-			entry.Attrs[k] = v
-		}
+		entry := bk.ExportEntry{Type: w.kind, Attrs: maps.Clone(w.attrs)}
 		var err error
 		switch w.kind {
 		case "cacheonly":

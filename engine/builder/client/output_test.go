@@ -153,14 +153,12 @@ func TestCacheEntries(t *testing.T) {
 		"type=registry,ref=reg.example/a,mode=max": "registry map[mode:max ref:reg.example/a]",
 		"type=local,src=/tmp/x":                    "local map[src:/tmp/x]",
 		"type=inline":                              "inline map[]",
-		"ref=x":                                    `error: build cache "ref=x": it has no type=`,
-		"type=s3,bucket=x":                         `error: build cache "type=s3,bucket=x": of the types, registry, local and inline are there`,
+		"ref=x":                                    `build cache "ref=x": it has no type=`,
+		"type=s3,bucket=x":                         `build cache "type=s3,bucket=x": of the types, registry, local and inline are there`,
 	} {
 		list, err := cacheEntries([]string{text})
-		got := ""
-		if err != nil {
-			got = "error: " + err.Error()
-		} else {
+		got := fmt.Sprint(err)
+		if err == nil {
 			got = fmt.Sprintf("%s %v", list[0].Type, list[0].Attrs)
 		}
 		if got != want {

@@ -150,7 +150,7 @@ func rename(prefix string, s *bk.SolveStatus) {
 	}
 }
 
-// prefixed turns [2/3] RUN … into [web 2/3] RUN …
+// prefixed turns [2/3] RUN x into [web 2/3] RUN x.
 func prefixed(prefix, name string) string {
 	if rest, ok := strings.CutPrefix(name, "["); ok {
 		return "[" + prefix + " " + rest

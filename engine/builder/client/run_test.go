@@ -123,7 +123,8 @@ func TestEachTargetGetsTheImageOfItsBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Result{
-		{"same", "a", "sha256:config-a", "sha256:manifest-a"}, {"b", "b", "sha256:config-b", "sha256:manifest-b"},
+		{"same", "a", "sha256:config-a", "sha256:manifest-a"},
+		{"b", "b", "sha256:config-b", "sha256:manifest-b"},
 		{"a", "a", "sha256:config-a", "sha256:manifest-a"},
 	}
 	if !slices.Equal(results, want) {

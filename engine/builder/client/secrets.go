@@ -37,7 +37,7 @@ func newSecrets(list []engine.BuildSecret, lookup func(string) (string, bool)) (
 }
 
 func checkSecret(s engine.BuildSecret, lookup func(string) (string, bool)) error {
-	size := 0
+	var size int
 	switch {
 	case s.Content != nil:
 		size = len(*s.Content)

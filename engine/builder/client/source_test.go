@@ -29,7 +29,7 @@ func write(t *testing.T, files map[string]string) string {
 		if to, ok := strings.CutPrefix(text, "->"); ok {
 			err = os.Symlink(to, path)
 		} else {
-			err = os.WriteFile(path, []byte(text), 0o644) //nolint:forbidigo // a test's file
+			err = os.WriteFile(path, []byte(text), 0o644)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -199,20 +199,24 @@ func TestSourcesThatCannotBe(t *testing.T) {
 			engine.Build{Context: dir, Dockerfile: "empty"}, "", engine.ErrInvalid, "dockerfile DIR/empty is a folder",
 		},
 		"a Dockerfile somewhere else": {
-			engine.Build{Context: dir, Dockerfile: "https://x.example/Dockerfile"}, "", engine.ErrUnsupported,
+			engine.Build{Context: dir, Dockerfile: "https://x.example/Dockerfile"},
+			"", engine.ErrUnsupported,
 			"dockerfile https://x.example/Dockerfile: a Dockerfile with an address of its own is not fetched",
 		},
 		"no standard input": {engine.Build{Context: "-"}, "", engine.ErrInvalid, "the build context is standard input, and that is empty"},
 		"no archive, and a Dockerfile beside it": {
-			engine.Build{Context: "-", Dockerfile: "web.Dockerfile"}, "FROM a", engine.ErrInvalid,
+			engine.Build{Context: "-", Dockerfile: "web.Dockerfile"},
+			"FROM a", engine.ErrInvalid,
 			"standard input is no archive: with a dockerfile of its own, a build needs a context",
 		},
 		"a further context that is not there": {
-			engine.Build{Context: dir, DockerfileInline: "FROM a", AdditionalContexts: map[string]string{"x": dir + "/x"}}, "", engine.ErrNotFound,
+			engine.Build{Context: dir, DockerfileInline: "FROM a", AdditionalContexts: map[string]string{"x": dir + "/x"}},
+			"", engine.ErrNotFound,
 			"additional context x: folder DIR/x does not exist",
 		},
 		"an OCI layout that is not there": {
-			engine.Build{Context: dir, DockerfileInline: "FROM a", AdditionalContexts: map[string]string{"x": "oci-layout://" + dir + "/x"}}, "",
+			engine.Build{Context: dir, DockerfileInline: "FROM a", AdditionalContexts: map[string]string{"x": "oci-layout://" + dir + "/x"}},
+			"",
 			engine.ErrNotFound, "additional context x: OCI layout DIR/x does not exist",
 		},
 	}
@@ -244,8 +248,8 @@ func TestSplitLayout(t *testing.T) {
 		"":                   "error",
 		"/dir:tag@" + pinned: "/dir tag " + pinned,
 	} {
-		path, tag, dgst, err := splitLayout(text)
-		got := fmt.Sprintf("%s %s %s", path, tag, dgst)
+		l, err := splitLayout(text)
+		got := fmt.Sprintf("%s %s %s", l.path, l.tag, l.digest)
 		if err != nil {
 			got = "error"
 		}
