@@ -77,7 +77,7 @@ func plain(err error) string {
 		before := text
 		for _, noise := range []string{
 			"failed to solve: ", "failed to solve with frontend dockerfile.v0: ", "failed to create LLB definition: ",
-			"failed to run Build function: ", "failed to build: ",
+			"failed to run Build function: ", "failed to build: ", "failed to load cache key: ",
 		} {
 			text = strings.TrimPrefix(text, noise)
 		}
@@ -100,7 +100,7 @@ type description struct {
 // describe finds the words for what BuildKit says.
 func describe(text string, at location) description {
 	for _, rule := range []func(string, location) (description, bool){
-		parseError, missingFile, missingImage, missingSecret, missingKey, notEntitled, missingStage, foreignFrontend, engineGone,
+		parseError, missingFile, missingImage, missingSecret, missingKey, notEntitled, missingStage, foreignFrontend, foreignPlatform, fetching, denied, engineGone,
 	} {
 		if d, ok := rule(text, at); ok {
 			return d
@@ -199,6 +199,9 @@ func missingImage(text string, _ location) (description, bool) {
 		}
 		d.text = fmt.Sprintf("image %s: its registry is not reachable: %s", familiar(ref), why)
 	case errors.Is(d.kind, engine.ErrDenied):
+		if other, ok := denied(why, location{}); ok {
+			d.text = fmt.Sprintf("image %s: %s", familiar(ref), other.text)
+		}
 		d.hint = "it does not exist, or `docker login` is needed"
 	case errors.Is(d.kind, engine.ErrNotFound) && why == "not found":
 		d.text = fmt.Sprintf("image %s does not exist", familiar(ref))
@@ -270,6 +273,62 @@ func foreignFrontend(text string, _ location) (description, bool) {
 	return description{
 		text: text, kind: engine.ErrUnsupported,
 		hint: "remove the line, or write # syntax=docker/dockerfile:1, which is built in",
+	}, true
+}
+
+// foreignPlatform is a step for another machine than this one.
+func foreignPlatform(text string, _ location) (description, bool) {
+	if !strings.HasSuffix(text, "exec format error") {
+		return description{}, false
+	}
+	return description{
+		text: text, kind: engine.ErrUnsupported,
+		hint: "this machine runs no programs of the image's platform: give it QEMU by binfmt_misc (qemu-user-static), or build for its own",
+	}, true
+}
+
+// fetching is a context that the engine cannot get: git's own words are in the middle.
+func fetching(text string, _ location) (description, bool) {
+	const noFile = "failed to read dockerfile: open "
+	if rest, ok := strings.CutPrefix(text, noFile); ok && strings.HasSuffix(rest, "no such file or directory") {
+		name, _, _ := strings.Cut(rest, ": ")
+		return description{text: fmt.Sprintf("there is no %s in the build context", name), kind: engine.ErrNotFound}, true
+	}
+	if _, status, ok := strings.Cut(text, "invalid response status "); ok {
+		d := description{text: "fetch: the server answers with status " + status}
+		if status == "404" {
+			d.kind = engine.ErrNotFound
+		}
+		return d, true
+	}
+	_, rest, ok := strings.Cut(text, "failed to fetch remote ")
+	url, said, found := strings.Cut(rest, ": git stderr:\n")
+	if !ok || !found {
+		return description{}, false
+	}
+	why, _, _ := strings.Cut(said, "\n: exit status")
+	if _, fatal, ok := strings.Cut(why, "fatal: "); ok {
+		why = fatal
+	}
+	kind := engine.ErrUnavailable
+	if containsAny(why, "not found", "couldn't find remote ref") {
+		kind = engine.ErrNotFound
+	}
+	return description{text: fmt.Sprintf("git: fetch %s: %s", url, strings.ReplaceAll(strings.TrimSpace(why), "\n", "; ")), kind: kind}, true
+}
+
+// denied is what a registry refuses.
+func denied(text string, _ location) (description, bool) {
+	_, rest, ok := strings.Cut(text, "unexpected status from ")
+	_, address, found := strings.Cut(rest, "://")
+	host, _, _ := strings.Cut(address, "/")
+	status := text[strings.LastIndex(text, ": ")+1:]
+	if !ok || !found || !containsAny(status, "401", "403") {
+		return description{}, false
+	}
+	return description{
+		text: fmt.Sprintf("registry %s denies it:%s", host, status), kind: engine.ErrDenied,
+		hint: "log in with `docker login " + host + "`",
 	}, true
 }
 

@@ -104,6 +104,38 @@ func TestFailures(t *testing.T) {
 		"no such stage": {
 			text: `target stage "dev" could not be found`, want: `build web: target stage "dev" could not be found`, kind: engine.ErrInvalid,
 		},
+		"a program of another machine": {
+			text: `process "/bin/sh -c true" did not complete successfully: exec: "/bin/sh": exec format error`,
+			want: `build web: process "/bin/sh -c true" did not complete successfully: exec: "/bin/sh": exec format error`,
+			hint: "this machine runs no programs of the image's platform: give it QEMU by binfmt_misc (qemu-user-static), or build for its own",
+			kind: engine.ErrUnsupported,
+		},
+		"a repository that is not reachable": {
+			text: "failed to read dockerfile: failed to load cache key: failed to fetch remote https://git.example/x.git: git stderr:\n" +
+				"fatal: unable to access 'https://git.example/x.git/': Failed to connect\n: exit status 128",
+			want: "build web: git: fetch https://git.example/x.git: unable to access 'https://git.example/x.git/': Failed to connect", kind: engine.ErrUnavailable,
+		},
+		"a repository without that branch": {
+			text: "failed to fetch remote https://git.example/x.git: git stderr:\nfatal: couldn't find remote ref nope\n: exit status 128",
+			want: "build web: git: fetch https://git.example/x.git: couldn't find remote ref nope", kind: engine.ErrNotFound,
+		},
+		"a fetched context without a Dockerfile": {
+			text: "failed to read dockerfile: open web.Dockerfile: no such file or directory",
+			want: "build web: there is no web.Dockerfile in the build context", kind: engine.ErrNotFound,
+		},
+		"a context that no server has": {
+			text: "failed to read downloaded context: failed to load cache key: invalid response status 404",
+			want: "build web: fetch: the server answers with status 404", kind: engine.ErrNotFound,
+		},
+		"a push without a login": {
+			text: "error writing layer blob: unexpected status from HEAD request to http://reg.example:5000/v2/a/blobs/sha256:1: 401 Unauthorized",
+			want: "build web: registry reg.example:5000 denies it: 401 Unauthorized", hint: "log in with `docker login reg.example:5000`", kind: engine.ErrDenied,
+		},
+		"a base of a registry that wants a login": {
+			text: "failed to resolve source metadata for reg.example/a:1: unexpected status from HEAD request to https://reg.example/v2/a/manifests/1: 401 Unauthorized",
+			want: "build web: image reg.example/a:1: registry reg.example denies it: 401 Unauthorized",
+			hint: "it does not exist, or `docker login` is needed", kind: engine.ErrDenied,
+		},
 		"an engine that died": {
 			text: "error reading from server: EOF", code: codes.Unavailable,
 			want: "build web: the engine ended while it built", hint: "build again: what was complete is used again", kind: engine.ErrUnavailable,
