@@ -145,10 +145,14 @@ func (o *buildOptions) options(c *cli, stack *engine.Stack, services []string) (
 
 // buildOptions are what all builds of a command have in common.
 func (c *cli) buildOptions(quiet bool) building.Options {
-	return building.Options{
+	opts := building.Options{
 		Progress: c.buildProgress(quiet), Stdin: c.in, Stdout: c.out, Stderr: c.err,
 		Lookup: c.lookupSetting, Auth: credentials.Lookup,
 	}
+	if _, typed := terminal(c.in); typed {
+		opts.Stdin = nil // nobody types an archive
+	}
+	return opts
 }
 
 // lookupSetting looks a variable up in the environment and the .env of the project.

@@ -25,7 +25,10 @@ func newBuilder(c *cli) *cobra.Command {
 			return cmd.Help()
 		},
 	}
-	cmd.AddCommand(newBuilderDu(c), newBuilderPrune(c))
+	for _, sub := range []*cobra.Command{newBuilderDu(c), newBuilderPrune(c)} {
+		sub.DisableFlagsInUseLine = true
+		cmd.AddCommand(sub)
+	}
 	return cmd
 }
 

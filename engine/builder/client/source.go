@@ -202,7 +202,7 @@ func (s *source) remoteDockerfile(b *engine.Build) error {
 // fromStandardInput takes what comes: an archive is the context, other text a Dockerfile without one.
 func (s *source) fromStandardInput(b *engine.Build, stdin io.Reader) error {
 	if stdin == nil {
-		return invalid("the build context is standard input, and there is none")
+		return invalid("the build context is standard input: pipe an archive or a Dockerfile into it")
 	}
 	in := bufio.NewReaderSize(stdin, 4096)
 	start, err := in.Peek(1024)
