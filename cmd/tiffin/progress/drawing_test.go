@@ -30,6 +30,12 @@ func (f *fakeTerminal) size() (columns, rows int) {
 	return f.columns, 24
 }
 
+func (f *fakeTerminal) written() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.writes
+}
+
 func (f *fakeTerminal) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -149,9 +155,9 @@ func TestDrawing(t *testing.T) {
 		wantScreen(t, term, "$ tiffin up", "! Found orphan containers",
 			"[+] up 0/2", " ⠙ Container a-1 Creating          0.1s", " ⠙ Container b-1 Creating          0.1s")
 		// A frame is one write.
-		before := term.writes
+		before := term.written()
 		time.Sleep(10 * frameTime)
-		if got := term.writes - before; got > 10 {
+		if got := term.written() - before; got > 10 {
 			t.Errorf("%d writes in ten frames", got)
 		}
 		// A narrower terminal leaves nothing behind.
