@@ -106,12 +106,14 @@ func (f *follower) take(ctx context.Context, id string) {
 	})
 }
 
-// goesOn says whether a container that has ended was started again meanwhile; else it
-// is left, until it is started.
+// goesOn says whether a container that has ended was started again meanwhile, even if it
+// has ended again, too; else it is left, until it is started.
 func (f *follower) goesOn(ctx context.Context, c *container.Container, p *place) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if record := c.Snapshot(); mayWrite(&record) && ctx.Err() == nil && !isGone(c) {
+	record := c.Snapshot()
+	news := record.State.Status == engine.StatusExited && c.LastEnd().FinishedAt.After(p.end)
+	if (news || mayWrite(&record)) && ctx.Err() == nil && !isGone(c) {
 		return true
 	}
 	p.active = false
@@ -161,6 +163,9 @@ func (f *follower) follow(ctx context.Context, c *container.Container, p *place)
 			p.query.Since, p.query.Tail = e.Time.Add(time.Nanosecond), -1
 			return emit(entryOf(src, e))
 		})
+		if err != nil && end.FinishedAt.After(p.end) {
+			p.end = end.FinishedAt // its log cannot be read: that is no reason to try for ever
+		}
 		// Whoever was told of a restart that somebody prevented hears of the end once more.
 		if err != nil || ctx.Err() != nil || !end.FinishedAt.After(p.end) && !p.restarts {
 			return
