@@ -21,9 +21,9 @@ type UpRequest struct {
 	NoRecreate         bool `json:",omitempty"`
 	AlwaysRecreateDeps bool `json:",omitempty"`
 	RenewAnonVolumes   bool `json:",omitempty"`
-	// RecreateVolumes agrees to lose the data of volumes whose definition changed.
-	RecreateVolumes bool `json:",omitempty"`
-	RemoveOrphans   bool `json:",omitempty"`
+	// RecreateVolumes names volumes whose data may be lost if their definition changed.
+	RecreateVolumes []string `json:",omitempty"`
+	RemoveOrphans   bool     `json:",omitempty"`
 	// IgnoreOrphans leaves out the warning about them.
 	IgnoreOrphans bool       `json:",omitempty"`
 	Pull          PullPolicy `json:",omitempty"` // replaces the services' own

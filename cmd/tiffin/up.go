@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -113,11 +114,16 @@ func (o *upOptions) request(c *cli, cmd *cobra.Command, stack *engine.Stack, ser
 	req := &engine.UpRequest{
 		Stack: *stack, Services: services, NoDeps: o.noDeps, NoStart: o.noStart,
 		ForceRecreate: o.forceRecreate, NoRecreate: o.noRecreate, AlwaysRecreateDeps: o.alwaysRecreateDeps,
-		RenewAnonVolumes: o.renewVolumes, RecreateVolumes: o.yes,
-		RemoveOrphans: o.removeOrphans || isTrue(c.setting("COMPOSE_REMOVE_ORPHANS")),
-		IgnoreOrphans: isTrue(c.setting("COMPOSE_IGNORE_ORPHANS")),
-		Build:         o.build, NoBuild: o.noBuild,
+		RenewAnonVolumes: o.renewVolumes,
+		RemoveOrphans:    o.removeOrphans || isTrue(c.setting("COMPOSE_REMOVE_ORPHANS")),
+		IgnoreOrphans:    isTrue(c.setting("COMPOSE_IGNORE_ORPHANS")),
+		Build:            o.build, NoBuild: o.noBuild,
 		Pull: pull, Wait: o.wait, WaitTimeout: seconds(o.waitTimeout), Parallel: c.opts.parallel,
+	}
+	for i := range stack.Volumes {
+		if o.yes {
+			req.RecreateVolumes = append(req.RecreateVolumes, stack.Volumes[i].Name)
+		}
 	}
 	if cmd.Flags().Changed("timeout") {
 		req.Timeout = new(seconds(o.timeout))
@@ -168,6 +174,7 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 	if c.opts.dryRun {
 		return c.printPlan(client.PlanUp(ctx, req))
 	}
+	c.offerVolumes(ctx, client, req)
 	req.Auths = c.credentials(ctx, client, stack, req.Pull)
 	if err := c.buildBefore(ctx, client, req, o); err != nil {
 		return err
@@ -176,6 +183,26 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 		return c.upDetached(ctx, client, req, o)
 	}
 	return c.upAttached(ctx, client, req, o)
+}
+
+// offerVolumes asks about each volume whose definition changed, in docker compose's words.
+// Without a terminal nobody can answer: the engine keeps them and warns.
+func (c *cli) offerVolumes(ctx context.Context, client *api.Client, req *engine.UpRequest) {
+	_, in := terminal(c.in)
+	_, out := terminal(c.err)
+	if !in || !out || len(req.Stack.Volumes) == 0 || len(req.RecreateVolumes) > 0 {
+		return
+	}
+	p, err := client.PlanUp(ctx, req)
+	if err != nil {
+		return // Up will tell
+	}
+	for _, name := range p.ChangedVolumes {
+		const question = "Volume %q exists but doesn't match configuration in compose file. Recreate (data will be lost)?"
+		if c.confirm(fmt.Sprintf(question, name)) {
+			req.RecreateVolumes = append(req.RecreateVolumes, name)
+		}
+	}
 }
 
 func (c *cli) upDetached(ctx context.Context, client *api.Client, req *engine.UpRequest, o *upOptions) error {

@@ -54,6 +54,7 @@ func (p prior) lead() {
 type builder struct {
 	nodes    []*node
 	warnings []string
+	changed  []string
 }
 
 func (b *builder) add(s Step, before ...*node) *node {
@@ -89,7 +90,7 @@ func runs(c *engine.Container) bool {
 //
 // Errors: engine.ErrInvalid when the steps wait for each other.
 func (b *builder) finish() (*Plan, error) {
-	o := ordering{seen: map[*node]bool{}, plan: &Plan{Warnings: b.warnings}}
+	o := ordering{seen: map[*node]bool{}, plan: &Plan{Warnings: b.warnings, ChangedVolumes: b.changed}}
 	for _, n := range b.nodes {
 		if err := o.visit(n); err != nil {
 			return nil, err

@@ -13,6 +13,9 @@ import (
 type Plan struct {
 	Steps    []Step
 	Warnings []string `json:",omitempty"`
+	// ChangedVolumes are kept although their definition changed: nobody has agreed to
+	// lose their data.
+	ChangedVolumes []string `json:",omitempty"`
 }
 
 // Step is one thing to do to one object.
@@ -156,7 +159,10 @@ func (p *Plan) Empty() bool { return len(p.Steps) == 0 }
 // Then is one plan after another, renumbered: what waits for nothing in the second
 // waits for what nothing waits for in the first, and so all of one for all of the other.
 func Then(first, second *Plan) *Plan {
-	out := &Plan{Steps: slices.Clone(first.Steps), Warnings: slices.Concat(first.Warnings, second.Warnings)}
+	out := &Plan{
+		Steps: slices.Clone(first.Steps), Warnings: slices.Concat(first.Warnings, second.Warnings),
+		ChangedVolumes: slices.Concat(first.ChangedVolumes, second.ChangedVolumes),
+	}
 	ends := first.ends()
 	n := len(first.Steps)
 	for _, s := range second.Steps {

@@ -96,8 +96,11 @@ func drawRequest(t *rapid.T, s *engine.Stack) *engine.UpRequest {
 	some := func(label string) bool { return rapid.IntRange(0, 4).Draw(t, label) == 4 }
 	req := &engine.UpRequest{
 		Stack: *s, NoStart: some("no start"), ForceRecreate: some("force"), NoRecreate: some("no recreate"),
-		AlwaysRecreateDeps: some("deps"), RenewAnonVolumes: some("renew"), RecreateVolumes: some("yes"), RemoveOrphans: some("orphans"),
+		AlwaysRecreateDeps: some("deps"), RenewAnonVolumes: some("renew"), RemoveOrphans: some("orphans"),
 		Build: some("build"),
+	}
+	if some("yes") {
+		req.RecreateVolumes = []string{"demo_data"}
 	}
 	if some("services") {
 		for i := range s.Services {

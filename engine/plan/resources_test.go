@@ -177,7 +177,7 @@ func TestUpAndVolumes(t *testing.T) {
 `,
 		},
 		"one that changed is recreated when the caller agrees": {
-			was: was, req: engine.UpRequest{Stack: redefined(was, newData), RecreateVolumes: true},
+			was: was, req: engine.UpRequest{Stack: redefined(was, newData), RecreateVolumes: []string{"demo_data"}},
 			want: `#1 stop container demo-web-1 (depends on db, which is recreated)
 #2 stop container demo-db-1 (volume data changed) after #1
 #3 remove container demo-db-1 (volume data changed) after #2
@@ -189,7 +189,7 @@ func TestUpAndVolumes(t *testing.T) {
 `,
 		},
 		"and with it whoever has it from another": {
-			was: shared, req: engine.UpRequest{Stack: redefined(shared, newData), RecreateVolumes: true, NoRecreate: true},
+			was: shared, req: engine.UpRequest{Stack: redefined(shared, newData), RecreateVolumes: []string{"demo_data"}, NoRecreate: true},
 			want: `#1 stop container demo-db-1 (volume data changed)
 #2 remove container demo-db-1 (volume data changed) after #1
 #3 stop container demo-backup-1 (volume data changed)
@@ -203,7 +203,7 @@ func TestUpAndVolumes(t *testing.T) {
 `,
 		},
 		"who has it but is not selected is in the way": {
-			was: shared, req: engine.UpRequest{Stack: redefined(shared, newData), RecreateVolumes: true, Services: []string{"db"}},
+			was: shared, req: engine.UpRequest{Stack: redefined(shared, newData), RecreateVolumes: []string{"demo_data"}, Services: []string{"db"}},
 			want: `error: volume demo_data changed and cannot be recreated: container demo-backup-1 uses it
 hint: remove that container, or bring its service up, too
 `,

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"tiffin/engine"
 )
@@ -45,11 +46,12 @@ func (u *up) addVolumes() error {
 		case there.Project != u.stack.Name:
 			u.warn("volume %q already exists but was not created for project %q. Use `external: true` to use an existing volume", spec.Name, u.stack.Name)
 		case !diverges(there.Spec.Hash, spec.Hash):
-		case u.req.RecreateVolumes:
+		case slices.Contains(u.req.RecreateVolumes, spec.Name):
 			gone := u.add(Step{Kind: RemoveVolume, Name: spec.Name, Cause: "definition changed", Key: key})
 			made := u.add(Step{Kind: CreateVolume, Name: spec.Name, Cause: "definition changed", Key: key}, gone)
 			u.volumes[key] = &volumeChange{name: spec.Name, made: made, gone: gone}
 		default:
+			u.changed = append(u.changed, spec.Name)
 			u.warn("Volume %q exists but doesn't match configuration in compose file. Run up with -y to recreate it (its data will be lost)", spec.Name)
 		}
 	}

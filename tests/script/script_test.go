@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 				return false, errors.New("unknown condition")
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"code": code, "eventually": eventually, "interrupted": interrupted, "listen": listen, "port": port,
+				"code": code, "eventually": eventually, "interrupted": interrupted, "answered": answered, "listen": listen, "port": port,
 			},
 		})
 	})
