@@ -94,9 +94,19 @@ func (s *session) tell(ctx context.Context, news func(context.Context) (bool, er
 // services are those that are waited for, the targets, and those whose output is
 // shown: the targets that do not say otherwise, or those of --attach.
 func (s *session) services() (targets, shown []string) {
+	named := slices.Clone(s.req.Services)
+	for i := 0; i < len(named) && s.opts.attachDeps; i++ {
+		if svc, ok := s.req.Stack.Service(named[i]); ok {
+			for _, d := range svc.DependsOn {
+				if !slices.Contains(named, d.Service) {
+					named = append(named, d.Service)
+				}
+			}
+		}
+	}
 	for i := range s.req.Stack.Services {
 		svc := &s.req.Stack.Services[i]
-		if len(s.req.Services) > 0 && !s.opts.attachDeps && !slices.Contains(s.req.Services, svc.Name) {
+		if len(named) > 0 && !slices.Contains(named, svc.Name) {
 			continue
 		}
 		targets = append(targets, svc.Name)
