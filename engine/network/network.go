@@ -11,6 +11,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"tiffin/dns"
 	"tiffin/engine"
@@ -116,7 +117,8 @@ func (m *Manager) open(life context.Context) error {
 		m.cfg.Log.Warn(err.Error()) // those of now are better than none
 	}
 	m.fw = newFirewall(m.nft, m.tableName())
-	m.look, err = netlink.NewHandleAt(netns.NsHandle(m.host.Fd()))
+	// This family only: without a list the library wants IPsec's, too, which not every kernel has.
+	m.look, err = netlink.NewHandleAt(netns.NsHandle(m.host.Fd()), unix.NETLINK_ROUTE)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -111,11 +112,21 @@ func mountOverlayHere(lower []string, upper, work string, more []string) (*os.Fi
 		return nil, fmt.Errorf("%d layers do not fit into mount(2), which this kernel needs: %w", len(lower), ErrUnsupported)
 	}
 	if err := unix.Mount("overlay", at, "overlay", 0, options); err != nil {
-		return nil, fmt.Errorf("mount: %w", err)
+		return nil, fmt.Errorf("mount: %w", cmp.Or(missing(lower), err))
 	}
 	fd, err := unix.OpenTree(unix.AT_FDCWD, at, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("open_tree: %w", err)
 	}
 	return os.NewFile(uintptr(fd), "overlay"), nil
+}
+
+// missing names the first layer that is not there: mount(2) says only that one is not.
+func missing(layers []string) error {
+	for _, dir := range layers {
+		if _, err := os.Stat(dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
