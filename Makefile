@@ -74,6 +74,10 @@ script: build images ## run the tests of the command line (UPDATE=1 rewrites the
 e2e: build images ## take every sample up and down, and look for what is left
 	TIFFIN_BINARY=$(CURDIR)/$(BINARY) $(GO) test -count 1 -timeout 30m $(TESTFLAGS) ./tests/e2e/...
 
+.PHONY: vm
+vm: build ## run the kernel tests on an older kernel with cgroup v2 only, in qemu (VM_ACCEL=tcg without KVM)
+	@tests/vm/run
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)
 	@$(GO) list ./... | while read -r pkg; do \
@@ -98,7 +102,7 @@ cover: ## show what the tests beside the code do not reach
 lint: ## check the style (installs golangci-lint when it is missing)
 	@command -v golangci-lint >/dev/null || \
 		$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
-	@PATH="$$PATH:$$($(GO) env GOPATH)/bin" golangci-lint run ./...
+	@PATH="$$PATH:$$($(GO) env GOPATH)/bin" golangci-lint run --allow-parallel-runners ./...
 
 .PHONY: fmt
 fmt: ## format the code
