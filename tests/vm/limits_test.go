@@ -3,7 +3,6 @@ package vm
 import (
 	"archive/tar"
 	"bytes"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,6 +69,7 @@ services:
 }
 
 func limits(t *testing.T, e *harness.Tiffin) {
+	t.Helper()
 	dir := groupOf(t, e, "steady")
 	for file, want := range map[string]string{
 		"memory.max": "67108864", "memory.low": "33554432", "memory.swap.max": "0",
@@ -94,6 +94,7 @@ func limits(t *testing.T, e *harness.Tiffin) {
 
 // execInto looks from inside: what is executed is in the container's control group and in its cgroup namespace.
 func execInto(t *testing.T, e *harness.Tiffin) {
+	t.Helper()
 	if got := e.OK(t, "exec", "-T", "steady", "cat", "/proc/self/cgroup"); got != "0::/\n" {
 		t.Errorf("/proc/self/cgroup says %q", got)
 	}
@@ -108,6 +109,7 @@ func execInto(t *testing.T, e *harness.Tiffin) {
 }
 
 func pause(t *testing.T, e *harness.Tiffin) {
+	t.Helper()
 	dir := groupOf(t, e, "steady")
 	count := func() string {
 		text, err := os.ReadFile("/proc/" + strings.Fields(read(t, dir, "cgroup.procs"))[0] + "/root/tmp/count")
@@ -129,6 +131,7 @@ func pause(t *testing.T, e *harness.Tiffin) {
 }
 
 func outOfMemory(t *testing.T, e *harness.Tiffin) {
+	t.Helper()
 	if code := e.Do(t, "wait", "greedy").Code; code != 137 {
 		t.Errorf("exit code %d, want 137", code)
 	}
@@ -140,6 +143,7 @@ func outOfMemory(t *testing.T, e *harness.Tiffin) {
 
 // devices tries a node that the container may make but not open, beside one that it may.
 func devices(t *testing.T, e *harness.Tiffin) {
+	t.Helper()
 	r := e.Do(t, "exec", "-T", "steady", "sh", "-c", "mknod /tmp/kmsg c 1 11 && mknod /tmp/zero c 1 5 && head -c 1 /tmp/zero | wc -c; cat /tmp/kmsg")
 	if r.Code == 0 || strings.TrimSpace(r.Stdout) != "1" || !strings.Contains(r.Stderr, "kmsg': Operation not permitted") {
 		t.Errorf("exit code %d, %q, %q", r.Code, r.Stdout, r.Stderr)
@@ -149,7 +153,7 @@ func devices(t *testing.T, e *harness.Tiffin) {
 // container is what the engine has of a service's only container.
 func container(t *testing.T, e *harness.Tiffin, service string) engine.Container {
 	t.Helper()
-	list, err := api.Dial(filepath.Join(e.Run, "tiffin.sock")).List(t.Context(), &engine.ListRequest{All: true})
+	list, err := api.NewClient(filepath.Join(e.Run, "tiffin.sock")).List(t.Context(), &engine.ListRequest{All: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,4 +183,35 @@ func read(t *testing.T, dir, file string) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(text))
+}
+
+// importBusybox makes the image box of the machine's own busybox: a machine that was just booted has no registry.
+func importBusybox(t *testing.T, e *harness.Tiffin) {
+	t.Helper()
+	program, err := os.ReadFile("/bin/busybox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rootfs bytes.Buffer
+	w := tar.NewWriter(&rootfs)
+	add := func(h tar.Header, content []byte) {
+		if err := w.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range []string{"bin", "dev", "etc", "proc", "sys", "tmp"} {
+		add(tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755}, nil)
+	}
+	add(tar.Header{Typeflag: tar.TypeReg, Name: "bin/busybox", Mode: 0o755, Size: int64(len(program))}, program)
+	for _, applet := range []string{"cat", "echo", "grep", "head", "mkdir", "mknod", "sh", "sleep", "tail", "test", "wc"} {
+		add(tar.Header{Typeflag: tar.TypeSymlink, Name: "bin/" + applet, Linkname: "busybox"}, nil)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e.Write(t, "box.tar", rootfs.String())
+	e.OK(t, "import", "box.tar", "box")
 }

@@ -223,9 +223,15 @@ func TestAnOwnedTableWithstandsAFlushAndIsAdopted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	apply(t, owner, func(b *Batch) { b.AddTable(sample(), Owned) })
-	other := dial(t)
 	var b Batch
+	b.AddTable(sample(), Owned)
+	if err := owner.Apply(&b); errors.Is(err, unix.EOPNOTSUPP) {
+		t.Skip("a table that outlives its owner needs Linux 6.9")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	other := dial(t)
+	b = Batch{}
 	b.RemoveTable(sample())
 	if err := other.Apply(&b); !errors.Is(err, unix.EPERM) {
 		t.Errorf("another's socket: got %v, want EPERM", err)
