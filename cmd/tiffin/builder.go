@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tiffin/cmd/tiffin/builds"
+	"tiffin/cmd/tiffin/format"
 	"tiffin/engine"
 	building "tiffin/engine/builder/client"
 )
@@ -72,9 +73,9 @@ func (c *cli) builderDu(ctx context.Context, o *duOptions) error {
 	}
 	switch {
 	case o.format == "json":
-		return writeJSONLines(c.out, rows)
+		return format.JSONLines(c.out, rows)
 	case o.format != "table":
-		return writeTemplate(c.out, o.format, rows)
+		return format.Template(c.out, o.format, rows)
 	case o.verbose:
 		if err := builds.WriteRecords(c.out, rows); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/format"
 	"tiffin/engine"
 	"tiffin/project"
 )
@@ -152,14 +153,14 @@ func (c *cli) configVariables(ctx context.Context, o *configOptions, where proje
 		for _, v := range vars {
 			byName[v.Name] = variable{v.Name, v.Default, v.Alternate, v.Required}
 		}
-		err = writeJSON(&out, byName)
+		err = format.JSON(&out, byName)
 		return []byte(out.String()), err
 	}
 	var rows [][]string
 	for _, v := range vars {
 		rows = append(rows, []string{v.Name, strconv.FormatBool(v.Required), v.Default, v.Alternate})
 	}
-	err = writeTable(&out, []string{"NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE"}, rows)
+	err = format.Table(&out, []string{"NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE"}, rows)
 	return []byte(out.String()), err
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/format"
 	"tiffin/engine"
 )
 
@@ -146,7 +147,7 @@ func (c *cli) printImages(o *imagesOptions, rows []imageRow) error {
 		}
 		return nil
 	case o.format == "json":
-		return writeJSON(c.out, rows)
+		return format.JSON(c.out, rows)
 	default:
 		return c.tableImages(rows)
 	}
@@ -170,5 +171,5 @@ func (c *cli) tableImages(rows []imageRow) error {
 		}
 		table = append(table, cells[skip:])
 	}
-	return writeTable(c.out, headings[skip:], table)
+	return format.Table(c.out, headings[skip:], table)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/format"
 	"tiffin/engine"
 )
 
@@ -49,7 +50,7 @@ func (c *cli) top(ctx context.Context, services []string) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	return writeTable(c.out, titles, rows)
+	return format.Table(c.out, titles, rows)
 }
 
 type portOptions struct {
@@ -145,13 +146,13 @@ func (c *cli) ls(ctx context.Context, o *lsOptions) error {
 		}
 		return nil
 	case o.format == "json":
-		return writeJSON(c.out, rows)
+		return format.JSON(c.out, rows)
 	case o.format == "table":
 		var table [][]string
 		for _, r := range rows {
 			table = append(table, []string{r.Name, r.Status, r.ConfigFiles})
 		}
-		return writeTable(c.out, []string{"NAME", "STATUS", "CONFIG FILES"}, table)
+		return format.Table(c.out, []string{"NAME", "STATUS", "CONFIG FILES"}, table)
 	default:
 		return invalid("unsupported --format %q: table and json are known", o.format)
 	}

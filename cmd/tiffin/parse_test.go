@@ -66,20 +66,6 @@ func TestSplitReference(t *testing.T) {
 	}
 }
 
-func TestHeadingsOf(t *testing.T) {
-	for format, want := range map[string]string{
-		"{{.Name}}\t{{.Status}}":       "NAME\tSTATUS",
-		"{{.Name}}: {{json .Ports}}":   "NAME: PORTS",
-		"{{upper .Name}} and the rest": "NAME and the rest",
-		"{{.Name":                      "NAME",
-		"plain":                        "plain",
-	} {
-		if got := headingsOf(format); got != want {
-			t.Errorf("%q: got %q, want %q", format, got, want)
-		}
-	}
-}
-
 func TestWithoutDocker(t *testing.T) {
 	for name, tc := range map[string]struct{ in, want []string }{
 		"nothing":                        {nil, nil},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/format"
 	"tiffin/cmd/tiffin/progress"
 	"tiffin/engine"
 	"tiffin/engine/plan"
@@ -73,7 +74,7 @@ func (c *cli) plan(cmd *cobra.Command, o *planOptions, services []string) error 
 		return err
 	}
 	if o.format == "json" {
-		err = writeJSON(c.out, p)
+		err = format.JSON(c.out, p)
 	} else {
 		err = c.printPlan(p, nil)
 	}

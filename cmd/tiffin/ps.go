@@ -11,6 +11,7 @@ import (
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/format"
 	"tiffin/engine"
 )
 
@@ -100,22 +101,22 @@ func (c *cli) printContainers(o *psOptions, list []engine.Container) error {
 			rows[i].shorten()
 		}
 	}
-	format := o.format
-	if own := c.readDockerConfig().PsFormat; format == "table" && own != "" {
-		format = own
+	form := o.format
+	if own := c.readDockerConfig().PsFormat; form == "table" && own != "" {
+		form = own
 	}
-	switch format {
+	switch form {
 	case "table", "pretty", "":
 		var table [][]string
 		for i := range rows {
 			r := &rows[i]
 			table = append(table, []string{r.Name, r.Image, r.Command, r.Service, r.RunningFor, r.Status, r.Ports})
 		}
-		return writeTable(c.out, []string{"NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS"}, table)
+		return format.Table(c.out, []string{"NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS"}, table)
 	case "json":
-		return writeJSONLines(c.out, rows)
+		return format.JSONLines(c.out, rows)
 	default:
-		return writeTemplate(c.out, format, rows)
+		return format.Template(c.out, form, rows)
 	}
 }
 

@@ -1,13 +1,10 @@
 package api
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"time"
 
@@ -42,35 +39,24 @@ const lastWords = time.Second
 // session registers a call that is a session. do returns an exit code.
 func session[Req any](s *Server, mux *http.ServeMux, name string, do func(context.Context, *Req, engine.Streams) (int, error)) {
 	handle(mux, name, func(w http.ResponseWriter, r *http.Request, req *Req) {
-		s.sessions.Add(1)
-		defer s.sessions.Done()
-		conn, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			writeError(w, fmt.Errorf("take over the connection: %w", err))
-			return
-		}
-		defer conn.Close() //nolint:errcheck // all was said
-		if _, err := io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+upgradeProtocol+"\r\n\r\n"); err != nil {
-			return
-		}
-		// The request's context does not end with the client once the connection is ours:
-		// the reader of its frames takes that over.
-		ctx, cancel := whileServing(context.WithoutCancel(r.Context()))
-		defer cancel(nil)
-		defer context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(time.Now().Add(lastWords)) })() // it is closed
-		serveSession(ctx, cancel, conn, rw.Reader, func(ctx context.Context, streams engine.Streams) (int, error) {
-			return do(ctx, req, streams)
+		s.takeOver(w, r, upgradeProtocol, func(ctx context.Context, cancel context.CancelCauseFunc, conn bufferedConn) {
+			// The request's context does not end with the client once the connection is ours:
+			// the reader of its frames takes that over.
+			defer context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(time.Now().Add(lastWords)) })() // it is closed
+			serveSession(ctx, cancel, conn, func(ctx context.Context, streams engine.Streams) (int, error) {
+				return do(ctx, req, streams)
+			})
 		})
 	})
 }
 
-func serveSession(ctx context.Context, cancel context.CancelCauseFunc, conn net.Conn, in *bufio.Reader, do func(context.Context, engine.Streams) (int, error)) {
+func serveSession(ctx context.Context, cancel context.CancelCauseFunc, conn bufferedConn, do func(context.Context, engine.Streams) (int, error)) {
 	out := &frameWriter{w: conn}
 	from := newClientEnd(out)
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		from.read(in)
+		from.read(conn.in)
 		cancel(errClientGone)
 	}()
 	code, err := do(ctx, engine.Streams{

@@ -24,28 +24,37 @@ const tunnelProtocol = "h2c"
 // when ctx ends.
 func tunnel(s *Server, mux *http.ServeMux, name string, do func(context.Context, net.Conn) error) {
 	handle(mux, name, func(w http.ResponseWriter, r *http.Request, _ *empty) {
-		s.sessions.Add(1)
-		defer s.sessions.Done()
-		conn, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			writeError(w, fmt.Errorf("take over the connection: %w", err))
-			return
-		}
-		defer conn.Close() //nolint:errcheck // it may be closed already
-		ctx, cancel := whileServing(context.WithoutCancel(r.Context()))
-		defer cancel(nil)
-		// The server had bounds on the request; what follows has none.
-		err = conn.SetDeadline(time.Time{})
-		if err == nil {
-			_, err = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+tunnelProtocol+"\r\n\r\n")
-		}
-		if err != nil {
-			return
-		}
-		if err := do(ctx, bufferedConn{conn, rw.Reader}); err != nil && !errors.Is(context.Cause(ctx), errShutdown) {
-			s.log.Warn("call ended", "call", name, "err", err)
-		}
+		s.takeOver(w, r, tunnelProtocol, func(ctx context.Context, _ context.CancelCauseFunc, conn bufferedConn) {
+			if err := do(ctx, conn); err != nil && !errors.Is(context.Cause(ctx), errShutdown) {
+				s.log.Warn("call ended", "call", name, "err", err)
+			}
+		})
 	})
+}
+
+// takeOver lets the connection of a call change its protocol, and closes it after do.
+func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, protocol string,
+	do func(ctx context.Context, cancel context.CancelCauseFunc, conn bufferedConn),
+) {
+	s.sessions.Add(1)
+	defer s.sessions.Done()
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		writeError(w, fmt.Errorf("take over the connection: %w", err))
+		return
+	}
+	defer conn.Close() //nolint:errcheck // all was said
+	// The server had bounds on the request; what follows has none.
+	err = conn.SetDeadline(time.Time{})
+	if err == nil {
+		_, err = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+protocol+"\r\n\r\n")
+	}
+	if err != nil {
+		return // the client went away
+	}
+	ctx, cancel := whileServing(context.WithoutCancel(r.Context()))
+	defer cancel(nil)
+	do(ctx, cancel, bufferedConn{conn, rw.Reader})
 }
 
 // Build returns a connection on which the engine speaks BuildKit's control API, which

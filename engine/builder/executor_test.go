@@ -125,7 +125,8 @@ func TestMountsAreTrees(t *testing.T) {
 		"a tmpfs":        {mount.Mount{Type: "tmpfs", Options: []string{"nosuid", "size=10"}}, engine.Tree{Tmpfs: []string{"exec", "dev", "nosuid", "size=10"}}, false},
 		"layers": {
 			mount.Mount{Type: "overlay", Options: []string{"index=off", "workdir=/s/3/work", "upperdir=/s/3/fs", "lowerdir=/s/2/fs:/s/1/fs"}},
-			engine.Tree{Lower: []string{"/s/2/fs", "/s/1/fs"}, Upper: "/s/3/fs", Work: "/s/3/work"}, false,
+			engine.Tree{Lower: []string{"/s/2/fs", "/s/1/fs"}, Upper: "/s/3/fs", Work: "/s/3/work"},
+			false,
 		},
 		"layers to be read":           {mount.Mount{Type: "overlay", Options: []string{"lowerdir=/s/2/fs:/s/1/fs"}}, engine.Tree{Lower: []string{"/s/2/fs", "/s/1/fs"}}, false},
 		"an option that nobody knows": {mount.Mount{Type: "overlay", Options: []string{"lowerdir=/s/1/fs", "nfs_export=on"}}, engine.Tree{}, true},

@@ -17,6 +17,7 @@ import (
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/containerd/v2/plugins/content/local"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
+	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
 	"github.com/opencontainers/go-digest"
 	bolt "go.etcd.io/bbolt"
@@ -133,6 +134,13 @@ func (s *Store) open(ctx context.Context) error {
 	db, err := bolt.Open(filepath.Join(s.root, "meta.db"), 0o600, &bolt.Options{Timeout: time.Second})
 	if err != nil {
 		return err
+	}
+	// A folder that was made by an engine which was killed before it was recorded is in the way of the next one: their
+	// names are numbers.
+	if c, ok := s.overlay.(snapshots.Cleaner); ok {
+		if err := c.Cleanup(ctx); err != nil && !errdefs.IsNotFound(err) { // a new one has no records
+			return err
+		}
 	}
 	s.meta = metadata.NewDB(db, blobs, map[string]snapshots.Snapshotter{snapshotter: s.overlay})
 	if err := s.meta.Init(ctx); err != nil {

@@ -10,10 +10,11 @@ import (
 // before it is built.
 var allowed = map[string][]string{
 	"cmd/tiffin": {
-		"cmd/tiffin/builds", "cmd/tiffin/lines", "cmd/tiffin/progress", "engine", "engine/api", "engine/builder/client", "engine/daemon",
+		"cmd/tiffin/builds", "cmd/tiffin/format", "cmd/tiffin/lines", "cmd/tiffin/progress", "engine", "engine/api", "engine/builder/client", "engine/daemon",
 		"engine/image/credentials", "engine/plan", "project",
 	},
 	"cmd/tiffin/builds":   {"cmd/tiffin/progress", "engine", "engine/builder/client", "engine/plan"},
+	"cmd/tiffin/format":   {"cmd/tiffin/progress", "engine"},
 	"cmd/tiffin/lines":    {"engine"},
 	"cmd/tiffin/progress": {"engine"},
 	"cmd/tiffin-keeper":   {"engine/keeper"},

@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/moby/buildkit/session/auth"
 	"github.com/moby/buildkit/session/secrets"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"tiffin/engine"
 )
@@ -118,17 +122,39 @@ func TestSSH(t *testing.T) {
 func TestLoginsAreAskedForByTheNamesOfImages(t *testing.T) {
 	t.Parallel()
 	var asked []string
-	find := loginsOf(func(_ context.Context, registry string) (engine.RegistryAuth, error) {
+	l := &logins{find: func(_ context.Context, registry string) (engine.RegistryAuth, error) {
 		asked = append(asked, registry)
-		return engine.RegistryAuth{Username: "me", Password: "secret"}, nil
-	})
-	for _, host := range []string{"registry-1.docker.io", "reg.example:5000"} {
-		login, err := find(t.Context(), host, nil, nil)
-		if err != nil || login.Username != "me" || login.Password != "secret" {
-			t.Errorf("%s: %+v, %v", host, login, err)
+		switch registry {
+		case "docker.io":
+			return engine.RegistryAuth{Username: "me", Password: "secret"}, nil
+		case "token.example":
+			return engine.RegistryAuth{IdentityToken: "token"}, nil
+		default:
+			return engine.RegistryAuth{}, nil
+		}
+	}}
+	for host, want := range map[string][2]string{
+		"registry-1.docker.io": {"me", "secret"}, "token.example": {"", "token"}, "reg.example:5000": {},
+	} {
+		got, err := l.Credentials(t.Context(), &auth.CredentialsRequest{Host: host})
+		if err != nil || got.GetUsername() != want[0] || got.GetSecret() != want[1] {
+			t.Errorf("%s: %v, %v", host, got, err)
 		}
 	}
-	if got := strings.Join(asked, " "); got != "docker.io reg.example:5000" {
+	slices.Sort(asked)
+	if got := strings.Join(asked, " "); got != "docker.io reg.example:5000 token.example" {
 		t.Errorf("asked for %s", got)
+	}
+}
+
+// A token is fetched where the answers of registries are guarded: in the engine.
+func TestTheCallerFetchesNoTokens(t *testing.T) {
+	t.Parallel()
+	l := &logins{}
+	if _, err := l.FetchToken(t.Context(), &auth.FetchTokenRequest{Realm: "https://elsewhere.example"}); status.Code(err) != codes.Unimplemented {
+		t.Errorf("got %v", err)
+	}
+	if _, err := l.GetTokenAuthority(t.Context(), &auth.GetTokenAuthorityRequest{}); status.Code(err) != codes.Unimplemented {
+		t.Errorf("got %v", err)
 	}
 }

@@ -1,13 +1,14 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"io"
 
-	"github.com/docker/cli/cli/config/types"
 	"github.com/moby/buildkit/session"
-	"github.com/moby/buildkit/session/auth/authprovider"
+	"github.com/moby/buildkit/session/auth"
 	"github.com/moby/buildkit/session/upload/uploadprovider"
+	"google.golang.org/grpc"
 
 	"tiffin/engine"
 )
@@ -20,7 +21,7 @@ const (
 
 // services are what a build may ask its caller for, beside files.
 func (o *Options) services(j *job, s *source) ([]session.Attachable, error) {
-	list := []session.Attachable{newLogins(o.Auth)}
+	list := []session.Attachable{&logins{find: o.Auth}}
 	b := j.build()
 	store, err := newSecrets(b.Secrets, o.lookup)
 	if err != nil {
@@ -42,26 +43,33 @@ func (o *Options) services(j *job, s *source) ([]session.Attachable, error) {
 	return list, nil
 }
 
-// newLogins answers with the caller's logins. Tokens are fetched here, so that no password leaves.
-func newLogins(find func(context.Context, string) (engine.RegistryAuth, error)) session.Attachable {
-	return authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: loginsOf(find)})
+// logins answers with the caller's logins, by the registry's name in images. The tokens
+// that they are good for are fetched by the engine, whose client knows which servers a
+// registry may send it to.
+type logins struct {
+	auth.UnimplementedAuthServer
+	find func(ctx context.Context, registry string) (engine.RegistryAuth, error)
 }
 
-func loginsOf(find func(context.Context, string) (engine.RegistryAuth, error)) authprovider.AuthConfigProvider {
-	return func(ctx context.Context, host string, _ []string, _ authprovider.ExpireCachedAuthCheck) (types.AuthConfig, error) {
-		if find == nil {
-			return types.AuthConfig{}, nil
-		}
-		if host == hubHost {
-			host = hubName
-		}
-		login, err := find(ctx, host)
-		if err != nil {
-			return types.AuthConfig{}, err
-		}
-		return types.AuthConfig{
-			Username: login.Username, Password: login.Password,
-			IdentityToken: login.IdentityToken, RegistryToken: login.RegistryToken,
-		}, nil
+// Register implements session.Attachable.
+func (l *logins) Register(server *grpc.Server) { auth.RegisterAuthServer(server, l) }
+
+// Credentials implements auth.AuthServer. Without a login there is nothing in the answer.
+func (l *logins) Credentials(ctx context.Context, req *auth.CredentialsRequest) (*auth.CredentialsResponse, error) {
+	if l.find == nil {
+		return &auth.CredentialsResponse{}, nil
 	}
+	registry := req.GetHost()
+	if registry == hubHost {
+		registry = hubName
+	}
+	login, err := l.find(ctx, registry)
+	if err != nil {
+		return nil, err
+	}
+	// As docker's clients have it: a secret without a user is a token.
+	if secret := cmp.Or(login.IdentityToken, login.RegistryToken); secret != "" {
+		return &auth.CredentialsResponse{Secret: secret}, nil
+	}
+	return &auth.CredentialsResponse{Username: login.Username, Secret: login.Password}, nil
 }

@@ -1,4 +1,4 @@
-package main
+package format
 
 import (
 	"encoding/json"
@@ -12,8 +12,8 @@ import (
 	"tiffin/engine"
 )
 
-// writeTable writes rows under headings, columns three spaces apart as docker does.
-func writeTable(w io.Writer, headings []string, rows [][]string) error {
+// Table writes rows under headings, columns three spaces apart as docker does.
+func Table(w io.Writer, headings []string, rows [][]string) error {
 	tw := tabwriter.NewWriter(w, 10, 1, 3, ' ', 0)
 	fmt.Fprintln(tw, strings.Join(headings, "\t"))
 	for _, row := range rows {
@@ -25,18 +25,18 @@ func writeTable(w io.Writer, headings []string, rows [][]string) error {
 	return tw.Flush()
 }
 
-// writeJSONLines writes one object a line.
-func writeJSONLines[T any](w io.Writer, rows []T) error {
+// JSONLines writes one object a line.
+func JSONLines[T any](w io.Writer, rows []T) error {
 	for _, r := range rows {
-		if err := writeJSON(w, r); err != nil {
+		if err := JSON(w, r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// writeJSON writes one value and the end of the line.
-func writeJSON(w io.Writer, v any) error {
+// JSON writes one value and the end of the line.
+func JSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false) // 0.0.0.0:80->80/tcp
 	if err := e.Encode(v); err != nil {
@@ -45,9 +45,9 @@ func writeJSON(w io.Writer, v any) error {
 	return nil
 }
 
-// writeTemplate writes each row by a Go template, as docker's --format does; `table `
+// Template writes each row by a Go template, as docker's --format does; `table `
 // before it asks for headings, which are the names of the fields.
-func writeTemplate[T any](w io.Writer, format string, rows []T) error {
+func Template[T any](w io.Writer, format string, rows []T) error {
 	format, table := strings.CutPrefix(format, "table ")
 	format = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(format)
 	t, err := template.New("format").Funcs(template.FuncMap{
@@ -68,7 +68,7 @@ func writeTemplate[T any](w io.Writer, format string, rows []T) error {
 	}
 	for i := range rows {
 		if err := t.Execute(out, rows[i]); err != nil {
-			return invalid("template of --format: %w", err)
+			return engine.Problem(engine.ErrInvalid, fmt.Errorf("template of --format: %w", err))
 		}
 		fmt.Fprintln(out)
 	}
