@@ -43,7 +43,10 @@ func (e *storing) Resolve(ctx context.Context, id int, attrs map[string]string) 
 	if err != nil {
 		return nil, err
 	}
-	return &storingInstance{ExporterInstance: instance, images: e.images, names: splitNames(attrs[string(exptypes.OptKeyName)]), keep: !isFalse(attrs, exptypes.OptKeyStore)}, nil
+	return &storingInstance{
+		ExporterInstance: instance, images: e.images, names: splitNames(attrs[string(exptypes.OptKeyName)]),
+		keep: !isFalse(attrs, exptypes.OptKeyStore), rewrites: isTrue(attrs, exptypes.OptKeyRewriteTimestamp),
+	}, nil
 }
 
 func isTrue(attrs map[string]string, key exptypes.ImageExporterOptKey) bool {
@@ -68,6 +71,9 @@ type storingInstance struct {
 	images *image.Store
 	names  []string
 	keep   bool
+	// rewrites says that the image's layers have other times than what was built: it is
+	// unpacked from them.
+	rewrites bool
 }
 
 // Export implements exporter.ExporterInstance: once BuildKit has written the image's
@@ -92,9 +98,11 @@ func (e *storingInstance) adopt(ctx context.Context, src *exporter.Source, resp 
 	}
 	done := progress.OneOff(ctx, "naming to "+naming(e.names))
 	defer func() { _ = done(err) }()
-	tops, err := e.tops(ctx, src, target, sessionID)
-	if err != nil {
-		return err
+	var tops map[digest.Digest]string
+	if !e.rewrites {
+		if tops, err = e.tops(ctx, src, target, sessionID); err != nil {
+			return err
+		}
 	}
 	_, err = e.images.Adopt(ctx, target, e.names, tops)
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -37,6 +38,9 @@ func (t *trees) find(ctx context.Context, m executor.Mount) (engine.JobMount, er
 	if err != nil {
 		return out, err
 	}
+	if len(mounts) == 1 {
+		t.sweepAgentFolder(mounts[0].Source)
+	}
 	if release != nil {
 		t.releases = append(t.releases, release)
 	}
@@ -51,6 +55,17 @@ func (t *trees) find(ctx context.Context, m executor.Mount) (engine.JobMount, er
 		out.Tree.Subpath = strings.TrimPrefix(sub, "/")
 	}
 	return out, nil
+}
+
+// agentFolder is how BuildKit begins the names of folders with the socket of an agent.
+const agentFolder = ".buildkit-ssh-sock"
+
+// sweepAgentFolder removes the folder of an agent's socket after the socket: BuildKit
+// leaves it behind, one for each step that has an agent.
+func (t *trees) sweepAgentFolder(source string) {
+	if dir := path.Dir(source); strings.HasPrefix(path.Base(dir), agentFolder) {
+		t.releases = append(t.releases, func() error { return os.Remove(dir) })
+	}
 }
 
 // translate reads a mount as containerd has it, see mount(8) for the options.
