@@ -11,7 +11,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -38,7 +40,7 @@ func TestCorpus(t *testing.T) {
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"build": b.cmdBuild, "image": b.cmdImage, "run": b.cmdRun,
+				"build": b.cmdBuild, "image": b.cmdImage, "run": b.cmdRun, "same": b.cmdSame, "created": b.cmdCreated, "absent": b.cmdAbsent,
 				"serve": cmdServe, "repository": cmdGit, "agent": cmdAgent, "digest": cmdDigest, "touch": cmdTouch, "write": cmdWrite,
 			},
 		})
@@ -84,9 +86,9 @@ func (b *builder) cmdBuild(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func parseBuild(ts *testscript.TestScript, args []string) (*order, error) {
-	var buildArgs, labels, contexts, secrets, agents, allow, attrs list
+	var buildArgs, labels, contexts, secrets, agents, allow, attrs, exports list
 	var file string
-	o := &order{attrs: map[string]string{}, folders: map[string]string{}}
+	o := &order{attrs: map[string]string{}, folders: map[string]string{}, exports: map[string]string{}}
 	f := flag.NewFlagSet("build", flag.ContinueOnError)
 	f.StringVar(&o.name, "t", "", "")
 	f.StringVar(&file, "f", "", "")
@@ -96,7 +98,8 @@ func parseBuild(ts *testscript.TestScript, args []string) (*order, error) {
 	f.Var(&secrets, "secret", "")
 	f.Var(&agents, "ssh", "")
 	f.Var(&allow, "allow", "")
-	f.Var(&attrs, "attr", "") // of the frontend, by BuildKit's name for it
+	f.Var(&attrs, "attr", "")     // of the frontend, by BuildKit's name for it
+	f.Var(&exports, "export", "") // of the exporter
 	noCache := f.Bool("no-cache", false, "")
 	target := f.String("target", "", "")
 	if err := f.Parse(args); err != nil {
@@ -109,6 +112,7 @@ func parseBuild(ts *testscript.TestScript, args []string) (*order, error) {
 	setAll(o.attrs, "build-arg:", buildArgs)
 	setAll(o.attrs, "label:", labels)
 	setAll(o.attrs, "", attrs)
+	setAll(o.exports, "", exports)
 	if *noCache {
 		o.attrs["no-cache"] = ""
 	}
@@ -190,6 +194,45 @@ func (b *builder) cmdRun(ts *testscript.TestScript, neg bool, args []string) {
 	_, _ = io.WriteString(ts.Stderr(), r.Stderr)
 	if (r.Code != 0) != neg {
 		ts.Fatalf("run: exit code %d", r.Code)
+	}
+}
+
+// cmdSame is `same NAME NAME`: two names are one image, byte for byte.
+func (b *builder) cmdSame(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: same NAME NAME")
+	}
+	var images []*image
+	for _, name := range args {
+		img, err := b.saved(testOf(ts), name)
+		ts.Check(err)
+		images = append(images, img)
+	}
+	if diff := cmp.Diff(images[0].config, images[1].config); diff != "" {
+		ts.Fatalf("they differ:\n%s", diff)
+	}
+}
+
+// cmdCreated is `created NAME`: when an image says that it was made.
+func (b *builder) cmdCreated(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: created NAME")
+	}
+	img, err := b.saved(testOf(ts), args[0])
+	ts.Check(err)
+	if img.config.Created == nil {
+		ts.Fatalf("it does not say")
+	}
+	_, _ = fmt.Fprintln(ts.Stdout(), img.config.Created.UTC().Format(time.RFC3339))
+}
+
+// cmdAbsent is `absent NAME`: there is no image of that name.
+func (b *builder) cmdAbsent(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: absent NAME")
+	}
+	if _, err := b.saved(testOf(ts), args[0]); err == nil {
+		ts.Fatalf("there is an image %s", args[0])
 	}
 }
 

@@ -2,6 +2,7 @@ package build
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -36,7 +37,7 @@ func folderOrGit(dir string) http.Handler {
 		return files
 	}
 	repositories := &cgi.Handler{
-		Path: git, Args: []string{"http-backend"},
+		Path: git, Args: []string{"http-backend"}, Stderr: io.Discard,
 		Env: []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/exec"
 	"path"
@@ -45,6 +46,7 @@ var buildProbe = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard) // BuildKit's libraries tell it of each connection that ends
 	code := m.Run()
 	if probeDir != "" {
 		_ = os.RemoveAll(probeDir)
@@ -77,7 +79,7 @@ func (b *builder) seen(tb testing.TB, name string) (t tree, mounts []string, err
 	}
 	t = tree{}
 	err = t.apply(tr)
-	return t, strings.Fields(string(list)), err
+	return t, strings.Split(strings.TrimSpace(string(list)), "\n"), err
 }
 
 func wordly(r rune) rune {

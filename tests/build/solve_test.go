@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	bk "github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/client/llb"
@@ -48,9 +50,7 @@ func newTiffin(t *testing.T, settings map[string]any) *harness.Tiffin {
 		"registry-mirrors":    map[string][]string{"docker.io": {"http://" + r.Addr}},
 		"insecure-registries": []string{r.Addr},
 	}
-	for key, value := range settings {
-		all[key] = value
-	}
+	maps.Copy(all, settings)
 	e.Configure(t, all)
 	return e
 }
@@ -90,6 +90,7 @@ type order struct {
 	dockerfiles  string    // the folder of the Dockerfile, when it is another one
 	name         string    // the image's; empty: nothing comes of it
 	attrs        map[string]string
+	exports      map[string]string // of the exporter
 	folders      map[string]string // named contexts
 	secrets      []secretsprovider.Source
 	agents       []sshprovider.AgentConfig
@@ -103,6 +104,9 @@ type outcome struct {
 	err error
 }
 
+// buildTimeout is for a build that hangs; none takes nearly as long.
+const buildTimeout = time.Minute
+
 func (b *builder) build(ctx context.Context, o *order) outcome {
 	opt, err := o.options()
 	if err != nil {
@@ -115,6 +119,8 @@ func (b *builder) build(ctx context.Context, o *order) outcome {
 			watched.see(s)
 		}
 	})
+	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
+	defer cancel()
 	_, err = b.client.Solve(ctx, o.definition, opt, status)
 	watching.Wait()
 	return outcome{watched.text(), err}
@@ -126,12 +132,12 @@ func (o *order) options() (bk.SolveOpt, error) {
 		opt.Frontend = "dockerfile.v0"
 	}
 	if o.name != "" {
-		opt.Exports = []bk.ExportEntry{{Type: bk.ExporterImage, Attrs: map[string]string{"name": fullName(o.name)}}}
+		attrs := map[string]string{"name": fullName(o.name)}
+		maps.Copy(attrs, o.exports)
+		opt.Exports = []bk.ExportEntry{{Type: bk.ExporterImage, Attrs: attrs}}
 	}
 	folders := map[string]string{"context": o.dir, "dockerfile": cmp.Or(o.dockerfiles, o.dir)}
-	for name, dir := range o.folders {
-		folders[name] = dir
-	}
+	maps.Copy(folders, o.folders)
 	for name, dir := range folders {
 		if dir == "" {
 			continue

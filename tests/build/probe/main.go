@@ -8,9 +8,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -84,7 +86,8 @@ func listDescriptors() error {
 	}
 	for _, e := range entries {
 		target, err := os.Readlink(filepath.Join("/proc/self/fd", e.Name()))
-		own := target == "anon_inode:[eventpoll]" || target == "anon_inode:[eventfd]" || slices.Contains([]string{"0", "1", "2"}, e.Name())
+		own := slices.Contains([]string{"0", "1", "2"}, e.Name()) || strings.HasPrefix(target, "anon_inode:[event") ||
+			strings.HasPrefix(target, "/sys/fs/cgroup/") && strings.HasPrefix(path.Base(target), "cpu.")
 		if err != nil || own {
 			continue // the one that the folder was read with is closed
 		}
