@@ -43,6 +43,9 @@ func mountsBelow(dirs ...string) []string {
 // links are those in the group of this engine.
 func (e *Tiffin) links() (string, []string, error) {
 	found, err := netlink.LinkList()
+	for tries := 0; errors.Is(err, netlink.ErrDumpInterrupted) && tries < 100; tries++ { // another engine made a link meanwhile
+		found, err = netlink.LinkList()
+	}
 	var names []string
 	for _, l := range found {
 		if l.Attrs().Group == e.group() {
