@@ -21,6 +21,7 @@ import (
 
 // TestCorpus builds every Dockerfile of testdata in one engine.
 func TestCorpus(t *testing.T) {
+	t.Parallel()
 	b := newBuilder(t)
 	before := b.warm(t)
 	// The scripts run in parallel and after this function: only a group's end is the end of all of them.
@@ -40,8 +41,9 @@ func TestCorpus(t *testing.T) {
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"build": b.cmdBuild, "image": b.cmdImage, "run": b.cmdRun, "same": b.cmdSame, "created": b.cmdCreated, "absent": b.cmdAbsent,
-				"serve": cmdServe, "repository": cmdGit, "agent": cmdAgent, "digest": cmdDigest, "touch": cmdTouch, "write": cmdWrite,
+				"build": b.cmdBuild, "tiffin": b.cmdTiffin, "image": b.cmdImage, "run": b.cmdRun, "same": b.cmdSame, "created": b.cmdCreated, "absent": b.cmdAbsent,
+				"serve": cmdServe, "repository": cmdRepository, "needs": cmdNeeds,
+				"agent": cmdAgent, "digest": cmdDigest, "touch": cmdTouch, "write": cmdWrite,
 			},
 		})
 	})
@@ -194,6 +196,19 @@ func (b *builder) cmdRun(ts *testscript.TestScript, neg bool, args []string) {
 	_, _ = io.WriteString(ts.Stderr(), r.Stderr)
 	if (r.Code != 0) != neg {
 		ts.Fatalf("run: exit code %d", r.Code)
+	}
+}
+
+// cmdTiffin is `tiffin ARGS…`: the command line, in the script's folder.
+func (b *builder) cmdTiffin(ts *testscript.TestScript, neg bool, args []string) {
+	e := *b.Tiffin
+	e.Dir = ts.Getenv("WORK")
+	e.Env = map[string]string{"SSH_AUTH_SOCK": ts.Getenv("AGENT")}
+	r := e.Do(testOf(ts), args...)
+	_, _ = io.WriteString(ts.Stdout(), r.Stdout)
+	_, _ = io.WriteString(ts.Stderr(), r.Stderr)
+	if (r.Code != 0) != neg {
+		ts.Fatalf("tiffin: exit code %d\n%s", r.Code, r.Stderr)
 	}
 }
 

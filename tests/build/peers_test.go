@@ -67,8 +67,8 @@ func git(tb testing.TB, dir string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// cmdGit is `repository DIR BARE`: what a folder has becomes the first commit of a bare repository, $COMMIT.
-func cmdGit(ts *testscript.TestScript, neg bool, args []string) {
+// cmdRepository is `repository DIR BARE`: what a folder has becomes the first commit of a bare repository, $COMMIT.
+func cmdRepository(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: repository DIR BARE")
 	}
@@ -110,6 +110,14 @@ func cmdAgent(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Setenv("AGENT", socket)
+}
+
+// cmdNeeds is `needs PROGRAM…`: a script that lacks one is skipped, in CI it fails.
+func cmdNeeds(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: needs PROGRAM…")
+	}
+	harness.RequireTool(testOf(ts), args...)
 }
 
 // cmdDigest is `digest VARIABLE FILE`.
