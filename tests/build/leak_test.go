@@ -16,6 +16,7 @@ const helloDockerfile = "FROM busybox\nRUN echo hello >/hello\n"
 
 // TestNothingIsLeftWhenNobodyBuilds: with its last build, all that the engine had for builds goes.
 func TestNothingIsLeftWhenNobodyBuilds(t *testing.T) {
+	t.Parallel()
 	b := connect(t, newTiffin(t, lingering("1ms")))
 	before := b.Snapshot(t)
 	write(t, filepath.Join(b.Dir, "Dockerfile"), helloDockerfile)
@@ -29,6 +30,7 @@ func TestNothingIsLeftWhenNobodyBuilds(t *testing.T) {
 // TestStoppingTheEngineLeavesNothingOfBuilds: an engine that was stopped before the builder had gone by itself left the
 // network of the steps behind.
 func TestStoppingTheEngineLeavesNothingOfBuilds(t *testing.T) {
+	t.Parallel()
 	e := newTiffin(t, lingering("1h"))
 	before := e.Snapshot(t)
 	b := connect(t, e)

@@ -130,6 +130,18 @@ func (b *builder) checkStore(tb testing.TB, name string, img *image) error {
 	return nil
 }
 
+// storeAgrees is checkStore for an image that is not looked at otherwise.
+func (b *builder) storeAgrees(t *testing.T, name string) {
+	t.Helper()
+	img, err := b.saved(t, name)
+	if err == nil {
+		err = b.checkStore(t, name, img)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // split is an image's files below what a build has added, and all of them.
 func (img *image) split(layers int) (base, whole tree, err error) {
 	if layers > len(img.layers) {

@@ -35,10 +35,10 @@ type builder struct {
 	client *bk.Client
 }
 
-// newBuilder is a tiffin whose Docker Hub is the test registry, with a connection to its builder.
+// newBuilder is a tiffin whose Docker Hub is the test registry, with a connection to its builder, which stays.
 func newBuilder(t *testing.T) *builder {
 	t.Helper()
-	return connect(t, newTiffin(t, nil))
+	return connect(t, newTiffin(t, lingering("1h")))
 }
 
 // newTiffin is a tiffin whose Docker Hub is the test registry. It may have further settings.
@@ -86,7 +86,7 @@ func (b *builder) warm(t *testing.T) harness.Snapshot {
 // order is one build.
 type order struct {
 	dir          string    // the context
-	context      fsutil.FS // in its place
+	context      fsutil.FS // in its place; dir has the Dockerfile
 	dockerfiles  string    // the folder of the Dockerfile, when it is another one
 	name         string    // the image's; empty: nothing comes of it
 	attrs        map[string]string
@@ -150,7 +150,6 @@ func (o *order) options() (bk.SolveOpt, error) {
 	}
 	if o.context != nil {
 		opt.LocalMounts["context"] = o.context
-		opt.LocalMounts["dockerfile"] = o.context
 	}
 	store, err := secretsprovider.NewStore(o.secrets)
 	if err != nil {
@@ -295,4 +294,8 @@ func write(t *testing.T, path, content string) {
 	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func secretFile(id, path string) []secretsprovider.Source {
+	return []secretsprovider.Source{{ID: id, FilePath: path}}
 }
