@@ -86,8 +86,12 @@ func (j *job) openTrees(context.Context) error {
 	j.back.Add(func(context.Context) error { return os.RemoveAll(run) })
 	j.back.Add(func(context.Context) error { return closeFiles(j.held...) })
 	points := []mountPoint{
-		{target: "/etc/hostname"}, {target: "/etc/hosts"}, {target: "/etc/resolv.conf"},
-		{"/dev", true}, {"/proc", true}, {"/sys", true},
+		{target: "/etc/hostname"},
+		{target: "/etc/hosts"},
+		{target: "/etc/resolv.conf"},
+		{"/dev", true},
+		{"/proc", true},
+		{"/sys", true},
 	}
 	for i := range j.job.Mounts {
 		m := &j.job.Mounts[i]

@@ -241,7 +241,7 @@ func TestLinksOfAnImageLeadNowhereElse(t *testing.T) {
 				"links/file":  "->" + filepath.Join(o.dir, "secret"),
 				"hostile.tar": archive(t, []tar.Header{{Name: "pwned", Typeflag: tar.TypeReg, Mode: 0o644}}),
 			})
-			o.tryTo(t, b, &order{dir: dir, name: "image-links", secrets: secretFile("x", secret)})
+			o.tryTo(t, b, &order{dir: dir, name: "image-links", secrets: secretFile(secret)})
 		})
 	}
 }
@@ -274,7 +274,7 @@ func TestAnImageWhoseSystemFoldersAreLinks(t *testing.T) {
 			}
 			secret := filepath.Join(t.TempDir(), "x")
 			write(t, secret, "x")
-			o.tryTo(t, b, &order{dir: folder(t, files), name: "system-links", secrets: secretFile("x", secret)})
+			o.tryTo(t, b, &order{dir: folder(t, files), name: "system-links", secrets: secretFile(secret)})
 		})
 	}
 }
@@ -311,16 +311,16 @@ func TestStepsThatNoDockerfileSays(t *testing.T) {
 	o := newOutside(t, b)
 	busybox := llb.Image("docker.io/library/busybox:latest")
 	linked := busybox.Run(llb.Args([]string{"ln", "-s", o.dir, "/link"})).Root()
-	context := llb.Local("context")
+	files := llb.Local("context")
 	cat := llb.Args([]string{"sh", "-c", "cat /m/secret /m/passwd; true"})
 	cases := map[string]struct {
 		state llb.State
 		why   string
 	}{
-		"a mount above":               {busybox.Run(cat, llb.AddMount("/m", context, llb.SourcePath("../../../../../../.."+o.dir))).Root(), ""},
-		"a mount at a target above":   {busybox.Run(cat, llb.AddMount("../../.."+o.dir, context)).Root(), ""},
-		"a copy from above":           {busybox.File(llb.Copy(context, "../../../../../.."+o.dir+"/secret", "/x")), ""},
-		"a copy to above":             {busybox.File(llb.Copy(context, "/Dockerfile", "../../../../../.."+o.dir+"/pwned")), ""},
+		"a mount above":               {busybox.Run(cat, llb.AddMount("/m", files, llb.SourcePath("../../../../../../.."+o.dir))).Root(), ""},
+		"a mount at a target above":   {busybox.Run(cat, llb.AddMount("../../.."+o.dir, files)).Root(), ""},
+		"a copy from above":           {busybox.File(llb.Copy(files, "../../../../../.."+o.dir+"/secret", "/x")), ""},
+		"a copy to above":             {busybox.File(llb.Copy(files, "/Dockerfile", "../../../../../.."+o.dir+"/pwned")), ""},
 		"a file through a link":       {linked.File(llb.Mkfile("/link/pwned", 0o644, []byte("x"))), ""},
 		"a folder through a link":     {linked.File(llb.Mkdir("/link/made", 0o755, llb.WithParents(true))), ""},
 		"a removal through a link":    {linked.File(llb.Rm("/link/secret", llb.WithAllowNotFound(true))), ""},

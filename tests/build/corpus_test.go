@@ -166,11 +166,11 @@ func parseSecret(ts *testscript.TestScript, text string) secretsprovider.Source 
 
 // cmdImage is `image [-base N] NAME [PART…]`: an image as text, of which the first N layers (one, if that is not said)
 // are its base. It wants a container to see what the layers say.
-func (b *builder) cmdImage(ts *testscript.TestScript, neg bool, args []string) {
+func (b *builder) cmdImage(ts *testscript.TestScript, _ bool, args []string) {
 	f := flag.NewFlagSet("image", flag.ContinueOnError)
 	base := f.Int("base", 1, "")
 	ts.Check(f.Parse(args))
-	if neg || f.NArg() == 0 {
+	if f.NArg() == 0 {
 		ts.Fatalf("usage: image [-base N] NAME [PART…]")
 	}
 	tb, name := testOf(ts), f.Arg(0)
@@ -183,7 +183,7 @@ func (b *builder) cmdImage(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdRun is `run NAME COMMAND…`: what a container of an image says.
-func (b *builder) cmdRun(ts *testscript.TestScript, neg bool, args []string) {
+func (b *builder) cmdRun(ts *testscript.TestScript, neg bool, args []string) { //nolint:revive // the script's "!"
 	if len(args) < 1 {
 		ts.Fatalf("usage: run NAME [COMMAND…]")
 	}
@@ -200,7 +200,7 @@ func (b *builder) cmdRun(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdTiffin is `tiffin ARGS…`: the command line, in the script's folder.
-func (b *builder) cmdTiffin(ts *testscript.TestScript, neg bool, args []string) {
+func (b *builder) cmdTiffin(ts *testscript.TestScript, neg bool, args []string) { //nolint:revive // the script's "!"
 	e := *b.Tiffin
 	e.Dir = ts.Getenv("WORK")
 	e.Env = map[string]string{"SSH_AUTH_SOCK": ts.Getenv("AGENT")}
@@ -213,8 +213,8 @@ func (b *builder) cmdTiffin(ts *testscript.TestScript, neg bool, args []string) 
 }
 
 // cmdSame is `same NAME NAME`: two names are one image, byte for byte.
-func (b *builder) cmdSame(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
+func (b *builder) cmdSame(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
 		ts.Fatalf("usage: same NAME NAME")
 	}
 	var images []*image
@@ -229,8 +229,8 @@ func (b *builder) cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdCreated is `created NAME`: when an image says that it was made.
-func (b *builder) cmdCreated(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
+func (b *builder) cmdCreated(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
 		ts.Fatalf("usage: created NAME")
 	}
 	img, err := b.saved(testOf(ts), args[0])
@@ -242,8 +242,8 @@ func (b *builder) cmdCreated(ts *testscript.TestScript, neg bool, args []string)
 }
 
 // cmdAbsent is `absent NAME`: there is no image of that name.
-func (b *builder) cmdAbsent(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
+func (b *builder) cmdAbsent(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
 		ts.Fatalf("usage: absent NAME")
 	}
 	if _, err := b.saved(testOf(ts), args[0]); err == nil {

@@ -21,8 +21,8 @@ import (
 
 // cmdServe is `serve DIR`: a web server of a folder on loopback, at $SERVER, until the script ends. Repositories of git
 // that lie in it are served by git's own program.
-func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
+func cmdServe(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
 		ts.Fatalf("usage: serve DIR")
 	}
 	s := httptest.NewServer(folderOrGit(ts.MkAbs(args[0])))
@@ -68,8 +68,8 @@ func git(tb testing.TB, dir string, args ...string) string {
 }
 
 // cmdRepository is `repository DIR BARE`: what a folder has becomes the first commit of a bare repository, $COMMIT.
-func cmdRepository(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
+func cmdRepository(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
 		ts.Fatalf("usage: repository DIR BARE")
 	}
 	tb, dir, bare := testOf(ts), ts.MkAbs(args[0]), ts.MkAbs(args[1])
@@ -82,13 +82,13 @@ func cmdRepository(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdAgent is `agent`: an ssh-agent with one key, at $AGENT, until the script ends.
-func cmdAgent(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 0 {
+func cmdAgent(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 0 {
 		ts.Fatalf("usage: agent")
 	}
 	tb := testOf(ts)
 	harness.RequireTool(tb, "ssh-agent", "ssh-add", "ssh-keygen")
-	dir, err := os.MkdirTemp("/tmp", "tfa") //nolint:usetesting // the path of a socket has to be short
+	dir, err := os.MkdirTemp("/tmp", "tfa") // the path of a socket has to be short
 	ts.Check(err)
 	ts.Defer(func() { _ = os.RemoveAll(dir) })
 	socket, key := filepath.Join(dir, "agent"), filepath.Join(dir, "key")
@@ -113,24 +113,24 @@ func cmdAgent(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdNeeds is `needs PROGRAM…`: a script that lacks one is skipped, in CI it fails.
-func cmdNeeds(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) == 0 {
+func cmdNeeds(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) == 0 {
 		ts.Fatalf("usage: needs PROGRAM…")
 	}
 	harness.RequireTool(testOf(ts), args...)
 }
 
 // cmdDigest is `digest VARIABLE FILE`.
-func cmdDigest(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
+func cmdDigest(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
 		ts.Fatalf("usage: digest VARIABLE FILE")
 	}
 	ts.Setenv(args[0], digest.FromString(ts.ReadFile(args[1])).String())
 }
 
 // cmdTouch is `touch TIME FILE…`.
-func cmdTouch(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
+func cmdTouch(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
 		ts.Fatalf("usage: touch TIME FILE…")
 	}
 	at, err := time.Parse(time.RFC3339, args[0])
@@ -141,8 +141,8 @@ func cmdTouch(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdWrite is `write FILE TEXT`: for what a script's own file cannot be.
-func cmdWrite(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
+func cmdWrite(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
 		ts.Fatalf("usage: write FILE TEXT")
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), fmt.Appendln(nil, args[1]), 0o644))

@@ -21,11 +21,11 @@ import (
 // probe is the program for inside, once a test run.
 func probe(tb testing.TB) string {
 	tb.Helper()
-	path, err := buildProbe()
+	program, err := buildProbe()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return path
+	return program
 }
 
 // probeDir is removed by TestMain.

@@ -77,9 +77,7 @@ func (b *builder) warm(t *testing.T) harness.Snapshot {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "Dockerfile"), "FROM busybox\nRUN true\n")
-	if r := b.build(t.Context(), &order{dir: dir, name: "warm"}); r.err != nil {
-		t.Fatalf("build: %v\n%s", r.err, r.log)
-	}
+	b.mustBuild(t, &order{dir: dir, name: "warm"})
 	return b.Snapshot(t)
 }
 
@@ -251,24 +249,11 @@ func (w *watch) text() string {
 }
 
 // mustBuild builds what has to succeed.
-func (b *builder) mustBuild(t *testing.T, o *order) string {
+func (b *builder) mustBuild(t *testing.T, o *order) {
 	t.Helper()
 	r := b.build(t.Context(), o)
 	if r.err != nil {
 		t.Fatalf("build: %v\n%s", r.err, r.log)
-	}
-	return r.log
-}
-
-// mustFail builds what has to be refused, with an error that says why.
-func (b *builder) mustFail(t *testing.T, o *order, why string) {
-	t.Helper()
-	r := b.build(t.Context(), o)
-	if r.err == nil {
-		t.Fatalf("it was built, and should not: want an error about %q\n%s", why, r.log)
-	}
-	if !strings.Contains(r.err.Error()+"\n"+r.log, why) {
-		t.Fatalf("the error is not about %q: %v\n%s", why, r.err, r.log)
 	}
 }
 
@@ -296,6 +281,7 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-func secretFile(id, path string) []secretsprovider.Source {
-	return []secretsprovider.Source{{ID: id, FilePath: path}}
+// secretFile is a file as the secret x.
+func secretFile(path string) []secretsprovider.Source {
+	return []secretsprovider.Source{{ID: "x", FilePath: path}}
 }

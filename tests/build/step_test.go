@@ -89,7 +89,7 @@ RUN grep -E 'tiffin|` + filepath.Base(b.Run) + `' /proc/net/unix && echo SOCKET;
 RUN for d in /proc/self/fd/*; do readlink $d; done; test ! -e ` + b.Run + ` && test ! -e ` + b.Data + `
 `,
 	})
-	r := o.tryTo(t, b, &order{dir: dir, name: "sees", secrets: secretFile("x", secret)})
+	r := o.tryTo(t, b, &order{dir: dir, name: "sees", secrets: secretFile(secret)})
 	if r.err != nil {
 		t.Fatalf("%v\n%s", r.err, r.log)
 	}
@@ -121,7 +121,7 @@ func TestAStepThatReplacesAMountPoint(t *testing.T) {
 			write(t, secret, "x")
 			// Where there is no /etc, it is made for the step, too.
 			dockerfile := "FROM scratch\nCOPY --from=busybox /bin /bin\nENV PATH=/bin\n" + strings.ReplaceAll(step, "OUTSIDE", o.dir) + "\nRUN true\n"
-			r := o.tryTo(t, b, &order{dir: folder(t, map[string]string{"Dockerfile": dockerfile}), name: "stub", secrets: secretFile("x", secret)})
+			r := o.tryTo(t, b, &order{dir: folder(t, map[string]string{"Dockerfile": dockerfile}), name: "stub", secrets: secretFile(secret)})
 			if r.err != nil {
 				t.Errorf("the step could not do it: %v\n%s", r.err, r.log)
 			}
@@ -162,7 +162,7 @@ RUN --mount=type=secret,id=x,target=/etc/deep/er/x,mode=0444 test -s /etc/deep/e
 RUN test ! -e /run/secrets && test ! -e /etc/deep && test -z "$TOKEN"
 RUN --mount=type=secret,id=x cat /run/secrets/x >/dev/null && false
 `})
-	r := b.build(t.Context(), &order{dir: dir, secrets: secretFile("x", secret)})
+	r := b.build(t.Context(), &order{dir: dir, secrets: secretFile(secret)})
 	if r.err == nil || !strings.Contains(r.log, "DONE [stage-0 4/5]") {
 		t.Fatalf("want all but the last step to be well: %v\n%s", r.err, r.log)
 	}

@@ -111,8 +111,6 @@ func (t tree) remove(dir string, which func(string) bool) {
 	maps.DeleteFunc(t, func(p string, _ *file) bool { return strings.HasPrefix(p, below) && which(p) })
 }
 
-func (t tree) clone() tree { return maps.Clone(t) }
-
 // line is a file as text: kind, mode, owner, path, and what is in it.
 func (f *file) line(name string, withTime bool) string { //nolint:revive // it is how it is asked for
 	var b strings.Builder
@@ -154,7 +152,7 @@ func kindOf(typeflag byte) string {
 }
 
 // lines is a tree as text, sorted. Of files with several names, the first one has the content.
-func (t tree) lines(withTimes bool) map[string]string { //nolint:revive // see line
+func (t tree) lines(withTimes bool) map[string]string {
 	lines, first := map[string]string{}, map[*file]string{}
 	for _, name := range slices.Sorted(maps.Keys(t)) {
 		f := t[name]
@@ -169,7 +167,7 @@ func (t tree) lines(withTimes bool) map[string]string { //nolint:revive // see l
 }
 
 // difference is what a tree has and its base has not, or otherwise, and what of the base is gone.
-func (t tree) difference(base tree, withTimes bool) string { //nolint:revive // see line
+func (t tree) difference(base tree, withTimes bool) string {
 	ours, theirs := t.lines(withTimes), base.lines(withTimes)
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(merged(ours, theirs))) {

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -47,18 +48,18 @@ func run(args []string) error {
 }
 
 // setCapability gives a file CAP_NET_BIND_SERVICE, see capabilities(7).
-func setCapability(path string) error {
+func setCapability(name string) error {
 	const revision2, effective = 0x02000000, 1
 	value := binary.LittleEndian.AppendUint32(nil, revision2|effective)
 	value = binary.LittleEndian.AppendUint32(value, 1<<unix.CAP_NET_BIND_SERVICE)
 	value = append(value, make([]byte, 12)...)
-	return unix.Setxattr(path, "security.capability", value, 0)
+	return unix.Setxattr(name, "security.capability", value, 0)
 }
 
 // countKeys asks the agent at SSH_AUTH_SOCK how many keys it has, see draft-ietf-sshm-ssh-agent.
 func countKeys() error {
 	const requestIdentities, identitiesAnswer = 11, 12
-	conn, err := net.Dial("unix", os.Getenv("SSH_AUTH_SOCK"))
+	conn, err := new(net.Dialer).DialContext(context.Background(), "unix", os.Getenv("SSH_AUTH_SOCK"))
 	if err != nil {
 		return err
 	}
