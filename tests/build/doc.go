@@ -7,6 +7,10 @@
 //
 // One engine builds the whole corpus, and what it has in the kernel afterwards is what it had before.
 //
+// An attack may be refused or come to nothing: what lies outside is as it was before, and was seen by nobody.
+//
 // Reading order: corpus_test.go (the scripts and their commands), solve_test.go (one build), image_test.go tree_test.go
-// (an image as text), peers_test.go (servers of files and repositories, an agent), probe (a program for inside), then the attacks.
+// (an image as text), seen_test.go probe (as a container sees it), peers_test.go (servers of files and repositories, an
+// ssh-agent), leak_test.go; outside_test.go (what is not to be reached), attack_test.go (from contexts, archives, images,
+// repositories and steps in BuildKit's own terms), step_test.go (from inside a step).
 package build

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -231,5 +233,53 @@ func TestACacheThatIsSwappedWhileItIsMounted(t *testing.T) {
 	}
 	stop()
 	swapping.Wait()
+	o.untouched(t, b)
+}
+
+// TestAStepLeavesNoProcess: with a step, everything ends that it has started.
+func TestAStepLeavesNoProcess(t *testing.T) {
+	t.Parallel()
+	b := attacker(t)
+	o := newOutside(t, b)
+	dir := folder(t, map[string]string{
+		"Dockerfile": "FROM busybox\nRUN sleep 31415 & setsid sleep 31416 >/dev/null 2>&1 & (setsid sleep 31417 &) ; echo begun\nRUN ! pgrep sleep; pidof sleep || echo none\n",
+	})
+	r := o.tryTo(t, b, &order{dir: dir, name: "processes"})
+	if r.err != nil || !strings.Contains(r.log, "| begun") || !strings.Contains(r.log, "| none") {
+		t.Errorf("%v\n%s", r.err, r.log)
+	}
+}
+
+// TestABuildThatIsGivenUp: when its caller goes away in a step, nothing of it is left, and its image has no name.
+func TestABuildThatIsGivenUp(t *testing.T) {
+	t.Parallel()
+	b := attacker(t)
+	o := newOutside(t, b)
+	serving, asked := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(asked)
+		<-serving
+	}))
+	defer server.Close()
+	defer close(serving)
+	dir := folder(t, map[string]string{
+		"Dockerfile": "FROM busybox AS step\nRUN --mount=type=cache,id=given-up,target=/c echo >/c/there; sleep 31418\n" +
+			"FROM busybox\nADD " + server.URL + "/slow /\nCOPY --from=step /etc/passwd /x\n",
+	})
+	ctx, giveUp := context.WithCancel(t.Context())
+	var building sync.WaitGroup
+	building.Go(func() {
+		if r := b.build(ctx, &order{dir: dir, name: "given-up"}); r.err == nil {
+			t.Errorf("it came to an end:\n%s", r.log)
+		}
+	})
+	<-asked
+	b.mustBuild(t, &order{dir: folder(t, map[string]string{"Dockerfile": "FROM busybox\n" +
+		"RUN --mount=type=cache,id=given-up,target=/c timeout 30 sh -c 'until test -e /c/there; do :; done'\n"})})
+	giveUp()
+	building.Wait()
+	if _, err := b.saved(t, "given-up"); err == nil {
+		t.Error("it has an image")
+	}
 	o.untouched(t, b)
 }
