@@ -163,11 +163,15 @@ func TestAHostileArchive(t *testing.T) {
 		"a mode through a link":          {link("l", o.dir), {Name: "l/b/", Typeflag: tar.TypeDir, Mode: 0o777}},
 		"a whiteout through a link":      {link("l", o.dir), plain("l/.wh.secret"), plain("l/.wh..wh..opq")},
 		"a whiteout above":               {plain("../.wh.etc"), plain(".wh...")},
+		"a redirection of overlayfs": {{Name: "l/", Typeflag: tar.TypeDir, Mode: 0o755, PAXRecords: map[string]string{
+			"SCHILY.xattr.trusted.overlay.redirect": strings.Repeat("/..", 20) + o.dir,
+		}}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			dir := folder(t, map[string]string{
-				"Dockerfile": "FROM busybox\nADD hostile.tar /in/\nRUN cat /in/h /in/l || true\n", "hostile.tar": archive(t, c),
+				"Dockerfile":  "FROM busybox\nADD --link hostile.tar /in/\nADD hostile.tar /in/\nRUN cat /in/h /in/l /in/l/secret || true\n",
+				"hostile.tar": archive(t, c),
 			})
 			o.tryTo(t, b, &order{dir: dir, name: "archive"})
 		})
@@ -181,8 +185,9 @@ func TestAHostileArchive(t *testing.T) {
 			"Dockerfile":  "FROM busybox\nADD hostile.tar /in/\nRUN ! head -c 1 /in/mem && ! head -c 1 /in/disk\n",
 			"hostile.tar": archive(t, devices),
 		})
-		if r := o.tryTo(t, b, &order{dir: dir, name: "devices"}); r.err != nil && strings.Contains(r.err.Error(), "exit code") {
-			t.Errorf("a step has opened a device of the host: %v\n%s", r.err, r.log)
+		// Where the tests themselves may make no device, the archive is refused.
+		if r := o.tryTo(t, b, &order{dir: dir, name: "devices"}); r.err != nil && !strings.Contains(r.err.Error(), "operation not permitted") {
+			t.Errorf("a step has opened a device of the host, or: %v\n%s", r.err, r.log)
 		}
 	})
 }
