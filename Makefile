@@ -78,6 +78,10 @@ e2e: build images ## take every sample up and down, and look for what is left
 vm: build ## run the kernel tests on an older kernel with cgroup v2 only, in qemu (VM_ACCEL=tcg without KVM)
 	@tests/vm/run
 
+.PHONY: crash
+crash: build images ## kill the engine at every event of a build
+	CRASH_ALL=1 TIFFIN_BINARY=$(CURDIR)/$(BINARY) $(GO) test -count 1 -timeout 30m $(TESTFLAGS) ./tests/crash/...
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20s)
 	@$(GO) list ./... | while read -r pkg; do \
