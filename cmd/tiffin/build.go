@@ -107,6 +107,9 @@ func (c *cli) build(ctx context.Context, o *buildOptions, services []string) err
 	if o.check {
 		return c.checkBuilds(ctx, client, opts)
 	}
+	for _, line := range building.Shadowed(opts.Targets) {
+		c.warn(line)
+	}
 	return c.runBuilds(ctx, client, opts)
 }
 

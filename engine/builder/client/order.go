@@ -15,7 +15,7 @@ import (
 type job struct {
 	targets []*Target // the first one's name is shown
 	names   []string  // of the image, complete: docker.io/library/web:latest
-	after   []*job    // what it takes the images of
+	after   []*job    // what it takes the images of, or the name from
 }
 
 func (j *job) name() string         { return j.targets[0].Name }
@@ -23,8 +23,7 @@ func (j *job) build() *engine.Build { return &j.targets[0].Build }
 
 // jobsOf finds the builds behind the targets, and the order between them.
 //
-// Errors: engine.ErrInvalid when two different builds would give their images one name, when builds wait for each
-// other, and for names that cannot be.
+// Errors: engine.ErrInvalid when builds wait for each other, and for names that cannot be.
 func jobsOf(o *Options) ([]*job, error) {
 	var jobs []*job
 	for i := range o.Targets {
@@ -39,9 +38,7 @@ func jobsOf(o *Options) ([]*job, error) {
 		}
 		jobs = append(jobs, &job{targets: []*Target{t}, names: names})
 	}
-	if err := oneBuildAName(jobs); err != nil {
-		return nil, err
-	}
+	oneAfterTheOther(jobs)
 	return jobs, link(jobs, o.Images)
 }
 
@@ -76,19 +73,40 @@ func fullName(name string) (string, error) {
 	return reference.TagNameOnly(named).String(), nil
 }
 
-func oneBuildAName(jobs []*job) error {
+// oneAfterTheOther orders different builds that give their images one name: the last one
+// has it, whoever is quicker.
+func oneAfterTheOther(jobs []*job) {
 	owner := map[string]*job{}
 	for _, j := range jobs {
 		for _, name := range j.names {
-			if other := owner[name]; other != nil {
-				return engine.Hint(
-					invalid("services %s and %s build different images with one name: %s", other.name(), j.name(), familiar(name)),
-					"give one of them another image: or make their build: the same")
+			if other := owner[name]; other != nil && !slices.Contains(j.after, other) {
+				j.after = append(j.after, other)
 			}
 			owner[name] = j
 		}
 	}
-	return nil
+}
+
+// Shadowed says which targets give their images a name that another build takes from
+// them, a line each.
+func Shadowed(targets []Target) []string {
+	owner := map[string]*Target{}
+	var lines []string
+	for i := range targets {
+		t := &targets[i]
+		names, err := imageNames(t)
+		if err != nil {
+			continue // Run says so
+		}
+		for _, name := range names {
+			if other := owner[name]; other != nil && !sameBuild(other, t) {
+				lines = append(lines, fmt.Sprintf("Services %s and %s build different images of the name %s: that of %s will have it",
+					other.Name, t.Name, familiar(name), t.Name))
+			}
+			owner[name] = t
+		}
+	}
+	return lines
 }
 
 // familiar is how people write a full name.

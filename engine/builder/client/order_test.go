@@ -70,12 +70,12 @@ func TestJobs(t *testing.T) {
 			want: "a: docker.io/library/one:latest\nb: docker.io/library/two:latest\n",
 		},
 		"different builds with one name": {
-			o:   Options{Targets: []Target{target("a", "app"), target("b", "app", stage("dev"))}},
-			err: "services a and b build different images with one name: app",
+			o:    Options{Targets: []Target{target("a", "app"), target("b", "app", stage("dev"))}},
+			want: "a: docker.io/library/app:latest\nb: docker.io/library/app:latest after a\n",
 		},
 		"a tag is a name, too": {
-			o:   Options{Targets: []Target{target("a", "app"), target("b", "other", tags("app:latest"))}},
-			err: "services a and b build different images with one name: app",
+			o:    Options{Targets: []Target{target("a", "app"), target("b", "other", tags("app:latest"))}},
+			want: "a: docker.io/library/app:latest\nb: docker.io/library/other:latest docker.io/library/app:latest after a\n",
 		},
 		"who takes an image waits for it": {
 			o:    Options{Targets: []Target{target("web", "web", takes("base")), target("base", "base")}},
@@ -132,5 +132,15 @@ func TestAServicesImageIsNamedAsItIsStored(t *testing.T) {
 		if got, err := serviceImage(jobs[0], service, o.Images); got != want || err != nil {
 			t.Errorf("%s: got %q, %v, want %q", service, got, err, want)
 		}
+	}
+}
+
+func TestWhoLosesItsNameIsTold(t *testing.T) {
+	t.Parallel()
+	same := target("c", "app", stage("dev"))
+	got := Shadowed([]Target{target("a", "app"), target("b", "app", stage("dev")), same, target("d", "own")})
+	const want = "Services a and b build different images of the name app: that of b will have it"
+	if len(got) != 1 || got[0] != want {
+		t.Errorf("got %q", got)
 	}
 }
