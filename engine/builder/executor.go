@@ -23,6 +23,8 @@ type steps struct {
 var _ executor.Executor = (*steps)(nil)
 
 // Run implements executor.Executor.
+//
+//nolint:revive // BuildKit's interface has so many
 func (e *steps) Run(ctx context.Context, _ string, root executor.Mount, mounts []executor.Mount, process executor.ProcessInfo, started chan<- struct{}) (resources.Recorder, error) {
 	job, release, err := newJob(ctx, root, mounts, &process.Meta)
 	if err != nil {

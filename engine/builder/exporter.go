@@ -78,6 +78,8 @@ type storingInstance struct {
 
 // Export implements exporter.ExporterInstance: once BuildKit has written the image's
 // documents, the store takes it in where it lies. Until then nothing has its name.
+//
+//nolint:revive // BuildKit's interface has so many results
 func (e *storingInstance) Export(ctx context.Context, src *exporter.Source, info exporter.ExportBuildInfo) (
 	resp map[string]string, finalize exporter.FinalizeFunc, held exporter.DescriptorReference, err error,
 ) {

@@ -36,6 +36,8 @@ const (
 type localFirst struct{ frontend.Frontend }
 
 // Solve implements frontend.Frontend.
+//
+//nolint:revive // BuildKit's interface has so many arguments
 func (f *localFirst) Solve(ctx context.Context, llb frontend.FrontendLLBBridge, exec executor.Executor, opt map[string]string,
 	inputs map[string]*pb.Definition, sid string, sm *session.Manager,
 ) (*frontend.Result, error) {
@@ -53,6 +55,8 @@ func (f *localFirst) Solve(ctx context.Context, llb frontend.FrontendLLBBridge, 
 type refusing struct{ builtIn frontend.Frontend }
 
 // Solve implements frontend.Frontend.
+//
+//nolint:revive // BuildKit's interface has so many arguments
 func (r *refusing) Solve(ctx context.Context, llb frontend.FrontendLLBBridge, exec executor.Executor, opt map[string]string,
 	inputs map[string]*pb.Definition, sid string, sm *session.Manager,
 ) (*frontend.Result, error) {

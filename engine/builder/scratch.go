@@ -25,8 +25,7 @@ func prepareScratch(dir string) error {
 	if err := os.MkdirAll(mountsIn(dir), 0o700); err != nil {
 		return err
 	}
-	mount.SetTempMountLocation(dir)
-	return nil
+	return mount.SetTempMountLocation(dir)
 }
 
 // mountsIn is where BuildKit mounts what it looks into. It stays, empty, when nobody

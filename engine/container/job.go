@@ -295,15 +295,7 @@ func (r *Rooms) UnmountTrees(id string) error {
 		return err
 	}
 	for _, at := range found {
-		err = errors.Join(err, unmounted(unix.Unmount(at, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)))
-	}
-	return err
-}
-
-// unmounted takes "there is no mount" for a success.
-func unmounted(err error) error {
-	if errors.Is(err, unix.EINVAL) {
-		return nil
+		err = errors.Join(err, ignoring(unix.Unmount(at, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW), unix.EINVAL))
 	}
 	return err
 }

@@ -64,7 +64,7 @@ func (s *stubs) make(root *os.File, p mountPoint) error {
 
 // sweep removes what was made and is as it was, and with all the folders above it that
 // were made for it.
-func (s *stubs) sweep(all bool) error { //nolint:revive // it is the caller's setting
+func (s *stubs) sweep(all bool) error {
 	if s == nil {
 		return nil
 	}
@@ -90,7 +90,7 @@ func (st *stub) remove(all bool) error { //nolint:revive // see sweep
 func removeEmpty(parent *os.File, names []string) (gone bool, err error) {
 	dir, err := openBeneath(parent, names[:len(names)-1])
 	if err != nil {
-		return false, nil //nolint:nilerr // the job has put something else there: that stays
+		return false, nil // the job has put something else there: that stays
 	}
 	defer unix.Close(dir) //nolint:errcheck // only looked through
 	name := names[len(names)-1]
@@ -138,33 +138,22 @@ const maxLinks = 40
 func locate(root *os.File, target string) (*os.File, []string, error) {
 	for range maxLinks {
 		names := strings.Split(strings.Trim(path.Clean("/"+target), "/"), "/")
-		deep := len(names)
-		var fd int
-		for {
-			var err error
-			fd, err = openInside(root, names[:deep])
-			if err == nil {
-				break
-			}
-			missing := errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) && deep == len(names)
-			if !missing || deep == 0 {
-				return nil, nil, err
-			}
-			deep--
+		dir, deep, err := deepest(root, names)
+		if err != nil {
+			return nil, nil, err
 		}
-		dir := os.NewFile(uintptr(fd), "/"+path.Join(names[:deep]...))
 		if deep == len(names) {
 			return nil, nil, dir.Close()
 		}
-		link, err := readLink(fd, names[deep])
-		if errors.Is(err, unix.EINVAL) { // there, and neither a folder nor a link
-			return nil, nil, dir.Close()
-		}
+		link, err := readLink(dir, names[deep])
 		if errors.Is(err, unix.ENOENT) {
 			return dir, names[deep:], nil
 		}
-		if err = errors.Join(err, dir.Close()); err != nil {
+		if err := errors.Join(dir.Close(), ignoring(err, unix.EINVAL)); err != nil {
 			return nil, nil, err
+		}
+		if err != nil {
+			return nil, nil, nil //nolint:nilerr // it is there, and neither a folder nor a link
 		}
 		// It leads to what is not there: that is what a mount on it makes.
 		if !path.IsAbs(link) {
@@ -175,6 +164,30 @@ func locate(root *os.File, target string) (*os.File, []string, error) {
 	return nil, nil, engine.Problem(engine.ErrInvalid, fmt.Errorf("%s: %w", target, unix.ELOOP))
 }
 
+// deepest opens the deepest folder of a path that is there, and says how many of the
+// names lead to it.
+func deepest(root *os.File, names []string) (*os.File, int, error) {
+	for deep := len(names); ; deep-- {
+		fd, err := openInside(root, names[:deep])
+		if err == nil {
+			return os.NewFile(uintptr(fd), "/"+path.Join(names[:deep]...)), deep, nil
+		}
+		// Only the last name may be of something else than a folder.
+		missing := errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) && deep == len(names)
+		if !missing || deep == 0 {
+			return nil, 0, err
+		}
+	}
+}
+
+// ignoring is err, unless it is of that kind.
+func ignoring(err, kind error) error {
+	if errors.Is(err, kind) {
+		return nil
+	}
+	return err
+}
+
 // openInside opens a folder of a root filesystem.
 func openInside(root *os.File, names []string) (int, error) {
 	return unix.Openat2(int(root.Fd()), path.Join(append([]string{"/"}, names...)...), &unix.OpenHow{
@@ -182,9 +195,9 @@ func openInside(root *os.File, names []string) (int, error) {
 	})
 }
 
-func readLink(dir int, name string) (string, error) {
+func readLink(dir *os.File, name string) (string, error) {
 	buf := make([]byte, unix.PathMax)
-	n, err := unix.Readlinkat(dir, name, buf)
+	n, err := unix.Readlinkat(int(dir.Fd()), name, buf)
 	if err != nil {
 		return "", err
 	}

@@ -105,9 +105,7 @@ func mountOverlayHere(lower []string, upper, work string, more []string) (*os.Fi
 		options += ",upperdir=" + escapedComma.Replace(upper) + ",workdir=" + escapedComma.Replace(work)
 		at = upper
 	}
-	for _, o := range more {
-		options += "," + o
-	}
+	options = strings.Join(append([]string{options}, more...), ",")
 	if len(options) >= os.Getpagesize() {
 		return nil, fmt.Errorf("%d layers do not fit into mount(2), which this kernel needs: %w", len(lower), ErrUnsupported)
 	}
