@@ -30,6 +30,7 @@ import (
 	"github.com/moby/buildkit/worker/label"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	bolt "go.etcd.io/bbolt"
 
 	"tiffin/engine/image"
 )
@@ -42,7 +43,7 @@ type buildWorker struct {
 }
 
 func newWorker(ctx context.Context, cfg *Config, root string) (*buildWorker, error) {
-	records, err := metadata.NewStore(filepath.Join(root, "metadata.db"))
+	records, err := openRecords(filepath.Join(root, "metadata.db"))
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +52,23 @@ func newWorker(ctx context.Context, cfg *Config, root string) (*buildWorker, err
 		return nil, errors.Join(err, records.Close())
 	}
 	return w, nil
+}
+
+// openRecords opens the cache's records, and does not wait for the disk with each of them, which
+// a build of nothing new would do forty times. After a power cut they go with their epoch.
+func openRecords(path string) (*metadata.Store, error) {
+	records, err := metadata.NewStore(path)
+	if err != nil {
+		return nil, err
+	}
+	err = records.DB().View(func(tx *bolt.Tx) error {
+		tx.DB().NoSync = true
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, records.Close())
+	}
+	return records, nil
 }
 
 func workerOpt(cfg *Config, root string, records *metadata.Store) base.WorkerOpt {
