@@ -6,6 +6,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/cmd/buildkitd/config"
+	"github.com/moby/buildkit/util/db"
 	"github.com/moby/buildkit/util/disk"
 )
 
@@ -62,6 +63,19 @@ func finalize(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// compact makes the file of the records small again when most of it is empty: a context of
+// a million files leaves 280 MB.
+func (s *solver) compact(ctx context.Context) error {
+	file, ok := s.worker.MetadataStore.DB().(interface {
+		Compact(ctx context.Context, o db.CompactOptions) (db.CompactResult, error)
+	})
+	if !ok {
+		return nil
+	}
+	_, err := file.Compact(ctx, db.CompactOptions{MinReclaimBytes: 32 << 20, MinReclaimPercent: 50, MinReclaimPercentFloor: 10})
+	return err
 }
 
 // policies are BuildKit's own, with the size that the engine was told.

@@ -89,8 +89,10 @@ func openSolver(ctx context.Context, cfg *Config) (*solver, error) {
 	return s, nil
 }
 
-// tidy brings the cache down to its size.
-func (s *solver) tidy(ctx context.Context) error { return errors.Join(s.reclaim(ctx), s.collect(ctx)) }
+// tidy brings the cache and its records down to their size.
+func (s *solver) tidy(ctx context.Context) error {
+	return errors.Join(s.reclaim(ctx), s.collect(ctx), s.compact(ctx))
+}
 
 // close closes everything.
 func (s *solver) close(ctx context.Context) error {
