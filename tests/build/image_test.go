@@ -56,9 +56,11 @@ func readImage(archive []byte) (*image, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read archive: %w", err)
 		}
-		if blobs[h.Name], err = io.ReadAll(tr); err != nil {
+		blob := make([]byte, h.Size) // a layer may be large: it is not to be copied as it grows
+		if _, err := io.ReadFull(tr, blob); err != nil {
 			return nil, fmt.Errorf("read archive: %w", err)
 		}
+		blobs[h.Name] = blob
 	}
 	var manifests []struct {
 		Config string

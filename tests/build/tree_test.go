@@ -2,6 +2,7 @@ package build
 
 import (
 	"archive/tar"
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -10,7 +11,10 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"testing"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // file is one of a tree. Names that share one are hard links.
@@ -18,7 +22,9 @@ type file struct {
 	kind     byte
 	mode     int64
 	uid, gid int
-	content  string
+	size     int64
+	content  string // of a short one
+	digest   digest.Digest
 	link     string
 	device   string
 	attrs    map[string]string
@@ -31,6 +37,8 @@ type tree map[string]*file
 const (
 	whiteout = ".wh."
 	opaque   = ".wh..wh..opq"
+
+	short = 100 // a file with no more bytes is quoted
 )
 
 // apply unpacks a layer onto a tree, by the rules of the OCI image specification. It wants no more of a layer than a
@@ -82,16 +90,20 @@ func (t tree) add(name string, h *tar.Header, content io.Reader, seen map[string
 		t[name] = target
 		return nil
 	}
-	text, err := io.ReadAll(content)
+	sum := digest.Canonical.Digester()
+	text, err := io.ReadAll(io.TeeReader(io.LimitReader(content, short), sum.Hash()))
 	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(sum.Hash(), content); err != nil {
 		return err
 	}
 	if h.Typeflag != tar.TypeDir {
 		t.remove(name, func(string) bool { return true })
 	}
 	f := &file{
-		kind: h.Typeflag, mode: h.Mode & 0o7777, uid: h.Uid, gid: h.Gid, content: string(text), link: h.Linkname,
-		attrs: map[string]string{}, time: h.ModTime.Truncate(time.Second),
+		kind: h.Typeflag, mode: h.Mode & 0o7777, uid: h.Uid, gid: h.Gid, size: h.Size, content: string(text), digest: sum.Digest(),
+		link: h.Linkname, attrs: map[string]string{}, time: h.ModTime.Truncate(time.Second),
 	}
 	if f.kind == tar.TypeChar || f.kind == tar.TypeBlock {
 		f.device = fmt.Sprintf("%d:%d", h.Devmajor, h.Devminor)
@@ -117,10 +129,10 @@ func (f *file) line(name string, withTime bool) string { //nolint:revive // it i
 	fmt.Fprintf(&b, "%s %04o %d:%d %s", kindOf(f.kind), f.mode, f.uid, f.gid, printable(name))
 	switch f.kind {
 	case tar.TypeReg:
-		if len(f.content) <= 100 && !strings.ContainsRune(f.content, 0) {
+		if f.size <= short && !strings.ContainsRune(f.content, 0) {
 			fmt.Fprintf(&b, " %q", f.content)
 		} else {
-			fmt.Fprintf(&b, " (%d bytes)", len(f.content))
+			fmt.Fprintf(&b, " (%d bytes)", f.size)
 		}
 	case tar.TypeSymlink:
 		fmt.Fprintf(&b, " -> %s", f.link)
@@ -166,7 +178,8 @@ func (t tree) lines(withTimes bool) map[string]string {
 	return lines
 }
 
-// difference is what a tree has and its base has not, or otherwise, and what of the base is gone.
+// difference is what a tree has and its base has not, or otherwise, and what of the base is gone. A file that is too long
+// to be quoted is another one, too, when it has other content of the same size.
 func (t tree) difference(base tree, withTimes bool) string {
 	ours, theirs := t.lines(withTimes), base.lines(withTimes)
 	var b strings.Builder
@@ -174,11 +187,35 @@ func (t tree) difference(base tree, withTimes bool) string {
 		switch was, is := theirs[name], ours[name]; {
 		case is == "":
 			fmt.Fprintln(&b, "-", printable(name))
-		case is != was:
+		case is != was || t[name].digest != base[name].digest:
 			fmt.Fprintln(&b, is)
 		}
 	}
 	return b.String()
+}
+
+func TestADifferenceInTheMiddleOfALargeFileIsSeen(t *testing.T) {
+	t.Parallel()
+	var trees [2]tree
+	for i := range trees {
+		var layer bytes.Buffer
+		tw := tar.NewWriter(&layer)
+		content := bytes.Repeat([]byte{'x'}, 1000)
+		content[500] = byte('0' + i)
+		if err := tw.WriteHeader(&tar.Header{Name: "f", Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(content))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tw.Write(content); err != nil {
+			t.Fatal(err)
+		}
+		trees[i] = tree{}
+		if err := trees[i].apply(tar.NewReader(&layer)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := trees[1].difference(trees[0], true), "f 0644 0:0 /f (1000 bytes) 1970-01-01T00:00:00Z\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 func merged(a, b map[string]string) map[string]string {
