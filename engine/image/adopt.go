@@ -135,14 +135,10 @@ func attestationsOf(idx ocispec.Index) []ocispec.Descriptor {
 	return slices.DeleteFunc(slices.Clone(idx.Manifests), func(d ocispec.Descriptor) bool { return !isAttestation(d) })
 }
 
-// keepAttestations puts attestations under the context's lease, and makes each keep what it consists of.
-func (s *Store) keepAttestations(ctx context.Context, list []ocispec.Descriptor) error {
+// keepBeside puts what an index lists beside an image under the context's lease, and makes each keep what it consists of.
+func (s *Store) keepBeside(ctx context.Context, list []ocispec.Descriptor) error {
 	for _, d := range list {
-		b, err := s.localDocument(ctx, d)
-		if err != nil {
-			return err
-		}
-		m, err := parseAttestation(b, d.MediaType)
+		b, m, err := s.localManifest(ctx, d)
 		if err != nil {
 			return err
 		}
@@ -150,7 +146,7 @@ func (s *Store) keepAttestations(ctx context.Context, list []ocispec.Descriptor)
 			return err
 		}
 		if err := s.missing(ctx, m); err != nil {
-			return refuse("attestation", fmt.Errorf("it is not complete: %w", err))
+			return refuse("index", fmt.Errorf("what it lists is not complete: %w", err))
 		}
 	}
 	return nil

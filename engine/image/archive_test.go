@@ -148,6 +148,38 @@ func TestSaveAndLoad(t *testing.T) {
 	})
 }
 
+// Loading kept the host's platform of an index alone: saved again, or pushed, the image was for one platform.
+func TestLoadingKeepsEveryPlatform(t *testing.T) {
+	r, from, _ := pulled(t)
+	r.index(t, "multi:v1",
+		r.make(t, img{layers: []map[string]string{{"arch": "amd64"}}}),
+		r.make(t, img{arch: "arm64", layers: []map[string]string{{"arch": "arm64"}}}))
+	name := r.host() + "/multi:v1"
+	for _, p := range []string{"linux/amd64", "linux/arm64"} {
+		if _, err := from.Pull(t.Context(), name, PullOptions{Platform: p}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	archive := save(t, from, name)
+	to := open(t, t.TempDir())
+	if _, err := to.Load(t.Context(), bytes.NewReader(archive), nil); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(members(t, archive), members(t, save(t, to, name))); d != "" {
+		t.Errorf("saved again (-was +is): %s", d)
+	}
+	i, err := to.Resolve(t.Context(), name, "")
+	if err != nil || i.Platform != "linux/amd64" {
+		t.Errorf("%v, %q", err, i.Platform)
+	}
+	if _, err := to.Remove(t.Context(), name, RemoveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if blobs, layers := left(t, to); blobs != 0 || layers != 0 {
+		t.Errorf("%d blobs and %d layers are left of it", blobs, layers)
+	}
+}
+
 // dockerArchive is what docker save wrote before it knew OCI layouts.
 func dockerArchive(t *testing.T, tags []string, layers ...map[string]string) []byte {
 	t.Helper()

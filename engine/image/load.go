@@ -138,7 +138,8 @@ func (s *Store) take(ctx context.Context, target ocispec.Descriptor, names []str
 	return shown, s.publish(ctx, none, names, b)
 }
 
-// localBundle reads the documents of an image from the content store, for the host's platform if there is a choice.
+// localBundle reads the documents of an image from the content store, for the host's platform if there is a choice. The
+// images for others stay as they are, to be saved and pushed again.
 func (s *Store) localBundle(ctx context.Context, target ocispec.Descriptor) (*bundle, error) {
 	b := &bundle{target: target, manifest: target}
 	var err error
@@ -151,10 +152,10 @@ func (s *Store) localBundle(ctx context.Context, target ocispec.Descriptor) (*bu
 			return nil, err
 		}
 		idx.Manifests = slices.DeleteFunc(idx.Manifests, func(d ocispec.Descriptor) bool { return !s.isComplete(ctx, d) })
-		b.beside = attestationsOf(idx)
 		if b.manifest, err = choose(idx, platforms.Default(), target.Digest.String(), platforms.DefaultString()); err != nil {
 			return nil, err
 		}
+		b.beside = slices.DeleteFunc(idx.Manifests, func(d ocispec.Descriptor) bool { return d.Digest == b.manifest.Digest })
 	}
 	return b, s.readBundle(ctx, b)
 }
@@ -175,16 +176,22 @@ func (s *Store) readBundle(ctx context.Context, b *bundle) (err error) {
 
 // isComplete tells whether a manifest is here with all that it lists.
 func (s *Store) isComplete(ctx context.Context, d ocispec.Descriptor) bool {
+	_, m, err := s.localManifest(ctx, d)
+	return err == nil && s.missing(ctx, m) == nil
+}
+
+// localManifest reads from the content store what an index lists, an image's manifest or an attestation's.
+func (s *Store) localManifest(ctx context.Context, d ocispec.Descriptor) ([]byte, ocispec.Manifest, error) {
 	b, err := s.localDocument(ctx, d)
 	if err != nil {
-		return false
+		return nil, ocispec.Manifest{}, err
 	}
 	read := parseManifest
 	if isAttestation(d) {
 		read = parseAttestation
 	}
 	m, err := read(b, d.MediaType)
-	return err == nil && s.missing(ctx, m) == nil
+	return b, m, err
 }
 
 // missing is the error of the first part of a manifest that is not here.

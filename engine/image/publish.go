@@ -52,8 +52,8 @@ func (s *Store) publish(ctx context.Context, l lease, names []string, variants .
 			return fmt.Errorf("write the image's documents: %w", err)
 		}
 	}
-	if err := s.keepAttestations(ctx, variants[0].beside); err != nil {
-		return fmt.Errorf("keep the image's attestations: %w", err)
+	if err := s.keepBeside(ctx, variants[0].beside); err != nil {
+		return fmt.Errorf("keep what is beside the image: %w", err)
 	}
 	if len(names) == 0 {
 		names = []string{dangling + target.Digest.String()}

@@ -127,7 +127,7 @@ type bundle struct {
 	index     []byte // when the target is one
 	manifest  ocispec.Descriptor
 	manifestB []byte
-	beside    []ocispec.Descriptor // attestations that the index keeps
+	beside    []ocispec.Descriptor // attestations, and images for others, that the index keeps
 	parts     ocispec.Manifest
 	config    configFile
 	configB   []byte
