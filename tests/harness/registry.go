@@ -2,6 +2,7 @@ package harness
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"tiffin/tests/images"
@@ -25,6 +26,29 @@ func Images(tb testing.TB) *images.Cache {
 func Registry(tb testing.TB) *images.Registry {
 	tb.Helper()
 	return serve(tb, Images(tb).RegistryDir(), images.RegistryOptions{ReadOnly: true})
+}
+
+// RegistryWith is a registry with some of the test images and no others, on loopback, until the test ends. They are named
+// like library/busybox:latest.
+func RegistryWith(tb testing.TB, names ...string) *images.Registry {
+	tb.Helper()
+	store := Images(tb).Store()
+	all, err := store.Images()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r := EmptyRegistry(tb)
+	for _, name := range names {
+		d, ok := all["docker.io/"+name]
+		if !ok {
+			tb.Fatalf("there is no test image %s", name)
+		}
+		repository, tag, _ := strings.Cut(name, ":")
+		if err := r.Push(tb.Context(), store, repository, tag, d); err != nil {
+			tb.Fatalf("push %s: %v", name, err)
+		}
+	}
+	return r
 }
 
 // EmptyRegistry is a registry that takes images, on loopback, until the test ends.
