@@ -44,14 +44,14 @@ type config struct {
 	History []ocispec.History
 }
 
-// readImage reads an archive of one image. Every digest on the way is checked.
-func readImage(archive []byte) (*image, error) {
+// readBlobs reads an archive: what its members are, by name.
+func readBlobs(archive []byte) (map[string][]byte, error) {
 	blobs := map[string][]byte{}
 	tr := tar.NewReader(bytes.NewReader(archive))
 	for {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return blobs, nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read archive: %w", err)
@@ -61,6 +61,14 @@ func readImage(archive []byte) (*image, error) {
 			return nil, fmt.Errorf("read archive: %w", err)
 		}
 		blobs[h.Name] = blob
+	}
+}
+
+// readImage reads an archive of one image. Every digest on the way is checked.
+func readImage(archive []byte) (*image, error) {
+	blobs, err := readBlobs(archive)
+	if err != nil {
+		return nil, err
 	}
 	var manifests []struct {
 		Config string

@@ -97,6 +97,12 @@ func (b *builder) checkStore(tb testing.TB, name string, img *image) error {
 	if err != nil {
 		return err
 	}
+	return b.sees(tb, name, layers)
+}
+
+// sees wants a container of an image to see some files; they are changed to what is to be compared.
+func (b *builder) sees(tb testing.TB, name string, layers tree) error {
+	tb.Helper()
 	container, mounts, err := b.seen(tb, name)
 	if err != nil {
 		return err

@@ -98,7 +98,7 @@ func (t tree) add(name string, h *tar.Header, content io.Reader, seen map[string
 	if _, err := io.Copy(sum.Hash(), content); err != nil {
 		return err
 	}
-	if h.Typeflag != tar.TypeDir {
+	if was := t[name]; was != nil && was.kind == tar.TypeDir && h.Typeflag != tar.TypeDir {
 		t.remove(name, func(string) bool { return true })
 	}
 	f := &file{
