@@ -100,7 +100,7 @@ type description struct {
 // describe finds the words for what BuildKit says.
 func describe(text string, at location) description {
 	for _, rule := range []func(string, location) (description, bool){
-		parseError, missingFile, missingImage, missingSecret, missingKey, notEntitled, missingStage, foreignFrontend, foreignPlatform, fetching, denied, engineGone,
+		parseError, missingFile, missingImage, missingSecret, missingKey, notEntitled, missingStage, foreignFrontend, foreignPlatform, missingProgram, fetching, denied, engineGone,
 	} {
 		if d, ok := rule(text, at); ok {
 			return d
@@ -285,6 +285,23 @@ func foreignPlatform(text string, _ location) (description, bool) {
 		text: text, kind: engine.ErrUnsupported,
 		hint: "this machine runs no programs of the image's platform: give it QEMU by binfmt_misc (qemu-user-static), or build for its own",
 	}, true
+}
+
+// missingProgram is one of the machine's own that BuildKit starts.
+func missingProgram(text string, _ location) (description, bool) {
+	switch {
+	case strings.HasSuffix(text, "unknown scheme git: not found"):
+		return description{
+			text: "a repository is fetched with git, which the engine does not find", kind: engine.ErrUnsupported, hint: "install git on this machine",
+		}, true
+	case strings.HasPrefix(text, `exec: "xz": executable file not found`):
+		return description{
+			text: "an archive is unpacked with xz, which the engine does not find", kind: engine.ErrUnsupported,
+			hint: "install xz-utils on this machine, or pack the archive with gzip or zstd",
+		}, true
+	default:
+		return description{}, false
+	}
 }
 
 // fetching is a context that the engine cannot get: git's own words are in the middle.

@@ -79,6 +79,19 @@ func TestFailures(t *testing.T) {
 			text: "secret token: not found", code: codes.NotFound,
 			want: "build web: the secret token is asked for, and not given", hint: "list it under build.secrets", kind: engine.ErrInvalid,
 		},
+		"a machine without git": {
+			text: "failed to read dockerfile: failed to load cache key: unknown scheme git: not found", code: codes.NotFound,
+			want: "build web: a repository is fetched with git, which the engine does not find", hint: "install git on this machine", kind: engine.ErrUnsupported,
+		},
+		"a machine without xz": {
+			text: `exec: "xz": executable file not found in $PATH`, dockerfile: "FROM a\nADD a.tar.xz /", line: 2,
+			want: "build web: an archive is unpacked with xz, which the engine does not find", kind: engine.ErrUnsupported,
+			hint: "install xz-utils on this machine, or pack the archive with gzip or zstd",
+		},
+		"a step without xz in its image": {
+			text: `process "xz a" did not complete successfully: exec: "xz": executable file not found in $PATH`, dockerfile: "FROM a\nRUN [\"xz\", \"a\"]", line: 2,
+			want: `build web: process "xz a" did not complete successfully: exec: "xz": executable file not found in $PATH`,
+		},
 		"an agent without a name that is not given": {
 			text: `no SSH key "" forwarded from the client`, want: "build web: the SSH agent default is asked for, and not given",
 			hint: "build with --ssh default, or list it under build.ssh", kind: engine.ErrInvalid,
