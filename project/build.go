@@ -237,7 +237,7 @@ func buildNetwork(s *types.ServiceConfig, out *engine.Build) error {
 		if _, err := netip.ParseAddr(text); err != nil && text != "host-gateway" {
 			path := in(s, "build", "extra_hosts")
 			return at(path, "%s: %q is not an IP address for %s", dotted(path), text, host).
-				hint("Write name=address, or name=host-gateway for the host.")
+				hint("Write name=address: a build knows no host-gateway.")
 		}
 	}
 	return nil
