@@ -35,7 +35,7 @@ type Build struct {
 	Network    string   `json:",omitempty"` // of RUN: "", default, none, host
 	ShmSize    Bytes    `json:",omitempty"`
 	Ulimits    []Ulimit `json:",omitempty"`
-	ExtraHosts []string `json:",omitempty"` // name:address
+	ExtraHosts []string `json:",omitempty"` // name:address; address may be HostGateway
 	// AdditionalContexts are by name a folder, a URL, docker-image://…, oci-layout://…
 	// or service:NAME, the image of another service.
 	AdditionalContexts map[string]string `json:",omitempty"`
@@ -46,6 +46,14 @@ type Build struct {
 	Provenance string `json:",omitempty"`
 	SBOM       string `json:",omitempty"`
 }
+
+// HostGateway stands in ExtraHosts for the address under which a container reaches the host.
+const HostGateway = "host-gateway"
+
+// HostGatewayAddr stands for it between a build and its steps: BuildKit takes addresses
+// only. Nothing has the IPv4 dummy address (RFC 7600), and a step that was cached stays
+// valid when the gateway is another one.
+const HostGatewayAddr = "192.0.0.8"
 
 // BuildSecret is given to RUN --mount=type=secret. Exactly one of File, Env and Content
 // is used. Owner and mode are the Dockerfile's to say: BuildKit takes them from there only.

@@ -53,7 +53,7 @@ type ContainerSpec struct {
 	DNS         []netip.Addr   `json:",omitempty"`
 	DNSSearch   []string       `json:",omitempty"`
 	DNSOptions  []string       `json:",omitempty"`
-	ExtraHosts  []string       `json:",omitempty"` // name=address; address may be host-gateway
+	ExtraHosts  []string       `json:",omitempty"` // name=address; address may be HostGateway
 	Links       []string       `json:",omitempty"` // service or container[:alias]
 
 	// Modes of the other namespaces: "" (private), host, none (ipc), shareable

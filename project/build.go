@@ -234,10 +234,10 @@ func buildNetwork(s *types.ServiceConfig, out *engine.Build) error {
 	slices.Sort(out.ExtraHosts)
 	for _, entry := range out.ExtraHosts {
 		host, text, _ := strings.Cut(entry, ":")
-		if _, err := netip.ParseAddr(text); err != nil && text != "host-gateway" {
+		if _, err := netip.ParseAddr(text); err != nil && text != engine.HostGateway {
 			path := in(s, "build", "extra_hosts")
 			return at(path, "%s: %q is not an IP address for %s", dotted(path), text, host).
-				hint("Write name=address: a build knows no host-gateway.")
+				hint("Write name=address, or name=host-gateway for the host.")
 		}
 	}
 	return nil

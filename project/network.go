@@ -74,7 +74,7 @@ func names(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 	slices.Sort(out.ExtraHosts)
 	for _, entry := range out.ExtraHosts {
 		host, text, _ := strings.Cut(entry, "=")
-		if _, err := netip.ParseAddr(text); err != nil && text != "host-gateway" {
+		if _, err := netip.ParseAddr(text); err != nil && text != engine.HostGateway {
 			path := in(s, "extra_hosts")
 			return at(path, "%s: %q is not an IP address for %s", dotted(path), text, host).
 				hint("Write name=address, or name=host-gateway for the host.")

@@ -116,7 +116,11 @@ func newSpec(meta *executor.Meta) (engine.ContainerSpec, error) {
 		return spec, engine.Problem(engine.ErrUnsupported, fmt.Errorf("network mode %s", meta.NetMode))
 	}
 	for _, h := range meta.ExtraHosts {
-		spec.ExtraHosts = append(spec.ExtraHosts, h.Host+"="+h.IP.String())
+		address := h.IP.String()
+		if address == engine.HostGatewayAddr {
+			address = engine.HostGateway
+		}
+		spec.ExtraHosts = append(spec.ExtraHosts, h.Host+"="+address)
 	}
 	for _, u := range meta.Ulimit {
 		spec.Ulimits = append(spec.Ulimits, engine.Ulimit{Name: strings.ToLower(u.GetName()), Soft: u.GetSoft(), Hard: u.GetHard()})

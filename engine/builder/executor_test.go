@@ -39,13 +39,13 @@ func TestAStepIsAllowedWhatAContainerIs(t *testing.T) {
 		},
 		"hosts, limits, a root to be read": {
 			executor.Meta{
-				ExtraHosts: []executor.HostIP{{Host: "db", IP: net.ParseIP("10.0.0.1")}, {Host: "six", IP: net.ParseIP("fd00::1")}},
+				ExtraHosts: []executor.HostIP{{Host: "db", IP: net.ParseIP("10.0.0.1")}, {Host: "six", IP: net.ParseIP("fd00::1")}, {Host: "host", IP: net.ParseIP("192.0.0.8")}},
 				Ulimit:     []*pb.Ulimit{{Name: "NOFILE", Soft: 10, Hard: 20}}, ReadonlyRootFS: true,
 				LinuxResources: &pb.LinuxResources{Memory: 64 << 20, CpuShares: 512, CpusetCpus: "0"},
 			},
 			engine.ContainerSpec{
 				Hostname: "buildkitsandbox", NetworkMode: "bridge", ReadOnly: true,
-				ExtraHosts: []string{"db=10.0.0.1", "six=fd00::1"}, Ulimits: []engine.Ulimit{{Name: "nofile", Soft: 10, Hard: 20}},
+				ExtraHosts: []string{"db=10.0.0.1", "six=fd00::1", "host=host-gateway"}, Ulimits: []engine.Ulimit{{Name: "nofile", Soft: 10, Hard: 20}},
 				Resources: engine.Resources{Memory: 64 << 20, CPUShares: 512, CpusetCpus: "0"},
 			},
 		},

@@ -33,7 +33,7 @@ func renderHosts(spec *engine.ContainerSpec, hostname string, endpoints map[stri
 		if !ok {
 			name, address, _ = strings.Cut(entry, ":")
 		}
-		if address == "host-gateway" {
+		if address == engine.HostGateway {
 			address = hostGateway(endpoints).String()
 		}
 		fmt.Fprintf(&b, "%s\t%s\n", strings.Trim(address, "[]"), name)

@@ -110,10 +110,13 @@ func extraHosts(list []string) ([]string, error) {
 		if i < 1 {
 			return nil, invalid("extra host %q: it must be NAME:ADDRESS", entry)
 		}
-		name, address := entry[:i], entry[i+1:]
-		ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(address, "["), "]"))
+		name, address := entry[:i], strings.TrimSuffix(strings.TrimPrefix(entry[i+1:], "["), "]")
+		if address == engine.HostGateway {
+			address = engine.HostGatewayAddr
+		}
+		ip, err := netip.ParseAddr(address)
 		if err != nil {
-			return nil, engine.Problem(engine.ErrUnsupported, fmt.Errorf("extra host %q: a build needs an address, not %q", name, address))
+			return nil, invalid("extra host %q: %q is neither an IP address nor %s", name, address, engine.HostGateway)
 		}
 		out = append(out, name+"="+ip.String())
 	}

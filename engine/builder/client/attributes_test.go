@@ -47,10 +47,10 @@ func TestAttributes(t *testing.T) {
 		"what RUN has": {
 			build: engine.Build{
 				Network: "none", ShmSize: 64 << 20, Ulimits: []engine.Ulimit{{Name: "nofile", Soft: 1, Hard: 2}, {Name: "nproc", Soft: -1, Hard: -1}},
-				ExtraHosts: []string{"db:10.0.0.1", "six=[::1]", "v6:fd00::1"},
+				ExtraHosts: []string{"db:10.0.0.1", "six=[::1]", "v6:fd00::1", "host:host-gateway"},
 			},
 			o: Options{Memory: 1 << 30},
-			want: "add-hosts=db=10.0.0.1,six=::1,v6=fd00::1\nforce-network-mode=none\nmemory=1073741824\nshm-size=67108864\n" +
+			want: "add-hosts=db=10.0.0.1,six=::1,v6=fd00::1,host=192.0.0.8\nforce-network-mode=none\nmemory=1073741824\nshm-size=67108864\n" +
 				"ulimit=nofile=1:2,nproc=-1:-1\n",
 		},
 		"the default network goes without saying": {build: engine.Build{Network: "default"}},
@@ -88,7 +88,7 @@ func TestAttributesThatCannotBe(t *testing.T) {
 			engine.Build{Network: "front"}, engine.ErrUnsupported, `network "front": a build has the network default, none or host`,
 		},
 		"a host without an address":      {engine.Build{ExtraHosts: []string{"db"}}, engine.ErrInvalid, `extra host "db": it must be NAME:ADDRESS`},
-		"the host, whichever that is":    {engine.Build{ExtraHosts: []string{"h:host-gateway"}}, engine.ErrUnsupported, `extra host "h": a build needs an address, not "host-gateway"`},
+		"a host by another's name":       {engine.Build{ExtraHosts: []string{"h:other"}}, engine.ErrInvalid, `extra host "h": "other" is neither an IP address nor host-gateway`},
 		"an entitlement that is unknown": {engine.Build{Entitlements: []string{"all"}}, engine.ErrInvalid, `entitlement "all" is not known`},
 	}
 	for name, c := range cases {
