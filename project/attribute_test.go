@@ -88,6 +88,7 @@ Every attribute of the Compose specification is here. *done* means that tiffin c
 out, and that tiffin says so. *error* means that a project which needs it is refused. Nothing is ignored in silence.
 
 This page is made from the table in ` + "`project/attributes.go`" + `: change it there, then run ` + "`UPDATE=1 go test ./project`" + `.
+[build.md](build.md) tells more of builds.
 
 `
 
