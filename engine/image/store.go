@@ -103,10 +103,10 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// tame sets what containerd's libraries let nobody set but for the whole process.
+// tame sets what the libraries let nobody set but for the whole process.
 func tame() error {
-	// Its importer looks into compressed layers with programs that it finds in the PATH, unless told not to.
-	for _, name := range []string{"CONTAINERD_DISABLE_PIGZ", "CONTAINERD_DISABLE_IGZIP"} {
+	// Its importer, and BuildKit where it unpacks, use programs for gzip that they find in the PATH, unless told not to.
+	for _, name := range []string{"CONTAINERD_DISABLE_PIGZ", "CONTAINERD_DISABLE_IGZIP", "MOBY_DISABLE_PIGZ"} {
 		if err := os.Setenv(name, "true"); err != nil {
 			return err
 		}

@@ -205,6 +205,9 @@ func missingImage(text string, _ location) (description, bool) {
 		d.hint = "it does not exist, or `docker login` is needed"
 	case errors.Is(d.kind, engine.ErrNotFound) && why == "not found":
 		d.text = fmt.Sprintf("image %s does not exist", familiar(ref))
+	case strings.HasPrefix(why, "no match for platform in manifest"):
+		d.text = fmt.Sprintf("image %s has no variant for the platform that is built", familiar(ref))
+		d.hint = "build for one that it has, with build.platforms or DOCKER_DEFAULT_PLATFORM"
 	}
 	return d, true
 }

@@ -65,6 +65,11 @@ func TestFailures(t *testing.T) {
 			text: "nosuch: failed to resolve source metadata for docker.io/library/nosuch:latest: docker.io/library/nosuch:latest: not found", code: codes.NotFound,
 			want: "build web: image nosuch does not exist", kind: engine.ErrNotFound,
 		},
+		"a base for other machines": {
+			text: "failed to resolve source metadata for docker.io/library/debian:stable: no match for platform in manifest: not found", code: codes.NotFound,
+			want: "build web: image debian:stable has no variant for the platform that is built",
+			hint: "build for one that it has, with build.platforms or DOCKER_DEFAULT_PLATFORM", kind: engine.ErrNotFound,
+		},
 		"a base that is not for everybody": {
 			text: "failed to resolve source metadata for docker.io/team/app:1: pull access denied, repository does not exist or may require authorization",
 			want: "build web: image team/app:1: pull access denied, repository does not exist or may require authorization",
