@@ -62,14 +62,14 @@ func TestAfterARebootTheStackComesBackInOrder(t *testing.T) {
 	e.OK(t, "pull")
 	before := e.Snapshot(t)
 	e.OK(t, "up", "-d")
-	e.OK(t, "stop", "-t", "0", "idle")
 	page := "http://127.0.0.1:" + e.Env["PORT"] + "/order"
 	answers(t, page)
+	e.OK(t, "stop", "idle")
 	e.OK(t, "engine", "stop") // as at every shutdown: it writes what the next boot has to know
 	e.Reboot(t)
 	e.OK(t, "ls") // starts the engine
 	want := map[string]string{
-		"store": "running healthy", "api": "running", "worker": "running", "migrate": "exited 0", "idle": "exited 137", "plain": "exited 255",
+		"store": "running healthy", "api": "running", "worker": "running", "migrate": "exited 0", "idle": "exited 143", "plain": "exited 255",
 	}
 	harness.Eventually(20*time.Second, func() bool { return cmp.Equal(want, states(t, e)) })
 	if diff := cmp.Diff(want, states(t, e)); diff != "" {
