@@ -15,8 +15,9 @@
 //
 // Reading order: builder.go (its life), serve.go (one caller), solver.go worker.go (how
 // BuildKit is put together), executor.go trees.go (RUN), exporter.go (what becomes of a
-// build), frontend.go (which Dockerfiles), collect.go checksums.go (what is kept of the
-// cache, what to forget), scratch.go (what a crash leaves behind), memory.go.
+// build), frontend.go (which Dockerfiles), bases.go (which base images), collect.go
+// checksums.go (what is kept of the cache, what to forget), scratch.go (what a crash
+// leaves behind), memory.go.
 //
 // Not here: the caller's end (engine/builder/client), the process of a RUN step
 // (engine/container), images (engine/image).

@@ -39,6 +39,7 @@ import (
 type buildWorker struct {
 	*base.Worker
 	images *image.Store
+	bases  *bases
 	writer *imageexporter.ImageWriter
 }
 
@@ -48,6 +49,7 @@ func newWorker(ctx context.Context, cfg *Config, root string) (*buildWorker, err
 		return nil, err
 	}
 	w := &buildWorker{Worker: &base.Worker{WorkerOpt: workerOpt(cfg, root, records)}, images: cfg.Images}
+	w.bases = &bases{Store: w.ImageStore, content: w.ContentStore(), records: records.DB()}
 	if err := w.assemble(ctx); err != nil {
 		return nil, errors.Join(err, records.Close())
 	}
@@ -128,7 +130,7 @@ func (w *buildWorker) addSources(ctx context.Context) (err error) {
 		return err
 	}
 	imageOpt := containerimage.SourceOpt{
-		Snapshotter: w.Snapshotter, ContentStore: w.ContentStore(), Applier: w.Applier, ImageStore: w.ImageStore, CacheAccessor: w.CacheMgr,
+		Snapshotter: w.Snapshotter, ContentStore: w.ContentStore(), Applier: w.Applier, ImageStore: w.bases, CacheAccessor: w.CacheMgr,
 		RegistryHosts: w.RegistryHosts, LeaseManager: w.LeaseManager(), ResolverType: containerimage.ResolverTypeRegistry,
 	}
 	layoutOpt := imageOpt

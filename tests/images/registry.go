@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
@@ -52,21 +53,21 @@ func StartRegistry(ctx context.Context, dir string, o RegistryOptions, log io.Wr
 	if err != nil {
 		return nil, fmt.Errorf("start the registry: %w", err)
 	}
-	r := &Registry{Addr: addr, stop: func() error {
+	r := &Registry{Addr: addr, stop: sync.OnceValue(func() error {
 		_ = cmd.Process.Kill()
 		var killed *exec.ExitError
 		if err := <-ended; !errors.As(err, &killed) {
 			return err
 		}
 		return nil
-	}}
+	})}
 	if err := r.wait(ctx); err != nil {
 		return nil, errors.Join(err, r.stop())
 	}
 	return r, nil
 }
 
-// Close ends the registry.
+// Close ends the registry. It may be called again.
 func (r *Registry) Close() error { return r.stop() }
 
 // startHere starts a program that ends when this process does, however that ends. The kernel ends it with the thread
