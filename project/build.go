@@ -31,7 +31,7 @@ func (p *Project) building(s *types.ServiceConfig, out *engine.Service) error {
 		Labels:  b.Labels,
 		NoCache: b.NoCache, NoCacheFilter: b.NoCacheFilter, Pull: b.Pull,
 		Platforms: buildPlatforms(s), ShmSize: engine.Bytes(b.ShmSize),
-		SSH:        p.buildSSH(b.SSH),
+		Network: b.Network, Entitlements: entitlements(b), SSH: p.buildSSH(b.SSH),
 		Provenance: attestation(b.Provenance), SBOM: attestation(b.SBOM),
 	}
 	for name, value := range b.Args {
@@ -44,7 +44,7 @@ func (p *Project) building(s *types.ServiceConfig, out *engine.Service) error {
 		out.Build.Secrets = append(out.Build.Secrets, p.buildSecret(ref))
 	}
 	for _, translate := range []func(*types.ServiceConfig, *engine.Build) error{
-		buildTags, p.buildContexts, p.buildCaches, buildNetwork, buildLimits, buildEntitlements,
+		buildTags, p.buildContexts, p.buildCaches, buildHosts, buildLimits,
 	} {
 		if err := translate(s, out.Build); err != nil {
 			return err
@@ -174,12 +174,19 @@ func (p *Project) caches(path, list []string, kind cache) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, one)
+		if one != "" {
+			out = append(out, one)
+		}
 	}
 	return out, nil
 }
 
-// cache checks an entry, and makes the path of its folder absolute.
+// foreignCaches are those of services on the Internet. A build does without: CheckBuild
+// says so.
+var foreignCaches = []string{"azblob", "gha", "s3"}
+
+// cache checks an entry, and makes the path of its folder absolute. It is "" for one
+// that is left out.
 func (p *Project) cache(path []string, text string, kind cache) (string, error) {
 	if !strings.Contains(text, "=") {
 		return text, nil // the name of an image
@@ -207,6 +214,8 @@ func (p *Project) cache(path []string, text string, kind cache) (string, error) 
 	switch {
 	case given["type"] == "":
 		return "", wrong("%q has no type", text)
+	case slices.Contains(foreignCaches, given["type"]):
+		return "", nil
 	case !slices.Contains(kind.types, given["type"]):
 		return "", wrong("there are no caches of type %q", given["type"]).
 			hint("There are: %s.", strings.Join(kind.types, ", ")).unsupported()
@@ -220,16 +229,8 @@ func (p *Project) cache(path []string, text string, kind cache) (string, error) 
 	return strings.TrimSuffix(line.String(), "\n"), nil
 }
 
-// buildNetwork translates what RUN sees of the network.
-func buildNetwork(s *types.ServiceConfig, out *engine.Build) error {
-	switch mode := s.Build.Network; mode {
-	case "", "default", "none", "host":
-		out.Network = mode
-	default:
-		path := in(s, "build", "network")
-		return at(path, "%s: a build has no network %q", dotted(path), mode).
-			hint("Say default, none or host: networks of a project are there only when it is up.").unsupported()
-	}
+// buildHosts translates what RUN finds in /etc/hosts.
+func buildHosts(s *types.ServiceConfig, out *engine.Build) error {
 	out.ExtraHosts = s.Build.ExtraHosts.AsList(":")
 	slices.Sort(out.ExtraHosts)
 	for _, entry := range out.ExtraHosts {
@@ -249,24 +250,15 @@ func buildLimits(s *types.ServiceConfig, out *engine.Build) error {
 	return err
 }
 
-// buildEntitlements adds what other attributes ask for in so many words.
-func buildEntitlements(s *types.ServiceConfig, out *engine.Build) error {
-	known := []string{networkHost, securityInsecure}
-	for i, name := range s.Build.Entitlements {
-		if !slices.Contains(known, name) {
-			path := in(s, "build", "entitlements", itoa(i))
-			return at(path, "%s: there is no entitlement %q", dotted(path), name).
-				hint("There are: %s.", strings.Join(known, ", ")).unsupported()
-		}
+// entitlements are those that the build asks for, also by other attributes.
+func entitlements(b *types.BuildConfig) []string {
+	out := slices.Clone(b.Entitlements)
+	if b.Privileged {
+		out = append(out, securityInsecure)
 	}
-	out.Entitlements = slices.Clone(s.Build.Entitlements)
-	if s.Build.Privileged {
-		out.Entitlements = append(out.Entitlements, securityInsecure)
+	if b.Network == "host" {
+		out = append(out, networkHost)
 	}
-	if s.Build.Network == "host" {
-		out.Entitlements = append(out.Entitlements, networkHost)
-	}
-	slices.Sort(out.Entitlements)
-	out.Entitlements = slices.Compact(out.Entitlements)
-	return nil
+	slices.Sort(out)
+	return slices.Compact(out)
 }

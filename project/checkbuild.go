@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
@@ -17,11 +18,11 @@ import (
 const maxBuildSecret = 500 << 10
 
 // CheckBuild looks at what a build of the named services, or of all, reads on this host:
-// contexts, Dockerfiles, secrets. Load does not, as a project whose images are there
-// runs without its sources.
+// contexts, Dockerfiles, secrets, and at what builds cannot do here. Load does not, as a
+// project whose images are there runs without its sources.
 //
 // Errors: engine.ErrNotFound for a service that is not there, engine.ErrInvalid for what
-// cannot be read, with its place.
+// cannot be read, engine.ErrUnsupported for what no build has, with its place.
 func (p *Project) CheckBuild(services ...string) error {
 	if len(services) == 0 {
 		services = slices.Concat(p.model.ServiceNames(), bases(p.model))
@@ -51,6 +52,11 @@ func (p *Project) CheckBuild(services ...string) error {
 
 func (p *Project) checkBuild(s *types.ServiceConfig) error {
 	b := s.Build
+	if err := carriedOut(s); err != nil {
+		return err
+	}
+	p.leaveOut(in(s, "build", "cache_from"), b.CacheFrom)
+	p.leaveOut(in(s, "build", "cache_to"), b.CacheTo)
 	if err := folder(in(s, "build", "context"), b.Context); err != nil {
 		return err
 	}
@@ -68,6 +74,38 @@ func (p *Project) checkBuild(s *types.ServiceConfig) error {
 		}
 	}
 	return nil
+}
+
+// carriedOut checks that builds have what this one asks for.
+func carriedOut(s *types.ServiceConfig) error {
+	switch mode := s.Build.Network; mode {
+	case "", "default", "none", "host":
+	default:
+		path := in(s, "build", "network")
+		return at(path, "%s: a build has no network %q", dotted(path), mode).
+			hint("Say default, none or host: networks of a project are there only when it is up.").unsupported()
+	}
+	known := []string{networkHost, securityInsecure}
+	for i, name := range s.Build.Entitlements {
+		if !slices.Contains(known, name) {
+			path := in(s, "build", "entitlements", itoa(i))
+			return at(path, "%s: there is no entitlement %q", dotted(path), name).
+				hint("There are: %s.", strings.Join(known, ", ")).unsupported()
+		}
+	}
+	return nil
+}
+
+// leaveOut warns of caches that are.
+func (p *Project) leaveOut(path, caches []string) {
+	for i, text := range caches {
+		for _, kind := range foreignCaches {
+			if slices.Contains(strings.Split(text, ","), "type="+kind) {
+				place := append(slices.Clip(path), itoa(i))
+				p.warnAt(place, dotted(place)+": the build does without a cache of type "+kind)
+			}
+		}
+	}
 }
 
 // folder checks that a context on this host is one.

@@ -154,6 +154,9 @@ func TestKindsOfError(t *testing.T) {
 			if err == nil {
 				_, err = p.Stack()
 			}
+			if err == nil {
+				err = p.CheckBuild()
+			}
 			if !isKind(err, c.want) {
 				t.Errorf("got %v, want kind %v", err, c.want)
 			}
