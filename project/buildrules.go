@@ -59,34 +59,17 @@ func otherContext(p *types.Project, s *types.ServiceConfig, name, other string) 
 
 // contextCircles finds services that are built with themselves, by others.
 func contextCircles(p *types.Project) error {
-	done := map[string]bool{}
-	var walk func(name string, chain []string) error
-	walk = func(name string, chain []string) error {
+	circle := circleOf(p.ServiceNames(), func(name string) []string {
 		s, _ := anyService(p, name)
-		if i := slices.Index(chain, name); i >= 0 {
-			circle := append(slices.Clone(chain[i:]), name)
-			return at(in(&s, "build", "additional_contexts", contextOf(s.Build, circle[1])),
-				"services are built with each other: %s", strings.Join(circle, " → ")).
-				hint("Remove one of these contexts.")
-		}
-		if done[name] {
-			return nil
-		}
-		chain = append(chain, name)
-		for _, next := range contextServices(s.Build) {
-			if err := walk(next, chain); err != nil {
-				return err
-			}
-		}
-		done[name] = true
+		return contextServices(s.Build)
+	})
+	if circle == nil {
 		return nil
 	}
-	for _, name := range p.ServiceNames() {
-		if err := walk(name, nil); err != nil {
-			return err
-		}
-	}
-	return nil
+	s, _ := anyService(p, circle[0])
+	return at(in(&s, "build", "additional_contexts", contextOf(s.Build, circle[1])),
+		"services are built with each other: %s", strings.Join(circle, " → ")).
+		hint("Remove one of these contexts.")
 }
 
 // anyService finds a service, be it enabled or not.

@@ -386,31 +386,35 @@ func text(v any) string {
 
 // circles finds services that depend on themselves, by others.
 func circles(p *types.Project) error {
-	done := map[string]bool{}
-	var walk func(name string, chain []string) error
-	walk = func(name string, chain []string) error {
-		if i := slices.Index(chain, name); i >= 0 {
-			circle := append(slices.Clone(chain[i:]), name)
-			return at([]string{"services", circle[0], "depends_on", circle[1]},
-				"services depend on each other: %s", strings.Join(circle, " → ")).
-				hint("Remove one of these dependencies; links, network_mode and volumes_from count as well.")
-		}
-		if done[name] {
-			return nil
-		}
-		chain = append(chain, name)
-		for _, next := range slices.Sorted(maps.Keys(p.Services[name].DependsOn)) {
-			if err := walk(next, chain); err != nil {
-				return err
-			}
-		}
-		done[name] = true
+	circle := circleOf(p.ServiceNames(), func(name string) []string {
+		return slices.Sorted(maps.Keys(p.Services[name].DependsOn))
+	})
+	if circle == nil {
 		return nil
 	}
-	for _, name := range p.ServiceNames() {
-		if err := walk(name, nil); err != nil {
-			return err
+	return at([]string{"services", circle[0], "depends_on", circle[1]},
+		"services depend on each other: %s", strings.Join(circle, " → ")).
+		hint("Remove one of these dependencies; links, network_mode and volumes_from count as well.")
+}
+
+// circleOf is a way that leads from a name back to it; nil: there is none.
+func circleOf(names []string, next func(name string) []string) []string {
+	done := map[string]bool{}
+	var walk func(names, chain []string) []string
+	walk = func(names, chain []string) []string {
+		for _, name := range names {
+			if i := slices.Index(chain, name); i >= 0 {
+				return append(slices.Clone(chain[i:]), name)
+			}
+			if done[name] {
+				continue
+			}
+			if circle := walk(next(name), append(chain, name)); circle != nil {
+				return circle
+			}
+			done[name] = true
 		}
+		return nil
 	}
-	return nil
+	return walk(names, nil)
 }
