@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/images"
@@ -22,34 +23,40 @@ import (
 )
 
 // bases are the images that BuildKit finds here before it asks a registry: those of the
-// engine, and beside them those that builds have fetched. The latter are in no list of
-// images: what holds their documents and layers is the cache, and they are gone with it.
+// engine and those that builds have fetched, of one name the newer one. The latter are in
+// no list of images: what holds their documents and layers is the cache, and they are gone
+// with it.
 type bases struct {
-	images.Store // the engine's, which come first
+	images.Store // the engine's
 	content      content.Store
 	records      db.Transactor
 }
 
-// basesBucket has in the cache's records the descriptors of fetched images by their names.
+// basesBucket has in the cache's records what builds have fetched, a fetched by each name.
 var basesBucket = []byte("tiffin.bases")
+
+type fetched struct {
+	Target ocispec.Descriptor
+	At     time.Time
+}
 
 // Get implements images.Store.
 func (b *bases) Get(ctx context.Context, name string) (images.Image, error) {
 	img, err := b.Store.Get(ctx, name)
-	if !errdefs.IsNotFound(err) {
+	if err != nil && !errdefs.IsNotFound(err) {
 		return img, err
 	}
-	target, known, readErr := b.recall(name)
+	base, readErr := b.recall(name)
 	if readErr != nil {
 		return images.Image{}, readErr
 	}
-	if !known {
-		return images.Image{}, err
+	if base == nil || err == nil && img.UpdatedAt.After(base.At) {
+		return img, err
 	}
-	if _, gone := b.content.Info(ctx, target.Digest); gone != nil {
-		return images.Image{}, err
+	if _, gone := b.content.Info(ctx, base.Target.Digest); gone != nil {
+		return img, err
 	}
-	return images.Image{Name: name, Target: target}, nil
+	return images.Image{Name: name, Target: base.Target, UpdatedAt: base.At}, nil
 }
 
 func (b *bases) has(ctx context.Context, name string) bool {
@@ -57,20 +64,21 @@ func (b *bases) has(ctx context.Context, name string) bool {
 	return err == nil
 }
 
-// recall reads what was remembered of a name.
-func (b *bases) recall(name string) (target ocispec.Descriptor, known bool, err error) {
+// recall reads what was fetched by a name; nil: nothing.
+func (b *bases) recall(name string) (base *fetched, err error) {
 	err = b.records.View(func(tx *bolt.Tx) error {
 		bucket := tx.Bucket(basesBucket)
 		if bucket == nil {
 			return nil
 		}
 		text := bucket.Get([]byte(name))
-		if known = text != nil; !known {
+		if text == nil {
 			return nil
 		}
-		return json.Unmarshal(text, &target)
+		base = &fetched{}
+		return json.Unmarshal(text, base)
 	})
-	return target, known, err
+	return base, err
 }
 
 // remember records what a name was resolved to, unless that is known.
@@ -87,7 +95,7 @@ func (b *bases) remember(ctx context.Context, name string, d digest.Digest) erro
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(ocispec.Descriptor{MediaType: mediaType, Digest: d, Size: document.Size()})
+	text, err := json.Marshal(fetched{ocispec.Descriptor{MediaType: mediaType, Digest: d, Size: document.Size()}, time.Now()})
 	if err != nil {
 		return err
 	}

@@ -89,4 +89,20 @@ services:
 	if v := seen(); v != "2\n" {
 		t.Errorf("after --pull: the base is of version %s", v)
 	}
+
+	// An image of the engine's is like one that a build has fetched.
+	push("3")
+	e.OK(t, "pull", "base")
+	e.OK(t, "build", "app")
+	if v := seen(); v != "3\n" {
+		t.Errorf("after pull: the base is of version %s", v)
+	}
+	e.OK(t, "tag", registry.Addr+"/team/base:1", "kept:3")
+	push("4")
+	e.OK(t, "tag", "kept:3", registry.Addr+"/team/base:1")
+	e.OK(t, "build", "--pull", "app")
+	e.OK(t, "build", "app")
+	if v := seen(); v != "4\n" {
+		t.Errorf("after --pull, with an older image here: the base is of version %s", v)
+	}
 }
