@@ -83,14 +83,22 @@ func (c *Client) lines(ctx context.Context, name string, req, result any, on fun
 	return orCause(ctx, readLines(resp.Body, result, on))
 }
 
-// upload makes a call with a body of any length.
+// upload makes a call with a body of any length. It ends with its context also when the body
+// is one that nothing comes of any more; what it has begun to read is then lost.
 func (c *Client) upload(ctx context.Context, name string, req any, body io.Reader, a lineAnswer) error {
 	text, err := json.Marshal(req)
 	if err != nil {
 		return fmt.Errorf("encode request: %w", err)
 	}
-	// The transport would close what the caller may want to use on.
-	r, err := newRequest(ctx, name, io.NopCloser(body))
+	// The transport waits for its last read of a body, however the call has ended.
+	pipe, fill := io.Pipe()
+	go func() {
+		_, err := io.Copy(fill, body)
+		_ = fill.CloseWithError(err)
+	}()
+	defer pipe.Close() //nolint:errcheck // a pipe's never fails
+	defer context.AfterFunc(ctx, func() { _ = pipe.CloseWithError(context.Cause(ctx)) })()
+	r, err := newRequest(ctx, name, pipe)
 	if err != nil {
 		return err
 	}

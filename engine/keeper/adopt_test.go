@@ -115,11 +115,11 @@ func TestAnotherEngineFindsEverything(t *testing.T) {
 
 func TestWhatIsTetheredEndsWithTheEngine(t *testing.T) {
 	e := startKeeper(t)
-	stays, goes := e.shell("sleep 1000"), e.shell("sleep 1000")
+	stays, goes := e.shell("exec sleep 1000"), e.shell("exec sleep 1000")
 	goes.Flags = Tethered
 	e.run(stays)
 	_, files := expect[Started](e)
-	closeAll(files)
+	defer e.kill(files[0])
 	e.run(goes)
 	_, pidfd := expect[Started](e)
 

@@ -187,7 +187,7 @@ func TestRubbishDoesNoHarm(t *testing.T) {
 
 func TestAnEmptyMessageIsTheEndOfTheEngine(t *testing.T) {
 	e := startKeeper(t)
-	j := e.shell("sleep 1000")
+	j := e.shell("exec sleep 1000")
 	e.run(j)
 	_, files := expect[Started](e)
 	if err := unix.Sendmsg(e.socket, nil, unix.UnixRights(files...), nil, 0); err != nil {

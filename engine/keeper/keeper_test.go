@@ -85,7 +85,7 @@ func TestAStepThatCannotBeDoneIsTold(t *testing.T) {
 
 func TestWhatCannotBeRunIsRefused(t *testing.T) {
 	e := startKeeper(t)
-	running := e.shell("sleep 1000")
+	running := e.shell("exec sleep 1000")
 	e.run(running)
 	_, files := expect[Started](e)
 	defer e.kill(files[0])
@@ -141,7 +141,7 @@ func TestAKeeperWithNothingToKeepEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer closeAll([]int{pidfd})
-			j := e.shell("sleep 1000")
+			j := e.shell("exec sleep 1000")
 			e.run(j)
 			_, files := expect[Started](e)
 			leave(e)
