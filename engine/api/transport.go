@@ -183,7 +183,8 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if errors.As(err, &e) {
 		err = e.Err
 	}
-	for _, cut := range []error{io.EOF, io.ErrUnexpectedEOF, unix.ECONNRESET, unix.EPIPE} {
+	// net.ErrClosed: the transport saw the end first, and what was being written failed of that.
+	for _, cut := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, unix.ECONNRESET, unix.EPIPE} {
 		if errors.Is(err, cut) {
 			return errTruncated
 		}
