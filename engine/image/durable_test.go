@@ -99,38 +99,42 @@ func TestAfterAPowerCutLayersAreUnpackedAgain(t *testing.T) {
 	})
 }
 
-// TestAFullDisk runs itself in a mount namespace of its own, on a disk of a few megabytes.
 // A folder is made before it is recorded, and its name is the next number: one that an engine left behind which was
 // killed in between must not be in the way.
 func TestAFolderThatWasNeverRecordedIsNotInTheWay(t *testing.T) {
 	r := newShelf(t)
 	r.push(t, "old:v1", img{layers: []map[string]string{{"base": "base"}}})
 	r.push(t, "app:v1", img{layers: []map[string]string{{"base": "base"}, {"a": "a"}}})
-	s := open(t, t.TempDir())
-	if _, err := s.Pull(t.Context(), r.host()+"/old:v1", PullOptions{}, nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for n := range 10 {
-		dir := filepath.Join(s.layersRoot(), "snapshots", strconv.Itoa(n+2))
-		if err := os.MkdirAll(filepath.Join(dir, "fs", "half"), 0o700); err != nil {
+	for first, recorded := range map[int]bool{1: false, 2: true} {
+		s := open(t, t.TempDir())
+		if recorded {
+			if _, err := s.Pull(t.Context(), r.host()+"/old:v1", PullOptions{}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-	}
-	s = open(t, s.root)
-	for name, want := range map[string]map[string]string{"/old:v1": {"base": "base"}, "/app:v1": {"base": "base", "a": "a"}} {
-		i, err := s.Pull(t.Context(), r.host()+name, PullOptions{}, nil)
-		if err != nil {
-			t.Fatal(err)
+		for n := range 10 {
+			dir := filepath.Join(s.layersRoot(), "snapshots", strconv.Itoa(n+first))
+			if err := os.MkdirAll(filepath.Join(dir, "fs", "half"), 0o700); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if d := cmp.Diff(want, files(t, s, i.ID)); d != "" {
-			t.Errorf("%s: want -, got +\n%s", name, d)
+		s = open(t, s.root)
+		for name, want := range map[string]map[string]string{"/old:v1": {"base": "base"}, "/app:v1": {"base": "base", "a": "a"}} {
+			i, err := s.Pull(t.Context(), r.host()+name, PullOptions{}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, files(t, s, i.ID)); d != "" {
+				t.Errorf("%s: want -, got +\n%s", name, d)
+			}
 		}
 	}
 }
 
+// TestAFullDisk runs itself in a mount namespace of its own, on a disk of a few megabytes.
 func TestAFullDisk(t *testing.T) {
 	needRoot(t)
 	const inside = "TIFFIN_TEST_DISK"

@@ -135,12 +135,8 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// A folder that was made by an engine which was killed before it was recorded is in the way of the next one: their
-	// names are numbers.
-	if c, ok := s.overlay.(snapshots.Cleaner); ok {
-		if err := c.Cleanup(ctx); err != nil && !errdefs.IsNotFound(err) { // a new one has no records
-			return err
-		}
+	if err := s.sweepLayers(ctx); err != nil {
+		return err
 	}
 	s.meta = metadata.NewDB(db, blobs, map[string]snapshots.Snapshotter{snapshotter: s.overlay})
 	if err := s.meta.Init(ctx); err != nil {
@@ -154,6 +150,26 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	return s.readRecords(ctx)
+}
+
+// sweepLayers removes the folders that an engine has made which was killed before it had recorded them. They would be
+// in the way of the next layers: their names are numbers.
+func (s *Store) sweepLayers(ctx context.Context) error {
+	c, ok := s.overlay.(snapshots.Cleaner)
+	if !ok {
+		return nil
+	}
+	err := c.Cleanup(ctx)
+	if !errdefs.IsNotFound(err) {
+		return err
+	}
+	// Nothing has ever been recorded.
+	all := filepath.Join(s.layersRoot(), "snapshots")
+	folders, err := os.ReadDir(all)
+	for _, f := range folders {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(all, f.Name())))
+	}
+	return err
 }
 
 // Close ends the pulls that are under way, and waits for them and until what they made is on the disk.
