@@ -87,7 +87,10 @@ func macOf(a netip.Addr) []byte {
 // route to or an address in, and its name servers.
 func (m *Manager) taken() ([]netip.Prefix, error) {
 	var all []netip.Prefix
-	routes, err := m.look.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	everywhere := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
+	routes, err := whole(func() ([]netlink.Route, error) {
+		return m.look.RouteListFiltered(unix.AF_INET, everywhere, netlink.RT_FILTER_TABLE)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list the host's routes: %w", err)
 	}

@@ -136,7 +136,7 @@ type others struct {
 
 func (m *Manager) otherEngines() (others, error) {
 	var o others
-	links, err := m.look.LinkList()
+	links, err := whole(m.look.LinkList)
 	if err != nil {
 		return o, fmt.Errorf("list the host's interfaces: %w", err)
 	}
@@ -211,7 +211,7 @@ func putBack(c sysctlChange) error {
 
 // foreignLinks are the host's interfaces that are not ours.
 func (m *Manager) foreignLinks() ([]string, error) {
-	links, err := m.look.LinkList()
+	links, err := whole(m.look.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list the host's interfaces: %w", err)
 	}

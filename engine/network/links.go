@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -33,7 +34,7 @@ func (m *Manager) ports(bridge int) ([]string, error) {
 		r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
 		r.AddData(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(bridge))))
 		r.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStatistics)))
-		messages, err := r.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
+		messages, err := whole(func() ([][]byte, error) { return r.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK) })
 		if err != nil {
 			return fmt.Errorf("list ports: %w", err)
 		}
@@ -49,6 +50,22 @@ func (m *Manager) ports(bridge int) ([]string, error) {
 		return nil
 	})
 	return names, err
+}
+
+// dumpsAtMost bounds how often a list is asked for that changes while it is read.
+const dumpsAtMost = 100
+
+// whole asks for a list again that changed while the kernel gave it out, in several
+// pieces: what came may lack something (NLM_F_DUMP_INTR, netlink(7)).
+func whole[T any](dump func() (T, error)) (T, error) {
+	var list T
+	var err error
+	for range dumpsAtMost {
+		if list, err = dump(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return list, err
 }
 
 // removeLinks removes those of the links that are there, all at one stroke: each

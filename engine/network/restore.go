@@ -191,7 +191,7 @@ func (m *Manager) sweep(networks []engine.Network, formers []Former) error {
 			errs = append(errs, unpin(m.pinPath(pin.Name())))
 		}
 	}
-	links, err := m.look.LinkList()
+	links, err := whole(m.look.LinkList)
 	errs = append(errs, err)
 	var strays []string
 	for _, l := range links {
