@@ -122,6 +122,13 @@ func dial(socket string) error {
 	return unix.Connect(fd, &unix.SockaddrUnix{Name: socket})
 }
 
+// errElsewhere says that another engine has the roots: a keeper has started it at the same
+// time, or it is about to end.
+var errElsewhere = errors.New("another engine has its roots and does not answer")
+
+// elsewherePause is how long to wait before looking for that engine again.
+const elsewherePause = 20 * time.Millisecond
+
 // startEngine starts the engine in the background and waits until it listens.
 // Commands that do so at once take turns.
 func (c *cli) startEngine(ctx context.Context, r roots) error {
@@ -133,26 +140,41 @@ func (c *cli) startEngine(ctx context.Context, r roots) error {
 		return err
 	}
 	defer turn.Close() //nolint:errcheck // gives the turn back
-	if dial(r.socket()) == nil {
-		return nil
-	}
 	log, err := os.OpenFile(filepath.Join(r.run, "engine.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("open engine log: %w", err)
 	}
 	defer log.Close() //nolint:errcheck // the engine has its own
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("it was not ready within %s", startTimeout))
+	defer cancel()
+	for dial(r.socket()) != nil {
+		err := c.tryEngine(ctx, r, log)
+		if errors.Is(err, errElsewhere) {
+			select {
+			case <-time.After(elsewherePause):
+				continue
+			case <-ctx.Done():
+			}
+		}
+		if err != nil {
+			return engine.Hint(fmt.Errorf("start engine: %w", err), "its log is "+log.Name())
+		}
+		return nil
+	}
+	return nil
+}
+
+// tryEngine starts an engine and waits until it listens or has ended.
+func (c *cli) tryEngine(ctx context.Context, r roots, log *os.File) error {
 	ready, tell, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("make pipe: %w", err)
 	}
 	defer ready.Close() //nolint:errcheck // it was only read
-	if err = errors.Join(c.spawnEngine(ctx, r, log, tell), tell.Close()); err == nil {
-		err = awaitReady(ctx, ready)
+	if err := errors.Join(c.spawnEngine(ctx, r, log, tell), tell.Close()); err != nil {
+		return err
 	}
-	if err != nil {
-		return engine.Hint(fmt.Errorf("start engine: %w", err), "its log is "+log.Name())
-	}
-	return nil
+	return awaitReady(ctx, ready)
 }
 
 // spawnEngine starts the engine in a session of its own. It outlives the command, so it
@@ -190,13 +212,13 @@ func engineEnvironment(env []string) []string {
 
 // awaitReady reads what the engine says of its start: "ok", or why it ended.
 func awaitReady(ctx context.Context, ready *os.File) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("it was not ready within %s", startTimeout))
-	defer cancel()
 	defer context.AfterFunc(ctx, func() { _ = ready.Close() })() // it was only read
 	text, err := io.ReadAll(ready)
 	switch {
 	case string(text) == engineReady:
 		return nil
+	case string(text) == engineElsewhere:
+		return errElsewhere
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:

@@ -22,8 +22,12 @@ import (
 //go:embed all:embedded
 var embedded embed.FS
 
-// engineReady is what the engine tells who started it once it listens.
-const engineReady = "ok"
+// What the engine tells who started it: that it listens, or that another one has the
+// roots.
+const (
+	engineReady     = "ok"
+	engineElsewhere = "elsewhere"
+)
 
 // stopGrace is how long calls under way may take when the engine stops.
 const stopGrace = 5 * time.Second
@@ -67,11 +71,17 @@ func (c *cli) runEngine(ctx context.Context, ready int, level slog.Level) error 
 		}
 	}
 	err := c.serve(ctx, level, func() { tell(engineReady) })
-	if err != nil && !errors.Is(err, errInterrupted) {
+	switch {
+	case err == nil, errors.Is(err, errInterrupted):
+		return nil
+	case errors.Is(err, daemon.ErrRunning):
+		tell(engineElsewhere)
+		r := c.roots()
+		return engine.Hint(engine.Problem(engine.ErrConflict, fmt.Errorf("another engine runs on %s and %s", r.data, r.run)), "see `tiffin engine status`")
+	default:
 		tell(err.Error())
 		return err
 	}
-	return nil
 }
 
 func (c *cli) serve(ctx context.Context, level slog.Level, listening func()) error {
@@ -96,10 +106,9 @@ func (c *cli) serve(ctx context.Context, level slog.Level, listening func()) err
 	if err := os.Setenv("TMPDIR", daemon.TempRoot(r.run)); err != nil {
 		return err
 	}
-	d, err := daemon.Open(ctx, daemon.Config{DataRoot: r.data, RunRoot: r.run, Version: version, Keeper: keeper, Log: log, Stop: stop})
-	if errors.Is(err, daemon.ErrRunning) {
-		return engine.Hint(engine.Problem(engine.ErrConflict, fmt.Errorf("another engine runs on %s and %s", r.data, r.run)), "see `tiffin engine status`")
-	}
+	d, err := daemon.Open(ctx, daemon.Config{
+		DataRoot: r.data, RunRoot: r.run, Version: version, Keeper: keeper, Command: []string{"tiffin", "engine"}, Log: log, Stop: stop,
+	})
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,7 @@ func (c *Container) Former() (network.Former, bool) {
 	if record.State.Status.Alive() {
 		f.Published = record.Published
 	}
+	f.NameSockets = c.takeNames(&record)
 	return f, true
 }
 

@@ -69,6 +69,8 @@ type Container struct {
 	run     *run          // nil: no process
 	// ports are those of the process, offered those for the next.
 	ports, offered *network.Reservation
+	// keptPorts is under how many names the keeper keeps what the ports need.
+	keptPorts int
 	// console is the size of the terminal that the next start begins with.
 	console [2]uint
 }

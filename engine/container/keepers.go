@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"tiffin/engine"
 	"tiffin/engine/runtime"
@@ -18,8 +19,9 @@ import (
 
 // Keepers are the processes that parent containers, one a project.
 type Keepers struct {
-	dir  string
-	code []byte
+	dir     string
+	code    []byte
+	revival *runtime.Revival // nil: an engine that is killed stays dead
 
 	mu      sync.Mutex
 	program *os.File // sealed
@@ -33,9 +35,68 @@ type keeper struct {
 	err error
 }
 
-// NewKeepers keeps their sockets and exit records in dir; code is their program.
-func NewKeepers(dir string, code []byte) *Keepers {
-	return &Keepers{dir: dir, code: code, byKey: map[string]*keeper{}}
+// NewKeepers keeps their sockets and exit records in dir; code is their program. They start
+// an engine in place of one that was killed as revival says; nil: they do not.
+func NewKeepers(dir string, code []byte, revival *runtime.Revival) *Keepers {
+	return &Keepers{dir: dir, code: code, revival: revival, byKey: map[string]*keeper{}}
+}
+
+// NewRevival starts this program with other arguments, in this environment, and its log in a
+// file; no arguments: it starts nothing.
+func NewRevival(args []string, logPath string) (*runtime.Revival, error) {
+	if len(args) == 0 {
+		return nil, nil //nolint:nilnil // nobody starts one
+	}
+	program, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return nil, fmt.Errorf("open the engine's program: %w", err)
+	}
+	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open engine log: %w", err), program.Close())
+	}
+	return &runtime.Revival{Program: program, Args: args, Env: os.Environ(), Log: log}, nil
+}
+
+// revivalPause is what each further keeper waits before it starts an engine: so long that
+// the one which the keeper before it has started has come.
+const revivalPause = 200 * time.Millisecond
+
+// engage tells a keeper how to start an engine; before is how many have been told.
+func (ks *Keepers) engage(k *runtime.Keeper, before int) error {
+	if ks.revival == nil {
+		return nil
+	}
+	r := *ks.revival
+	r.Delay = revivalPause * time.Duration(min(before, 10))
+	return k.Revive(&r)
+}
+
+// Known is the keeper of a project; nil if there is none.
+func (ks *Keepers) Known(project string) *runtime.Keeper {
+	ks.mu.Lock()
+	k, ok := ks.byKey[keeperKey(project)]
+	ks.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	if <-k.ready; k.err != nil {
+		return nil
+	}
+	return k.Keeper
+}
+
+// all are those that are there.
+func (ks *Keepers) all() []*runtime.Keeper {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	list := make([]*runtime.Keeper, 0, len(ks.byKey))
+	for _, k := range ks.byKey {
+		if <-k.ready; k.err == nil {
+			list = append(list, k.Keeper)
+		}
+	}
+	return list
 }
 
 func (ks *Keepers) files(key string) runtime.KeeperFiles {
@@ -67,10 +128,11 @@ func (ks *Keepers) Of(ctx context.Context, project string) (*runtime.Keeper, err
 		}
 	}
 	k = &keeper{ready: make(chan struct{})}
+	before := len(ks.byKey)
 	ks.byKey[key] = k
 	ks.mu.Unlock()
 	// Others wait for it by now: it is started whatever becomes of ctx.
-	k.Keeper, k.err = ks.start(context.WithoutCancel(ctx), key)
+	k.Keeper, k.err = ks.start(context.WithoutCancel(ctx), key, before)
 	if k.err != nil {
 		ks.mu.Lock()
 		delete(ks.byKey, key)
@@ -94,12 +156,16 @@ func (k *keeper) lost() bool {
 	}
 }
 
-func (ks *Keepers) start(ctx context.Context, key string) (*runtime.Keeper, error) {
+func (ks *Keepers) start(ctx context.Context, key string, before int) (*runtime.Keeper, error) {
 	program, err := ks.Program()
 	if err != nil {
 		return nil, err
 	}
-	return runtime.StartKeeper(ctx, program, ks.files(key))
+	k, err := runtime.StartKeeper(ctx, program, ks.files(key))
+	if err != nil {
+		return nil, err
+	}
+	return k, ks.engage(k, before)
 }
 
 // Program is the keeper's program where nobody can change it. It serves as the reaper
@@ -145,6 +211,9 @@ func (ks *Keepers) Adopt(ctx context.Context) (map[string]*runtime.Process, erro
 		if err != nil {
 			return nil, err
 		}
+		if err := ks.engage(k, len(ks.byKey)); err != nil {
+			return nil, err
+		}
 		known := &keeper{ready: make(chan struct{}), Keeper: k}
 		close(known.ready)
 		ks.mu.Lock()
@@ -181,6 +250,13 @@ func (ks *Keepers) removeFiles(key string) error {
 	return nil
 }
 
+// Leave tells the keepers that the engine ends of its own will: they start no other.
+func (ks *Keepers) Leave() {
+	for _, k := range ks.all() {
+		k.Leave()
+	}
+}
+
 // Close leaves the keepers to the next engine.
 func (ks *Keepers) Close() error {
 	ks.mu.Lock()
@@ -193,6 +269,9 @@ func (ks *Keepers) Close() error {
 	}
 	if ks.program != nil {
 		errs = append(errs, ks.program.Close())
+	}
+	if ks.revival != nil {
+		errs = append(errs, closeFiles(ks.revival.Program, ks.revival.Log))
 	}
 	return errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package container
 
 import (
 	"context"
+	"errors"
 
 	"tiffin/engine"
 	"tiffin/engine/network"
@@ -61,7 +62,8 @@ func (c *Container) unpublish(ctx context.Context) error {
 		return nil
 	}
 	c.Update(func(rec *engine.Container) { rec.Published = nil })
-	return c.rooms.Networks.Release(ctx, r)
+	err := c.forgetPorts(ctx) // the port is free only when nobody has its socket
+	return errors.Join(err, c.rooms.Networks.Release(ctx, r))
 }
 
 // restorePorts takes the ports of a container that runs under a new engine: those that
@@ -71,11 +73,13 @@ func (c *Container) restorePorts(ctx context.Context) error {
 	if len(record.Published) == 0 {
 		return nil
 	}
-	bindings := make([]engine.PortBinding, len(record.Published))
-	for i, p := range record.Published {
-		bindings[i] = engine.PortBinding{HostIP: p.HostIP, HostPort: p.HostPort, ContainerPort: p.ContainerPort, Protocol: p.Protocol}
+	k, err := c.rooms.Keepers.Of(ctx, record.Project)
+	if err != nil {
+		return err
 	}
-	r, err := c.rooms.Networks.Reserve(ctx, record.Name, bindings)
+	kept := c.takePortFiles(k)
+	r, err := c.rooms.Networks.Resume(ctx, record.Name, record.Published, kept)
+	defer closeFiles(kept...) //nolint:errcheck // nothing was written through them; the programs among them served until now
 	if err != nil {
 		return err
 	}
@@ -86,5 +90,8 @@ func (c *Container) restorePorts(ctx context.Context) error {
 	if err != nil || s == nil {
 		return err
 	}
-	return c.rooms.Networks.Publish(ctx, r, s)
+	if err := c.rooms.Networks.Publish(ctx, r, s); err != nil {
+		return err
+	}
+	return c.keepPorts(ctx, k, r)
 }

@@ -90,13 +90,18 @@ func (s *starter) start(ctx context.Context) (*run, error) {
 		}
 	}
 	defer s.closeRoot()
-	r, err := s.spawn(ctx)
+	k, err := s.rooms.Keepers.Of(ctx, s.record.Project)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.spawn(ctx, k)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.publish(ctx); err != nil {
 		return nil, errors.Join(err, s.abandon(ctx, r))
 	}
+	s.keepDescriptors(ctx, k)
 	return r, nil
 }
 
@@ -133,7 +138,7 @@ func (s *starter) lookUpUser(context.Context) error {
 }
 
 // spawn compiles the spec and has the keeper run it.
-func (s *starter) spawn(ctx context.Context) (*run, error) {
+func (s *starter) spawn(ctx context.Context, k *runtime.Keeper) (*run, error) {
 	s.input.Container = &s.record
 	s.input.Host = s.rooms.hostInfo()
 	s.input.CgroupPath = ocispec.CgroupPath(s.rooms.CgroupBase, &s.record)
@@ -151,10 +156,6 @@ func (s *starter) spawn(ctx context.Context) (*run, error) {
 	s.back.Add(cgroup.Destroy)
 	s.warn(warnings)
 	joins, err := s.joins()
-	if err != nil {
-		return nil, err
-	}
-	k, err := s.rooms.Keepers.Of(ctx, s.record.Project)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,10 @@ type Config struct {
 	Version           string
 	// Keeper is the program that parents containers.
 	Keeper []byte
-	Log    *slog.Logger
+	// Command is how the keepers start this program as an engine, when it was killed:
+	// its arguments from the name on. Nil: they do not.
+	Command []string
+	Log     *slog.Logger
 	// Stop ends the engine; Shutdown calls it.
 	Stop func()
 }
@@ -42,6 +45,8 @@ type Daemon struct {
 	log     *slog.Logger
 	started time.Time
 	guard   *os.File // the lock on the run root
+
+	recovered bool // all was adopted
 
 	records *state.Store // durable
 	states  *state.Store // as long as the machine runs
@@ -89,7 +94,11 @@ func Open(ctx context.Context, cfg Config) (_ *Daemon, err error) {
 	if err := d.openRooms(ctx); err != nil {
 		return nil, err
 	}
-	return d, d.recover(ctx)
+	if err := d.recover(ctx); err != nil {
+		return nil, err
+	}
+	d.recovered = true
+	return d, nil
 }
 
 // openRoots makes the roots, for their owner only, and takes the lock.
@@ -153,10 +162,14 @@ func (d *Daemon) openRooms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	revival, err := container.NewRevival(d.cfg.Command, filepath.Join(d.cfg.RunRoot, "engine.log"))
+	if err != nil {
+		return err
+	}
 	r := &d.rooms
 	*r = container.Rooms{
 		Index: d, Log: d.log, Data: d.containerRoot(), Run: d.runContainerRoot(), CgroupBase: cgroupBase(d.cfg.RunRoot),
-		Keepers: container.NewKeepers(d.keeperRoot(), d.cfg.Keeper),
+		Keepers: container.NewKeepers(d.keeperRoot(), d.cfg.Keeper, revival),
 	}
 	if r.Images, err = image.Open(ctx, image.Config{
 		Root: filepath.Join(d.cfg.DataRoot, "images"), Mirrors: conf.Mirrors, Insecure: conf.Insecure,
@@ -191,6 +204,9 @@ func (d *Daemon) Close() error {
 		errs = append(errs, d.closeBuilder())
 	}
 	if d.rooms.Keepers != nil {
+		if d.recovered { // an engine that could not start is to be tried again
+			d.rooms.Keepers.Leave()
+		}
 		errs = append(errs, d.rooms.Keepers.Close())
 	}
 	if d.rooms.Networks != nil {

@@ -125,7 +125,7 @@ func (d *Daemon) dropSandbox(ctx context.Context, c *engine.Container) error {
 	if len(others) > 0 {
 		return nil
 	}
-	return d.rooms.Networks.DropSandbox(ctx, key)
+	return errors.Join(d.rooms.ForgetNames(ctx, c.Project, key), d.rooms.Networks.DropSandbox(ctx, key))
 }
 
 // dropBridge removes the default bridge after its last container or job.

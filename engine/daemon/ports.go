@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
-	"slices"
 
 	"tiffin/engine"
 	"tiffin/engine/container"
@@ -18,72 +16,34 @@ import (
 // has ended; they are ours already.
 func (d *Daemon) reservePorts(ctx context.Context, w *walk, p *plan.Plan) error {
 	stopping := map[string]bool{}
-	var wants []portWant
+	var wants []plan.PortWant
+	replicas := map[string]replicaKey{}
 	for i := range p.Steps {
 		switch s := &p.Steps[i]; s.Kind {
 		case plan.StopContainer, plan.RemoveContainer:
 			stopping[s.Name] = true
 		case plan.StartContainer:
-			wants = append(wants, portWant{replicaKey{s.Service, s.Number}, s.Name, w.bindings(s)})
+			wants = append(wants, plan.PortWant{Name: s.Name, Bindings: w.bindings(s)})
+			replicas[s.Name] = replicaKey{s.Service, s.Number}
 		default:
 		}
 	}
-	if err := checkPorts(wants); err != nil {
+	if err := plan.CheckPorts(wants); err != nil {
 		return err
 	}
 	for _, want := range wants {
-		if stopping[want.name] || len(want.bindings) == 0 {
+		if stopping[want.Name] || len(want.Bindings) == 0 {
 			continue
 		}
-		r, err := d.rooms.Networks.Reserve(ctx, want.name, want.bindings)
+		r, err := d.rooms.Networks.Reserve(ctx, want.Name, want.Bindings)
 		if err != nil {
-			return errors.Join(fmt.Errorf("start %s: %w", want.name, err), w.releasePorts())
+			return errors.Join(fmt.Errorf("start %s: %w", want.Name, err), w.releasePorts())
 		}
 		w.mu.Lock()
-		w.ports[want.replica] = r
+		w.ports[replicas[want.Name]] = r
 		w.mu.Unlock()
 	}
 	return nil
-}
-
-// portWant is a container that will be started, and the ports that it is to publish.
-type portWant struct {
-	replica  replicaKey
-	name     string
-	bindings []engine.PortBinding
-}
-
-// checkPorts refuses two containers that can only have the same port of the host.
-func checkPorts(wants []portWant) error {
-	var seen []portWant
-	for _, want := range wants {
-		for _, other := range seen {
-			for _, b := range want.bindings {
-				if slices.ContainsFunc(other.bindings, func(o engine.PortBinding) bool { return samePort(b, o) }) {
-					return engine.Hint(engine.Problem(engine.ErrConflict, fmt.Errorf("start %s: port %s of the host is to be that of %s, too", want.name, b, other.name)),
-						"publish another port, or a range of them for several replicas")
-				}
-			}
-		}
-		seen = append(seen, want)
-	}
-	return nil
-}
-
-// samePort says that only one of two bindings can be had.
-func samePort(a, b engine.PortBinding) bool {
-	fixed := func(p engine.PortBinding) bool {
-		return p.HostPort != 0 && (p.HostPortEnd == 0 || p.HostPortEnd == p.HostPort)
-	}
-	anywhere := func(ip netip.Addr) bool { return !ip.IsValid() || ip.IsUnspecified() }
-	switch {
-	case !fixed(a) || !fixed(b) || a.HostPort != b.HostPort || firstOf(a.Protocol, "tcp") != firstOf(b.Protocol, "tcp"):
-		return false
-	case !a.HostIP.IsValid() || !b.HostIP.IsValid() || a.HostIP == b.HostIP:
-		return true
-	default:
-		return a.HostIP.Is4() == b.HostIP.Is4() && (anywhere(a.HostIP) || anywhere(b.HostIP))
-	}
 }
 
 // bindings are the ports of the container that a step starts.

@@ -38,6 +38,10 @@ func (d *Daemon) recover(ctx context.Context) error {
 	for id, c := range d.containers {
 		d.adopt(ctx, c, processes[id], live[id].rebooted)
 	}
+	d.rooms.Networks.AnswerNames()
+	if err := d.rooms.Keepers.ForgetUntaken(ctx); err != nil {
+		return err
+	}
 	d.endStrays(ctx, processes)
 	d.unmountUnused()
 	if err := d.sweep(live); err != nil {
@@ -132,7 +136,13 @@ func (d *Daemon) restoreNetworks(ctx context.Context) error {
 			formers = append(formers, f)
 		}
 	}
-	return d.rooms.Networks.Restore(ctx, networks, formers)
+	err := d.rooms.Networks.Restore(ctx, networks, formers)
+	for _, f := range formers {
+		for _, socket := range f.NameSockets {
+			_ = socket.Close() // a copy
+		}
+	}
+	return err
 }
 
 // adopt brings one container back under supervision; rebooted says that what is known

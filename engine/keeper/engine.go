@@ -32,6 +32,7 @@ func (k *keeper) accept() {
 	k.lose()
 	k.reserve()
 	k.engine = fd
+	k.revival.came, k.revival.left = clock(), false
 	k.watch(k.engine, k.engineToken())
 }
 
@@ -66,7 +67,8 @@ func trusted(peer file) bool {
 func (k *keeper) lose() {
 	k.engine.close()
 	k.generation++
-	k.waiting, k.owesReady, k.owesEnd, k.owesRefuse, k.closing = false, false, false, false, false
+	k.waiting, k.owesReady, k.owesEnd, k.owesRefuse, k.owesSettled, k.closing = false, false, false, false, false, false
+	k.revival.lost(clock())
 	for i := range k.high {
 		s := &k.slots[i]
 		if s.owes&owesFailed != 0 {
@@ -99,7 +101,7 @@ func (k *keeper) hear(events uint32) {
 		}
 		k.handle(b)
 		k.wire.closeFiles()
-		if k.owesRefuse {
+		if k.owesRefuse || k.owesSettled {
 			return // one at a time
 		}
 	}
@@ -122,6 +124,20 @@ func (k *keeper) handle(b []byte) {
 		if m, err := Unmarshal[Drop](b); err == nil {
 			k.drop(&m.ID)
 		}
+	case KindKeep:
+		if m, err := Unmarshal[Keep](b); err == nil {
+			k.keep(&m.ID)
+		}
+	case KindForget:
+		if m, err := Unmarshal[Forget](b); err == nil {
+			k.forget(&m.ID)
+		}
+	case KindRevive:
+		if m, err := Unmarshal[Revive](b); err == nil {
+			k.revival.set(&m, &k.wire)
+		}
+	case KindLeave:
+		k.revival.left = true
 	case KindClose:
 		k.closing = true
 	default: // of a newer engine
@@ -135,6 +151,9 @@ func (k *keeper) greet() {
 		if s := &k.slots[i]; s.phase != 0 && !s.failing {
 			s.owes = owesState // what was owed of it is told with that
 		}
+	}
+	for i := range k.kept.high {
+		k.kept.entries[i].owes = k.kept.entries[i].used
 	}
 }
 
@@ -187,6 +206,12 @@ func (k *keeper) tell() syscall.Errno {
 		}
 		k.owesRefuse = false
 	}
+	if k.owesSettled {
+		if e := k.send(put(&k.wire.out, &k.settled), nil); e != 0 {
+			return e
+		}
+		k.owesSettled = false
+	}
 	for i := 0; k.news && i < k.high; i++ {
 		if e := k.tellNews(i); e != 0 {
 			return e
@@ -214,6 +239,9 @@ func (k *keeper) answerHello() syscall.Errno {
 			}
 		}
 	}
+	if e := k.tellKept(); e != 0 {
+		return e
+	}
 	if e := k.send(put(&k.wire.out, &StateEnd{}), nil); e != 0 {
 		return e
 	}
@@ -228,9 +256,9 @@ func (k *keeper) tellReady() syscall.Errno {
 	self, e := pidfdOpen(int32(pid))
 	files := [...]file{self}
 	if e != 0 {
-		return k.send(put(&k.wire.out, &Ready{Pid: int32(pid)}), nil)
+		return k.send(put(&k.wire.out, &Ready{Pid: int32(pid), Revision: Revision}), nil)
 	}
-	e = k.send(put(&k.wire.out, &Ready{Pid: int32(pid)}), files[:])
+	e = k.send(put(&k.wire.out, &Ready{Pid: int32(pid), Revision: Revision}), files[:])
 	self.close()
 	return e
 }

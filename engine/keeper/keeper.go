@@ -35,6 +35,11 @@ type keeper struct {
 	owesRefuse bool
 	closing    bool
 
+	kept        store
+	settled     Settled // an answer to a Keep or a Forget
+	owesSettled bool
+	revival     revival
+
 	slots   [MaxProcesses]slot
 	pids    pids
 	high    int  // slots from here on are free
@@ -79,7 +84,8 @@ func Main() int {
 		return fail("open the loop", e)
 	}
 	for !k.finished() {
-		k.turn(-1)
+		k.turn(k.patience())
+		k.revive()
 	}
 	return 0
 }
@@ -105,6 +111,7 @@ func (k *keeper) open() syscall.Errno {
 		return e
 	}
 	k.signals = file(signals)
+	k.revival.came = clock()
 	k.engine.set()
 	k.listener.set()
 	k.reserve()

@@ -11,10 +11,15 @@ import (
 //
 //	engine → keeper                      keeper → engine
 //	Hello                                Ready + [pidfd of the keeper],
-//	                                     State + [pidfd, console, held…] …, StateEnd
+//	                                     State + [pidfd, console, held…] …,
+//	                                     Kept + [descriptors…] …, StateEnd
 //	Run + [program, cgroup, log,         Started + [pidfd, console] …and later Exited,
 //	       pumps…, hold…, inputs…]       or Failed
 //	Drop                                 –
+//	Keep + [descriptors…]                Settled
+//	Forget                               Settled
+//	Revive + [program, inputs…]          –
+//	Leave                                –
 //	Close                                –
 //
 // Every message is eight bytes {version, kind, 0…}, then the fields of its type as
@@ -30,6 +35,15 @@ const (
 	// MaxProcesses is how many processes one keeper has at most, ended ones that the
 	// engine has not dropped among them.
 	MaxProcesses = 4096
+
+	// MaxKept is how many names descriptors can be kept under, MaxFiles how many
+	// there can be under each.
+	MaxKept  = 4096
+	MaxFiles = 16
+
+	// Revision counts what was added to the protocol; a keeper says in its [Ready]
+	// how far it knows it. 1: Keep, Forget, Revive, Leave.
+	Revision = 1
 
 	prefixSize = 8
 	// maxMessage is more than the longest message that is known.
@@ -48,6 +62,10 @@ const (
 	KindRun
 	KindDrop
 	KindClose
+	KindKeep
+	KindForget
+	KindRevive
+	KindLeave
 )
 
 // See the engine's kinds.
@@ -58,6 +76,8 @@ const (
 	KindStarted
 	KindFailed
 	KindExited
+	KindKept
+	KindSettled
 )
 
 // Process says what a process is to a container.
@@ -95,7 +115,7 @@ const Tethered RunFlags = 1 << 1
 // NoStep is the step of a [Failed] whose child was not even started.
 const NoStep = ^uint32(0)
 
-// Hello asks for a [Ready], a [State] for each process and a [StateEnd]. That is all there
+// Hello asks for a [Ready], a [State] for each process, a [Kept] for each name and a [StateEnd]. That is all there
 // is: what an earlier engine has asked for and was not read before it was replaced is
 // never done.
 type Hello struct{}
@@ -131,10 +151,46 @@ type Drop struct{ ID ID }
 // Close asks the keeper to end as soon as it has no process.
 type Close struct{}
 
+// Keep gives descriptors to be kept under a name, in place of those that were kept
+// under it: sockets that must not close while no engine runs.
+type Keep struct{ ID ID }
+
+// Forget says that what is kept under a name is needed no more.
+type Forget struct{ ID ID }
+
+// Settled says that a [Keep] or a [Forget] has been done: that what was kept before is
+// closed, and a port can be bound again. With an errno nothing is kept: ENOSPC there are
+// too many names, EINVAL too many descriptors, EMFILE the keeper can have no more.
+type Settled struct {
+	ID    ID
+	Errno uint32
+	_     [4]uint8
+}
+
+// Kept tells what is kept under a name.
+type Kept struct {
+	ID    ID
+	Files uint8
+	_     [7]uint8
+}
+
+// Revive says how to start an engine: a program and its inputs, as in [Run]. It is done
+// when the engine is lost, unless it has said [Leave], and as long as there is a process
+// that is not [Tethered]; again and again, more and more seldom, until one has come.
+type Revive struct {
+	Delay  uint32 // milliseconds before the first try, in which another keeper may do it
+	Inputs uint8
+	_      [3]uint8
+}
+
+// Leave says that the engine ends of its own will: it is not to be revived.
+type Leave struct{}
+
 // Ready begins the answer to a [Hello]. The descriptor is the keeper's pidfd.
 type Ready struct {
-	Pid int32
-	_   [4]uint8
+	Pid      int32
+	Revision uint8
+	_        [3]uint8
 }
 
 // State tells about one process. Pidfd, Console and Hold are how many descriptors of
@@ -188,7 +244,8 @@ type Exited struct {
 }
 
 type message interface {
-	Hello | Run | Drop | Close | Ready | State | StateEnd | Started | Failed | Exited
+	Hello | Run | Drop | Close | Keep | Forget | Revive | Leave |
+		Ready | State | StateEnd | Started | Failed | Exited | Kept | Settled
 	kind() Kind
 }
 
@@ -196,12 +253,18 @@ func (Hello) kind() Kind    { return KindHello }
 func (Run) kind() Kind      { return KindRun }
 func (Drop) kind() Kind     { return KindDrop }
 func (Close) kind() Kind    { return KindClose }
+func (Keep) kind() Kind     { return KindKeep }
+func (Forget) kind() Kind   { return KindForget }
+func (Revive) kind() Kind   { return KindRevive }
+func (Leave) kind() Kind    { return KindLeave }
 func (Ready) kind() Kind    { return KindReady }
 func (State) kind() Kind    { return KindState }
 func (StateEnd) kind() Kind { return KindStateEnd }
 func (Started) kind() Kind  { return KindStarted }
 func (Failed) kind() Kind   { return KindFailed }
 func (Exited) kind() Kind   { return KindExited }
+func (Kept) kind() Kind     { return KindKept }
+func (Settled) kind() Kind  { return KindSettled }
 
 // Marshal returns m as it is sent.
 func Marshal[M message](m M) []byte {

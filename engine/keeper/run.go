@@ -72,7 +72,7 @@ func (k *keeper) start(i int, m *Run) syscall.Errno {
 		start.Cgroup = w.files[1]
 	}
 	child, err := program.Fork(&start)
-	k.forget(size)
+	k.forgetProgram(size)
 	if err != nil {
 		e, _ := err.(syscall.Errno) //nolint:errorlint // Fork gives nothing else, and errors.As allocates.
 		return e
@@ -91,8 +91,8 @@ func (k *keeper) start(i int, m *Run) syscall.Errno {
 	return 0
 }
 
-// forget gives back the memory of a large program.
-func (k *keeper) forget(size int) {
+// forgetProgram gives back the memory of a large program.
+func (k *keeper) forgetProgram(size int) {
 	const keep = 64 << 10
 	if size > keep {
 		_, _, _ = syscall.RawSyscall(unix.SYS_MADVISE, uintptr(unsafe.Pointer(&k.memory[keep])), uintptr(len(k.memory)-keep), unix.MADV_DONTNEED)

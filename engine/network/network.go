@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -53,12 +54,15 @@ type Manager struct {
 
 	// mu guards the index; no lock is held while the kernel works.
 	mu        sync.Mutex
-	networks  map[string]*network // by ID
-	sandboxes map[string]*Sandbox // by key
+	networks  map[string]*network     // by ID
+	sandboxes map[string]*Sandbox     // by key
+	inherited map[string]*nameSockets // of an earlier engine, by key of their sandbox
 
 	endpoints map[string][]*attached // by container ID
 
 	reservations map[*Reservation]bool
+
+	restoring atomic.Bool // queries wait, see AnswerNames
 
 	// What answers name queries.
 	hostConf  dns.ResolvConf
@@ -80,7 +84,7 @@ func Open(ctx context.Context, cfg Config) (*Manager, error) {
 		cfg.ResolvConf = "/etc/resolv.conf"
 	}
 	m := &Manager{
-		cfg: cfg, networks: map[string]*network{}, sandboxes: map[string]*Sandbox{},
+		cfg: cfg, networks: map[string]*network{}, sandboxes: map[string]*Sandbox{}, inherited: map[string]*nameSockets{},
 		endpoints: map[string][]*attached{}, reservations: map[*Reservation]bool{},
 		forwarding: forwarding{need: map[string]bool{}}, forwarder: dns.NewForwarder(forwardsAtOnce),
 	}

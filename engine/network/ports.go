@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 
@@ -58,6 +59,39 @@ func (m *Manager) Reserve(ctx context.Context, owner string, bindings []engine.P
 		}
 		return nil
 	})
+	return m.reserved(r, err)
+}
+
+// Resume is Reserve for a container that runs since an earlier engine: it takes the ports
+// that it had, by the sockets that were kept (see PortFiles), or by new ones where
+// one was not. The files stay the caller's.
+func (m *Manager) Resume(ctx context.Context, owner string, ports []engine.PublishedPort, kept []*os.File) (*Reservation, error) {
+	r := &Reservation{owner: owner}
+	sockets := socketsOf(kept)
+	err := m.inHost(func() error {
+		for _, p := range ports {
+			s := take(&sockets, p)
+			if s == nil {
+				b := engine.PortBinding{HostIP: p.HostIP, HostPort: p.HostPort, ContainerPort: p.ContainerPort, Protocol: p.Protocol}
+				bound, err := m.bind(ctx, b)
+				if err != nil {
+					return err
+				}
+				s = bound[0] // with an address there is one
+			}
+			s.PublishedPort = p
+			r.sockets = append(r.sockets, s)
+		}
+		return nil
+	})
+	for _, s := range sockets {
+		err = errors.Join(err, s.close())
+	}
+	return m.reserved(r, err)
+}
+
+// reserved enters a reservation into the index, unless it is not complete.
+func (m *Manager) reserved(r *Reservation, err error) (*Reservation, error) {
 	if err != nil {
 		return nil, errors.Join(err, r.close())
 	}

@@ -37,6 +37,13 @@ func (m *Manager) serveNames(s *Sandbox) {
 	})
 }
 
+// serves says whether the name queries of a sandbox are answered.
+func (s *Sandbox) serves() bool {
+	s.seeing.Lock()
+	defer s.seeing.Unlock()
+	return s.server != nil
+}
+
 // upstream opens the socket for one query to a resolver of the host's.
 func (m *Manager) upstream(ctx context.Context, network string, addr netip.AddrPort) (net.Conn, error) {
 	return m.dialer()(ctx, network, addr)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -23,6 +25,9 @@ type Former struct {
 	Endpoints []engine.Endpoint
 	Links     map[string]string
 	Resolvers []netip.Addr
+	// NameSockets are those that Sandbox.NameSockets gave, if somebody kept them.
+	// They stay the caller's.
+	NameSockets []*os.File
 	// Published are the ports of a container that runs. They lead to it again before
 	// Restore returns; to reserve and publish them is still the caller's.
 	Published []engine.PublishedPort
@@ -30,13 +35,19 @@ type Former struct {
 
 // Restore makes everything as the records say, in whatever state an earlier engine, a
 // reboot or somebody else left it: what is there is found by its name, what is missing
-// is made, what no record knows is removed. Containers are Silent. It is called once,
-// before anything else.
+// is made, what no record knows is removed. Containers are Silent, and their name queries
+// wait, until AnswerNames. It is called once, before anything else.
 func (m *Manager) Restore(ctx context.Context, networks []engine.Network, formers []Former) error {
 	for _, n := range networks {
 		m.register(n)
 	}
+	m.restoring.Store(true)
 	var errs []error
+	for _, f := range formers {
+		if n := inheritedNames(f.NameSockets); n != nil {
+			m.inherited[f.Key] = n
+		}
+	}
 	for _, f := range formers {
 		if err := m.remember(ctx, f); err != nil {
 			errs = append(errs, fmt.Errorf("sandbox %s: %w", f.Key, err))
@@ -52,10 +63,31 @@ func (m *Manager) Restore(ctx context.Context, networks []engine.Network, former
 		}
 	}
 	errs = append(errs, m.sweep(networks, formers))
+	for key, n := range m.inherited { // of namespaces that are gone
+		errs = append(errs, n.close())
+		delete(m.inherited, key)
+	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("restore the network: %w", err)
 	}
 	return ctx.Err()
+}
+
+// AnswerNames begins to answer the name queries of the sandboxes that Restore took over. It
+// comes after SetAnswering for their containers: a name that leads nowhere yet would be
+// answered wrongly, and a client believes that.
+func (m *Manager) AnswerNames() {
+	m.restoring.Store(false)
+	m.mu.Lock()
+	all := slices.Collect(maps.Values(m.sandboxes))
+	m.mu.Unlock()
+	for _, s := range all {
+		s.change.Lock()
+		if s.ns != nil && !s.gone && !s.serves() {
+			m.serveNames(s)
+		}
+		s.change.Unlock()
+	}
 }
 
 // remember takes over a sandbox that is still there, and the addresses of one that is

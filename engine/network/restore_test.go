@@ -1,7 +1,9 @@
 package network
 
 import (
+	"net/netip"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -62,6 +64,7 @@ func TestRestoreFindsEverythingAsItWas(t *testing.T) {
 				t.Errorf("the published port: got %q", got)
 			}
 			h.SetAnswering("web-1", Answering)
+			h.AnswerNames()
 			if got := resolve(h.sandbox("web-2"), "udp", "web"); got != st.ip {
 				t.Errorf("the service's name: got %q, want %q", got, st.ip)
 			}
@@ -73,6 +76,91 @@ func TestRestoreFindsEverythingAsItWas(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What somebody kept of an engine's sockets serves the next one: who asked meanwhile waits, and is answered by what is
+// known then.
+func TestSocketsOutliveAnEngine(t *testing.T) {
+	h := newTestHost(t)
+	h.neighbour()
+	here, err := currentNamespace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = here.Close() })
+	st := h.stack()
+	web2 := h.sandbox("web-2")
+	echo(t, web2.File(), ":7")
+	r, err := h.Reserve(t.Context(), "web-2", []engine.PortBinding{
+		{HostIP: netip.MustParseAddr("::1"), HostPort: 8081, ContainerPort: 80, Protocol: "tcp"},
+		{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 7, ContainerPort: 7, Protocol: "udp"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Publish(t.Context(), r, web2); err != nil {
+		t.Fatal(err)
+	}
+	ports := r.Ports()
+	files, err := h.PortFiles(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range st.formers {
+		if st.formers[i].NameSockets, err = h.sandbox(f.Key).NameSockets(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { closeFiles(slices.Concat(files, st.formers[0].NameSockets, st.formers[1].NameSockets)) })
+	names, err := os.Open(h.pinPath("web-2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = names.Close() })
+	h.reopen(Config{})
+
+	answers := map[string]chan string{}
+	asking := func(what string, ask func() string) {
+		answer := make(chan string, 1)
+		answers[what] = answer
+		go func() { answer <- ask() }()
+	}
+	asking("udp query", func() string { return resolve(&Sandbox{ns: names}, "udp", "web") })
+	asking("tcp query", func() string { return resolve(&Sandbox{ns: names}, "tcp", "web") })
+	asking("connection", func() string { return ask(here, "[::1]:8081") })
+
+	if err := h.Restore(t.Context(), []engine.Network{st.network}, st.formers); err != nil {
+		t.Fatal(err)
+	}
+	r, err = h.Resume(t.Context(), "web-2", ports, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Ports(); !slices.Equal(got, ports) {
+		t.Errorf("ports %v, want %v", got, ports)
+	}
+	if err := h.Publish(t.Context(), r, h.sandbox("web-2")); err != nil {
+		t.Fatal(err)
+	}
+	if got := askUDP(here, "127.0.0.1:7"); got != "hello" {
+		t.Errorf("the datagram port: got %q", got)
+	}
+	h.SetAnswering("web-1", Answering)
+	h.AnswerNames()
+	for what, want := range map[string]string{"udp query": st.ip, "tcp query": st.ip, "connection": "web-2 " + gateway6(st.network)} {
+		if got := <-answers[what]; got != want {
+			t.Errorf("%s: got %q, want %q", what, got, want)
+		}
+	}
+}
+
+func gateway6(n engine.Network) string {
+	for _, p := range n.Pools {
+		if p.Gateway.Is6() {
+			return p.Gateway.String()
+		}
+	}
+	return ""
 }
 
 func TestRestoreRemovesWhatNoRecordKnows(t *testing.T) {

@@ -70,11 +70,13 @@ func (m *Manager) ready(ctx context.Context, s *Sandbox) (again bool, err error)
 	if s.ns != nil {
 		return false, nil
 	}
-	if err := s.open(ctx, m.pinPath(s.key)); err != nil {
+	if err := s.open(ctx, m.pinPath(s.key), m.inheritance(s.key)); err != nil {
 		m.forget(s)
 		return false, fmt.Errorf("sandbox %s: %w", s.key, errors.Join(err, s.close()))
 	}
-	m.serveNames(s)
+	if !m.restoring.Load() {
+		m.serveNames(s)
+	}
 	return false, nil
 }
 
@@ -116,12 +118,24 @@ func (s *Sandbox) Key() string { return s.key }
 // File is the namespace, for setns(2). It stays open until the sandbox is dropped.
 func (s *Sandbox) File() *os.File { return s.ns }
 
+// inheritance is what an earlier engine has left of a sandbox, once.
+func (m *Manager) inheritance(key string) *nameSockets {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.inherited[key]
+	delete(m.inherited, key)
+	return n
+}
+
 // open takes the pinned namespace, or makes one and pins it.
-func (s *Sandbox) open(ctx context.Context, path string) error {
+func (s *Sandbox) open(ctx context.Context, path string, inherited *nameSockets) error {
 	ns, err := openPinned(path)
 	if err == nil {
-		s.ns = ns
+		s.ns, s.names = ns, inherited
 		return within(ns, func() error { return s.dial(ctx) })
+	}
+	if inherited != nil {
+		err = errors.Join(err, inherited.close())
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -148,6 +162,9 @@ func (s *Sandbox) open(ctx context.Context, path string) error {
 func (s *Sandbox) dial(ctx context.Context) (err error) {
 	if s.rtnl, err = dialRtnl(); err != nil {
 		return err
+	}
+	if s.names != nil {
+		return s.names.redirect()
 	}
 	s.names, err = listenForNames(ctx)
 	return err

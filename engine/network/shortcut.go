@@ -29,6 +29,7 @@ type shortcut struct {
 	refused bool       // it cannot be had
 	ports   *os.File   // map: key → value; nil while it is not attached
 	files   []*os.File // all that holds it
+	links   []*os.File // those of files that alone would do
 	keys    map[string]bool
 }
 
@@ -88,10 +89,11 @@ func (s *shortcut) remove(p engine.PublishedPort) error {
 	if !shortens(p) || !s.keys[string(key)] {
 		return nil
 	}
+	err := mapDelete(s.ports, key) // also with the last: a copy of the links may stay a while
 	if delete(s.keys, string(key)); len(s.keys) == 0 {
-		return s.detach()
+		err = errors.Join(err, s.detach())
 	}
-	return mapDelete(s.ports, key)
+	return err
 }
 
 func (s *shortcut) close() error {
@@ -129,7 +131,7 @@ func (s *shortcut) attach() error {
 		if err != nil {
 			return err
 		}
-		s.files = append(s.files, link)
+		s.files, s.links = append(s.files, link), append(s.links, link)
 	}
 	s.ports, s.keys = ports, map[string]bool{}
 	return nil
@@ -140,7 +142,7 @@ func (s *shortcut) detach() error {
 	for _, f := range slices.Backward(s.files) {
 		errs = append(errs, f.Close())
 	}
-	s.ports, s.files, s.keys = nil, nil, nil
+	s.ports, s.files, s.links, s.keys = nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 

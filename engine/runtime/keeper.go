@@ -24,10 +24,16 @@ type Keeper struct {
 	pid   int
 	pidfd *os.File
 
+	revision uint8 // of the protocol, that it knows
+
+	asking sync.Mutex // see ask
+
 	mu        sync.Mutex
 	processes map[string]*Process
 	starting  map[string]*starting
-	failure   error // why nothing can be started any more
+	kept      map[string][]*os.File           // of an earlier engine, until they are taken
+	settling  map[string][]chan syscall.Errno // by name, in the order of the questions
+	failure   error                           // why nothing can be started any more
 
 	lost     chan struct{} // closed when the reader has ended
 	cleanups sync.WaitGroup
@@ -50,7 +56,8 @@ type answer struct {
 // connect begins the conversation: it asks for all that the keeper has and waits until it has been told.
 func connect(ctx context.Context, conn *net.UnixConn) (*Keeper, error) {
 	k := &Keeper{
-		conn: conn, processes: map[string]*Process{}, starting: map[string]*starting{}, lost: make(chan struct{}),
+		conn: conn, processes: map[string]*Process{}, starting: map[string]*starting{}, kept: map[string][]*os.File{},
+		settling: map[string][]chan syscall.Errno{}, lost: make(chan struct{}),
 	}
 	told := make(chan struct{})
 	go k.read(told)
@@ -94,6 +101,10 @@ func (k *Keeper) Close() error {
 	defer k.mu.Unlock()
 	closeAll(k.pidfd)
 	k.pidfd = nil
+	for name, files := range k.kept {
+		closeAll(files...)
+		delete(k.kept, name)
+	}
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}
@@ -118,7 +129,11 @@ func (k *Keeper) send(message []byte, files []*os.File) error {
 	if len(files) > 0 {
 		fds := make([]int, len(files))
 		for i, f := range files {
-			fds[i] = int(f.Fd())
+			fd, err := descriptor(f)
+			if err != nil {
+				return fmt.Errorf("tell keeper %d: %w", k.pid, err)
+			}
+			fds[i] = fd
 		}
 		rights = unix.UnixRights(fds...)
 	}
@@ -129,6 +144,18 @@ func (k *Keeper) send(message []byte, files []*os.File) error {
 		return fmt.Errorf("tell keeper %d: %w", k.pid, err)
 	}
 	return nil
+}
+
+// descriptor is the number of an open file. Its Fd would make it blocking, and with it all copies: a socket that others
+// wait on would then keep a thread of theirs each.
+func descriptor(f *os.File) (int, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var number int
+	err = raw.Control(func(fd uintptr) { number = int(fd) })
+	return number, err
 }
 
 // read is the life of the reader.
@@ -181,7 +208,7 @@ func (k *Keeper) hear(message []byte, files []*os.File) (rest []*os.File) {
 	switch kind {
 	case keeper.KindReady:
 		if m, err := keeper.Unmarshal[keeper.Ready](message); err == nil {
-			k.pid = int(m.Pid)
+			k.pid, k.revision = int(m.Pid), m.Revision
 			k.pidfd, files = take(files)
 		}
 	case keeper.KindState:
@@ -199,6 +226,14 @@ func (k *Keeper) hear(message []byte, files []*os.File) (rest []*os.File) {
 	case keeper.KindExited:
 		if m, err := keeper.Unmarshal[keeper.Exited](message); err == nil {
 			k.exited(m)
+		}
+	case keeper.KindKept:
+		if m, err := keeper.Unmarshal[keeper.Kept](message); err == nil {
+			k.kept[m.ID.String()], files = files, nil
+		}
+	case keeper.KindSettled:
+		if m, err := keeper.Unmarshal[keeper.Settled](message); err == nil {
+			k.settled(m)
 		}
 	default: // read has seen StateEnd; others may come from a younger keeper
 	}
@@ -287,6 +322,12 @@ func (k *Keeper) fail(err error) {
 	}
 	for id := range k.starting {
 		k.answer(id, answer{err: k.failure})
+	}
+	for name, waiting := range k.settling {
+		for _, w := range waiting {
+			close(w) // with the keeper its descriptors are gone, too
+		}
+		delete(k.settling, name)
 	}
 }
 
