@@ -124,7 +124,7 @@ func socketOf(f *os.File) *socket {
 // inheritedNames are the sockets of a sandbox that an earlier engine left, nil if they are
 // not complete.
 func inheritedNames(files []*os.File) *nameSockets {
-	var n nameSockets
+	n := nameSockets{inherited: true}
 	for _, s := range socketsOf(files) {
 		switch {
 		case s.tcp != nil && n.tcp == nil:

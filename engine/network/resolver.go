@@ -20,6 +20,8 @@ var resolverAddr = dns.ServerAddr().Addr()
 type nameSockets struct {
 	udp *net.UDPConn
 	tcp *net.TCPListener
+
+	inherited bool // from an engine before this one
 }
 
 // serveNames begins to answer the name queries of a sandbox, until it is closed.
@@ -90,15 +92,17 @@ func (s *nameSockets) close() error {
 	return errors.Join(errs...)
 }
 
-// redirect writes the namespace's own table.
+// redirect writes the namespace's own table. One that leads to sockets which were inherited
+// is left as it is: to replace a table that is hooked to a link waits for all of the
+// kernel's readers, some 10 ms.
 func (s *nameSockets) redirect() error {
 	conn, err := nft.Dial()
 	if err != nil {
 		return err
 	}
 	whole := redirectTable(port(s.udp.LocalAddr()), port(s.tcp.Addr()))
-	there, err := conn.Has(whole) // of sockets that a former engine had
-	if err == nil {
+	there, err := conn.Has(whole)
+	if err == nil && !(there && s.inherited) {
 		var b nft.Batch
 		if there {
 			b.RemoveTable(whole)

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -232,4 +233,31 @@ func (h *testHost) links() map[string]string {
 		}
 	}
 	return found
+}
+
+// A new engine takes over fifty containers.
+func BenchmarkRestoreFifty(b *testing.B) {
+	h := newTestHost(b)
+	n := h.network(engine.NetworkSpec{Name: "n"})
+	var formers []Former
+	for i := range 50 {
+		name := fmt.Sprint("s", i)
+		s := h.sandbox(name)
+		ep := h.attach(s, n, name)
+		files, err := s.NameSockets()
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer closeFiles(files)
+		formers = append(formers, Former{Key: name, ContainerID: name, Name: name, Endpoints: []engine.Endpoint{ep}, NameSockets: files})
+	}
+	for b.Loop() {
+		b.StopTimer()
+		h.reopen(Config{})
+		b.StartTimer()
+		if err := h.Restore(b.Context(), []engine.Network{n}, formers); err != nil {
+			b.Fatal(err)
+		}
+		h.AnswerNames()
+	}
 }

@@ -2,10 +2,12 @@ package bench
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -108,12 +110,13 @@ func stack(b *testing.B, e *harness.Tiffin, s size) []row {
 	tiffin := func(args ...string) func() {
 		return func() { e.OK(b, append([]string{"--project-directory", dir}, args...)...) }
 	}
-	var up, again, ps, execs, down []time.Duration
+	var up, again, ps, execs, back, down []time.Duration
 	for range s.times {
 		up = append(up, measure(1, tiffin("up", "-d"))...)
 		again = append(again, measure(3, tiffin("up", "-d"))...)
 		ps = append(ps, measure(3, tiffin("ps"))...)
 		execs = append(execs, measure(3, tiffin("exec", "-T", "s1", "true"))...)
+		back = append(back, revival(b, e))
 		down = append(down, measure(1, tiffin("down"))...)
 	}
 	name := func(what string) string { return fmt.Sprintf("%s, %d services", what, s.services) }
@@ -123,8 +126,36 @@ func stack(b *testing.B, e *harness.Tiffin, s size) []row {
 		{name("up -d again"), again, unit(s.docker.again), unit(s.budget.again)},
 		{name("ps"), ps, unit(s.docker.ps), unit(s.budget.ps)},
 		{name("exec -T"), execs, unit(s.docker.exec), unit(s.budget.exec)},
+		{name("engine back after kill -9"), back, 0, 0},
 		{name("down"), down, unit(s.docker.down), unit(s.budget.down)},
 	}
+}
+
+// revival kills the engine and waits until another one listens, which by then has adopted all that runs.
+func revival(b *testing.B, e *harness.Tiffin) time.Duration {
+	b.Helper()
+	var pid int
+	if _, err := fmt.Sscanf(e.OK(b, "engine", "status"), "pid: %d", &pid); err != nil {
+		b.Fatal(err)
+	}
+	socket := filepath.Join(e.Run, "tiffin.sock")
+	begin := time.Now()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		b.Fatal(err)
+	}
+	listens := func() bool {
+		c, err := net.Dial("unix", socket)
+		return err == nil && c.Close() == nil
+	}
+	for listens() { // the dying one
+	}
+	for !listens() {
+		if time.Since(begin) > 20*time.Second {
+			b.Fatal("no engine came back")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return time.Since(begin)
 }
 
 // healthy takes a chain of ten up, each link waiting for the health of the one before.
