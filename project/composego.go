@@ -37,6 +37,11 @@ func (p *Project) load(ctx context.Context, o Options, w way) error {
 		if err != nil {
 			return explain(err)
 		}
+		if !w.noNormalize {
+			if attributes, err = p.normalize(attributes); err != nil {
+				return explain(err)
+			}
+		}
 		from := paths.Origin{Dir: p.site.dir, Home: p.site.env["HOME"]}
 		if w.noPaths {
 			from = paths.Origin{}
@@ -67,6 +72,21 @@ func (p *Project) load(ctx context.Context, o Options, w way) error {
 	return p.resolveFiles()
 }
 
+// normalize adds the defaults, and the dependencies that links and shared namespaces imply;
+// before that it notes which ones the files name themselves.
+func (p *Project) normalize(attributes map[string]any) (map[string]any, error) {
+	p.named = map[string]map[string]any{}
+	services, _ := attributes["services"].(map[string]any)
+	for name, service := range services {
+		if s, ok := service.(map[string]any); ok {
+			dependencies, _ := s["depends_on"].(map[string]any)
+			p.named[name] = maps.Clone(dependencies)
+		}
+	}
+	attributes["name"] = p.site.name
+	return loader.Normalize(attributes, p.site.env)
+}
+
 // request is what compose-go is asked for. Its validation, defaults and paths are ours
 // (check.go, settle.go), for their places and their speed.
 func (p *Project) request(w way) (types.ConfigDetails, []func(*loader.Options)) {
@@ -82,7 +102,7 @@ func (p *Project) request(w way) (types.ConfigDetails, []func(*loader.Options)) 
 		func(lo *loader.Options) {
 			lo.SetProjectName(p.site.name, true)
 			lo.SkipInterpolation = w.noInterpolate
-			lo.SkipNormalization = w.noNormalize
+			lo.SkipNormalization = true // see normalize
 			lo.SkipResolveEnvironment = true
 			lo.SkipResolveLabels = true
 			lo.SkipConsistencyCheck = true

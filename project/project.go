@@ -50,7 +50,10 @@ type Project struct {
 	model *types.Project
 	// attributes is the merged document behind model: which attributes were given.
 	attributes map[string]any
-	warn       func(string)
+	// named are the dependencies of each service that the files name, before others are
+	// added to them.
+	named map[string]map[string]any
+	warn  func(string)
 }
 
 // Load reads the project that o means, with the caller's rights.

@@ -180,7 +180,7 @@ func (p *Project) service(s *types.ServiceConfig) (engine.Service, error) {
 		Scale:         s.GetScale(),
 		ContainerName: s.ContainerName,
 		NoAttach:      s.Attach != nil && !*s.Attach,
-		DependsOn:     dependencies(s.DependsOn),
+		DependsOn:     p.dependencies(s),
 		PostStart:     hooks(s.PostStart),
 		PreStop:       hooks(s.PreStop),
 	}
@@ -226,10 +226,15 @@ func pulling(s *types.ServiceConfig, out *engine.Service) error {
 	return err
 }
 
-func dependencies(m types.DependsOnConfig) []engine.Dependency {
+func (p *Project) dependencies(s *types.ServiceConfig) []engine.Dependency {
 	var out []engine.Dependency
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		d := m[name]
+	for _, name := range slices.Sorted(maps.Keys(s.DependsOn)) {
+		d := s.DependsOn[name]
+		if _, named := p.named[s.Name][name]; !named && sharesNetworkOnly(s, name) {
+			// A network namespace is the replica's, not the process's: who is in it need not
+			// be restarted with its owner, as Compose has it.
+			d.Restart = false
+		}
 		out = append(out, engine.Dependency{
 			Service:   name,
 			Condition: engine.Condition(cmp.Or(d.Condition, types.ServiceConditionStarted)),
@@ -238,6 +243,13 @@ func dependencies(m types.DependsOnConfig) []engine.Dependency {
 		})
 	}
 	return out
+}
+
+// sharesNetworkOnly says that a service enters the network namespace of another one, and no
+// other namespace of it.
+func sharesNetworkOnly(s *types.ServiceConfig, other string) bool {
+	ref := types.ServicePrefix + other
+	return s.NetworkMode == ref && !slices.Contains([]string{s.Pid, s.Ipc, s.Uts, s.Cgroup}, ref)
 }
 
 func hooks(list []types.ServiceHook) []engine.Hook {

@@ -102,10 +102,7 @@ func (c *Container) spawnExec(ctx context.Context, req *engine.ExecRequest) (*ex
 func (c *Container) execInput(record *engine.Container, r *run, req *engine.ExecRequest) (ocispec.Input, error) {
 	in := ocispec.Input{Container: record, Host: c.rooms.hostInfo()}
 	owner, err := c.rooms.networkOwner(record)
-	if err != nil {
-		return in, err
-	}
-	if owner.ID != c.ID {
+	if err == nil && owner.ID != c.ID { // one that was removed is no reason not to run something
 		in.Hostname = c.rooms.hostname(owner)
 	}
 	root, err := r.openRoot()

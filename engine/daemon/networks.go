@@ -115,17 +115,31 @@ func (d *Daemon) detachAll(ctx context.Context, name string) error {
 	return errors.Join(errs...)
 }
 
-// dropSandbox removes the namespace of a container unless another one, its
-// replacement or a neighbour, is in it.
+// dropSandbox removes the namespace of a container unless its replacement has it. Who else is
+// in it stays without names and published ports, as with Docker.
 func (d *Daemon) dropSandbox(ctx context.Context, c *engine.Container) error {
 	key := container.SandboxKey(c)
-	others := d.all(func(o *engine.Container) bool {
-		return o.ID != c.ID && (container.SandboxKey(o) == key || o.Spec.NetworkMode == "container:"+c.ID && o.State.Status.Alive())
-	})
-	if len(others) > 0 {
-		return nil
+	heirs := d.all(func(o *engine.Container) bool { return o.ID != c.ID && container.SandboxKey(o) == key })
+	if len(heirs) > 0 {
+		return d.rejoin(c, &heirs[0])
 	}
 	return errors.Join(d.rooms.ForgetNames(ctx, c.Project, key), d.rooms.Networks.DropSandbox(ctx, key))
+}
+
+// rejoin lets the containers in the network of one that goes refer to the one that has it
+// from now on. Nothing changes for their processes.
+func (d *Daemon) rejoin(gone, heir *engine.Container) error {
+	var errs []error
+	for _, guest := range d.all(func(c *engine.Container) bool { return c.Spec.NetworkMode == "container:"+gone.ID }) {
+		c, err := d.byID(guest.ID)
+		if err != nil {
+			continue // it went meanwhile
+		}
+		c.Update(func(r *engine.Container) { r.Spec.NetworkMode = "container:" + heir.ID })
+		record := c.Snapshot()
+		errs = append(errs, d.saveContainer(&record))
+	}
+	return errors.Join(errs...)
 }
 
 // dropBridge removes the default bridge after its last container or job.

@@ -87,12 +87,12 @@ func with(volume string) func(*engine.Service) {
 	}
 }
 
-// joins shares the network of another service, as compose-go completes that.
+// joins shares the network of another service, as the project completes that.
 func joins(name string) func(*engine.Service) {
 	return func(s *engine.Service) {
 		on()(s)
 		s.Container.NetworkMode = "service:" + name
-		dependsOn(restarting(started(name)))(s)
+		dependsOn(started(name))(s)
 	}
 }
 

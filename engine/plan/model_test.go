@@ -299,9 +299,25 @@ func (h *host) container(s *Step) error {
 			return fmt.Errorf("it is %s", *status)
 		}
 		h.obs.Containers = slices.DeleteFunc(slices.Clone(h.obs.Containers), func(o engine.Container) bool { return o.ID == id })
+		h.rejoin(c)
 		return nil
 	default:
 		return fmt.Errorf("no such kind")
+	}
+}
+
+// rejoin hands the network namespace of a container that is gone on to its replacement.
+func (h *host) rejoin(gone *engine.Container) {
+	for i := range h.obs.Containers {
+		heir := &h.obs.Containers[i]
+		if heir.Service != gone.Service || heir.Number != gone.Number || heir.OneOff {
+			continue
+		}
+		for j := range h.obs.Containers {
+			if guest := &h.obs.Containers[j]; guest.Spec.NetworkMode == "container:"+gone.ID {
+				guest.Spec.NetworkMode = "container:" + heir.ID
+			}
+		}
 	}
 }
 

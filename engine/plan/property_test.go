@@ -78,7 +78,8 @@ func drawRelation(t *rapid.T, svc, on *engine.Service) {
 	kind := 9 - rapid.IntRange(0, 9).Draw(t, label)
 	switch {
 	case kind == 0 && on.Scale > 0 && svc.Container.NetworkMode == "":
-		svc.Container.NetworkMode, d.Restart = "service:"+on.Name, true
+		svc.Container.NetworkMode = "service:" + on.Name
+		d.Restart = rapid.Bool().Draw(t, label+" restart")
 	case kind == 1 && on.Scale > 0:
 		svc.Container.VolumesFrom = append(svc.Container.VolumesFrom, on.Name)
 	case kind <= 4:

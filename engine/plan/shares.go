@@ -16,18 +16,21 @@ type share struct {
 	resolved func(*engine.ContainerSpec) string
 	// running says that the other one must run.
 	running bool
+	// stays says that what is shared is the replica's, and outlives the container: a
+	// network namespace is handed on to its replacement, and to who is in it.
+	stays bool
 }
 
 // sharing lists the services whose namespaces or volumes a template uses.
 func sharing(c *engine.ContainerSpec) []share {
 	var out []share
-	for _, mode := range []func(*engine.ContainerSpec) string{
+	for i, mode := range []func(*engine.ContainerSpec) string{
 		func(c *engine.ContainerSpec) string { return c.NetworkMode },
 		func(c *engine.ContainerSpec) string { return c.PidMode },
 		func(c *engine.ContainerSpec) string { return c.IpcMode },
 	} {
 		if service, ok := strings.CutPrefix(mode(c), "service:"); ok {
-			out = append(out, share{service, mode, true})
+			out = append(out, share{service, mode, true, i == 0})
 		}
 	}
 	for i, from := range c.VolumesFrom {
@@ -52,6 +55,9 @@ func (u *up) leftBehind(r *replica) string {
 		reference, made := strings.CutPrefix(s.resolved(&r.old.Spec), "container:")
 		id, _, _ := strings.Cut(reference, ":")
 		owner, how := u.owner(s.service)
+		if s.stays && how == isRecreated {
+			continue
+		}
 		if how != "" {
 			return fmt.Sprintf("joined to %s, which is %s", s.service, how)
 		}
@@ -62,13 +68,16 @@ func (u *up) leftBehind(r *replica) string {
 	return ""
 }
 
+// isRecreated is how a replica comes to be that takes the place of another one.
+const isRecreated = "recreated"
+
 // owner is the ID of the replica of a service that others share with, or how it comes to be.
 func (u *up) owner(service string) (id, how string) {
 	switch rs := u.replicas[service]; {
 	case len(rs) > 0 && rs[0].old == nil:
 		return "", "created"
 	case len(rs) > 0 && rs[0].recreate != "":
-		return "", "recreated"
+		return "", isRecreated
 	case len(rs) > 0:
 		return rs[0].old.ID, ""
 	}
@@ -83,7 +92,7 @@ func joined(svc *engine.Service) []engine.Dependency {
 	var out []engine.Dependency
 	for _, s := range sharing(&svc.Container) {
 		if s.running {
-			out = append(out, engine.Dependency{Service: s.service, Condition: engine.ConditionStarted, Restart: true})
+			out = append(out, engine.Dependency{Service: s.service, Condition: engine.ConditionStarted, Restart: !s.stays})
 		}
 	}
 	return out
