@@ -118,6 +118,9 @@ func (m *Manager) wire(s *Sandbox, a *attached) error {
 	if err := m.connect(s, a); err != nil {
 		return err
 	}
+	if err := m.reflect(a); err != nil {
+		return err
+	}
 	if err := s.configure(a); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func (m *Manager) Publish(ctx context.Context, r *Reservation, s *Sandbox) error
 	if !ok {
 		return nil
 	}
-	n, err := m.lookup(ep.NetworkID)
+	at, err := m.place(r.owner, s, ep)
 	if err != nil {
 		return err
 	}
@@ -28,20 +28,19 @@ func (m *Manager) Publish(ctx context.Context, r *Reservation, s *Sandbox) error
 	}
 	r.change.Lock()
 	defer r.change.Unlock()
-	if err := m.publish(ctx, r, ep, n.Bridge); err != nil {
+	if err := m.publish(ctx, r, at); err != nil {
 		return fmt.Errorf("publish ports: %w", err)
 	}
 	return nil
 }
 
-func (m *Manager) publish(ctx context.Context, r *Reservation, ep engine.Endpoint, bridge string) (err error) {
+func (m *Manager) publish(ctx context.Context, r *Reservation, at place) (err error) {
+	ep := at.endpoint
 	var back undo
 	defer func() { err = back.unless(err) }()
 	back.add(func() error { return m.unpublish(r) })
 	r.published, r.endpoint = true, ep
-	for _, s := range r.sockets {
-		r.entries = append(r.entries, portEntries(s.PublishedPort, place{r.owner, ep, bridge})...)
-	}
+	r.entries = at.entries(r.Ports())
 	if err := m.fw.add(r.entries...); err != nil {
 		return err
 	}
@@ -110,7 +109,47 @@ func target(p engine.PublishedPort, ep engine.Endpoint) netip.AddrPort {
 type place struct {
 	owner    string
 	endpoint engine.Endpoint
-	bridge   string
+	bridge   string   // of the endpoint
+	bridges  []string // of all the container's endpoints
+}
+
+// place finds where ports that an endpoint of the sandbox publishes lead.
+func (m *Manager) place(owner string, s *Sandbox, ep engine.Endpoint) (place, error) {
+	n, err := m.lookup(ep.NetworkID)
+	if err != nil {
+		return place{}, err
+	}
+	at := place{owner: owner, endpoint: ep, bridge: n.Bridge}
+	s.change.Lock()
+	defer s.change.Unlock()
+	for _, a := range s.links {
+		at.bridges = append(at.bridges, a.network.Bridge)
+	}
+	return at, nil
+}
+
+// entries are the elements that publish the ports of a container.
+func (at place) entries(ports []engine.PublishedPort) []entry {
+	var entries []entry
+	for _, p := range ports {
+		entries = append(entries, portEntries(p, at)...)
+	}
+	if len(entries) > 0 {
+		entries = append(entries, nearEntries(at)...)
+	}
+	return entries
+}
+
+// nearEntries are for those whom the container would answer past the NAT, by a
+// network that they share. A frame that does not leave its bridge (br_netfilter) has
+// no input interface once its destination is rewritten.
+func nearEntries(at place) []entry {
+	var entries []entry
+	for _, from := range append([]string{""}, at.bridges...) {
+		key := []nft.Value{nft.Ifname(from), nft.Ifname(at.bridge)}
+		entries = append(entries, entry{setNear, nft.Element{Key: key}, at.owner})
+	}
+	return entries
 }
 
 // portEntries are the elements that publish a port: destination NAT when both sides
@@ -141,8 +180,5 @@ func portEntries(p engine.PublishedPort, at place) []entry {
 	default:
 		set, key = mapPorts4, append([]nft.Value{nft.Addr(p.HostIP)}, key...)
 	}
-	return []entry{
-		{setOwn, nft.Element{Key: []nft.Value{nft.Ifname(at.bridge), protocol, nft.Port(p.HostPort)}}, at.owner},
-		{set, nft.Element{Key: key, Data: []nft.Value{nft.Addr(to.Addr()), nft.Port(to.Port())}}, at.owner},
-	}
+	return []entry{{set, nft.Element{Key: key, Data: []nft.Value{nft.Addr(to.Addr()), nft.Port(to.Port())}}, at.owner}}
 }

@@ -146,10 +146,8 @@ func (m *Manager) formerEntries(networks []engine.Network, formers []Former) []e
 			continue
 		}
 		ep, ok := s.Outside()
-		if n, err := m.lookup(ep.NetworkID); ok && err == nil {
-			for _, p := range f.Published {
-				entries = append(entries, portEntries(p, place{f.Name, ep, n.Bridge})...)
-			}
+		if at, err := m.place(f.Name, s, ep); ok && err == nil {
+			entries = append(entries, at.entries(f.Published)...)
 		}
 	}
 	return entries
@@ -199,7 +197,7 @@ func (m *Manager) rewire(a *attached, bridge int) error {
 	if err := m.rtnl.do(setLinkUp("restore veth "+a.HostLink, a.HostLink, master)); err != nil {
 		return err
 	}
-	return m.settle(a)
+	return errors.Join(m.reflect(a), m.settle(a))
 }
 
 // sweep removes what is ours and no record knows.

@@ -14,7 +14,7 @@ const (
 	setMasqueraded = "masqueraded" // those whose containers reach the outside as the host
 	setSame        = "same"        // each bridge with itself
 	setClosed      = "closed"      // interfaces between which the host was no router before us
-	setOwn         = "own"         // each bridge with the ports that its containers publish
+	setNear        = "near"        // bridges from and to which a container with published ports may be asked for them past the NAT
 	setLoopback    = "loopback"    // ports published on an address of 127.0.0.0/8
 	mapPorts4      = "ports4"      // host address and port → container
 	mapPorts6      = "ports6"
@@ -30,6 +30,7 @@ var loopback4 = netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8)
 //	outside ──prerouting: DNAT──▶ forward ──▶ bridge ──▶ container
 //	host ─────output: DNAT────────────────────▶ bridge ──▶ container
 //	container ──▶ bridge ──▶ forward ──postrouting: masquerade──▶ outside
+//	container ──prerouting: DNAT──▶ forward ──postrouting: masquerade──▶ bridge ──▶ container
 //
 // What DNAT leaves out, loopback addresses above all, arrives at the socket that
 // holds the port, and is forwarded from there: see docs/decisions/0007-ports.md.
@@ -52,7 +53,7 @@ func sets() []nft.Set {
 		{Name: setMasqueraded, Key: ifname},
 		{Name: setSame, Key: []nft.Type{nft.TypeIfname, nft.TypeIfname}},
 		{Name: setClosed, Key: ifname},
-		{Name: setOwn, Key: []nft.Type{nft.TypeIfname, nft.TypeProto, nft.TypePort}},
+		{Name: setNear, Key: []nft.Type{nft.TypeIfname, nft.TypeIfname}},
 		{Name: setLoopback, Key: port},
 		{Name: mapPorts4, Key: []nft.Type{nft.TypeIPv4, nft.TypeProto, nft.TypePort}, Data: target4},
 		{Name: mapPorts6, Key: []nft.Type{nft.TypeIPv6, nft.TypeProto, nft.TypePort}, Data: target6},
@@ -95,11 +96,7 @@ func chains() []nft.Chain {
 		},
 		{
 			Name: "prerouting", Hook: &nft.Hook{Type: "nat", At: nft.Prerouting, Priority: -100},
-			Rules: append([]nft.Rule{
-				// A container that is sent to another of its own network, or to itself,
-				// would be answered from the wrong address; the forwarder serves it.
-				{nft.In{Fields: append([]nft.Field{nft.InputName}, port...), Set: setOwn}, nft.Accept},
-			}, published(port)...),
+			Rules: published(port),
 		},
 		{
 			Name: "output", Hook: &nft.Hook{Type: "nat", At: nft.Output, Priority: -100},
@@ -108,6 +105,14 @@ func chains() []nft.Chain {
 		{
 			Name: "postrouting", Hook: &nft.Hook{Type: "nat", At: nft.Postrouting, Priority: 100},
 			Rules: []nft.Rule{
+				// A container that asks for a port of its own network, or of itself, would be
+				// answered from the wrong address, past the host. As the host it is not.
+				{
+					nft.Any{Field: nft.CtStatus, Flags: []nft.Flag{nft.DNATed}},
+					nft.In{Fields: both, Set: setNear},
+					nft.NotFromHost{},
+					nft.Masquerade{},
+				},
 				{nft.In{Fields: in, Set: setMasqueraded}, nft.NotIn{Fields: out, Set: setBridges}, nft.Masquerade{}},
 			},
 		},

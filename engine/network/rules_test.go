@@ -19,13 +19,15 @@ func sampleTable() *nft.Table {
 	entries := networkEntries(engine.Network{Bridge: "tf-front"})
 	entries = append(entries, networkEntries(engine.Network{Bridge: "tf-back", Spec: engine.NetworkSpec{Internal: true}})...)
 	entries = append(entries, closedEntries([]string{"lan0"})...)
+	at := place{"web", ep, "tf-front", []string{"tf-front", "tf-other"}}
+	entries = append(entries, nearEntries(at)...)
 	for _, p := range []struct {
 		ip       string
 		protocol string
 	}{{"0.0.0.0", "tcp"}, {"::", "tcp"}, {"192.0.2.1", "udp"}, {"2001:db8::1", "udp"}, {"127.0.0.1", "tcp"}, {"::1", "tcp"}} {
 		entries = append(entries, portEntries(engine.PublishedPort{
 			HostIP: netip.MustParseAddr(p.ip), HostPort: 8080, ContainerPort: 80, Protocol: p.protocol,
-		}, place{"web", ep, "tf-front"})...)
+		}, at)...)
 	}
 	elements := map[string][]nft.Element{}
 	for _, e := range entries {

@@ -203,12 +203,22 @@ func (s NotIn) encode(e *expressions) {
 }
 
 func (ToHost) encode(e *expressions) {
+	e.fib(unix.NFT_FIB_RESULT_ADDRTYPE, unix.NFTA_FIB_F_DADDR)
+	e.compare(unix.NFT_CMP_EQ, binary.NativeEndian.AppendUint32(nil, unix.RTN_LOCAL))
+}
+
+func (NotFromHost) encode(e *expressions) {
+	e.fib(unix.NFT_FIB_RESULT_ADDRTYPE, unix.NFTA_FIB_F_SADDR)
+	e.compare(unix.NFT_CMP_NEQ, binary.NativeEndian.AppendUint32(nil, unix.RTN_LOCAL))
+}
+
+// fib asks the host's routes.
+func (e *expressions) fib(result, flags uint32) {
 	e.expr("fib", func() {
 		e.u32(unix.NFTA_FIB_DREG, firstReg)
-		e.u32(unix.NFTA_FIB_RESULT, unix.NFT_FIB_RESULT_ADDRTYPE)
-		e.u32(unix.NFTA_FIB_FLAGS, unix.NFTA_FIB_F_DADDR)
+		e.u32(unix.NFTA_FIB_RESULT, result)
+		e.u32(unix.NFTA_FIB_FLAGS, flags)
 	})
-	e.compare(unix.NFT_CMP_EQ, binary.NativeEndian.AppendUint32(nil, unix.RTN_LOCAL))
 }
 
 func (s Rewrite) encode(e *expressions) {

@@ -53,6 +53,9 @@ type NotIn struct {
 // ToHost matches packets whose destination is an address of the host itself.
 type ToHost struct{}
 
+// NotFromHost matches packets whose source is no address of the host itself.
+type NotFromHost struct{}
+
 // Rewrite gives a port of the packet another value, without any memory of the connection.
 type Rewrite struct {
 	Over  Value // TCP or UDP, which the rule has matched before

@@ -143,6 +143,8 @@ func (s NotIn) text() string { return join(s.Fields) + " != @" + s.Set }
 
 func (ToHost) text() string { return "fib daddr type local" }
 
+func (NotFromHost) text() string { return "fib saddr type != local" }
+
 func (s Rewrite) text() string {
 	return s.Over.String() + strings.TrimPrefix(s.Field.String(), "th") + " set " + s.Value.String()
 }
