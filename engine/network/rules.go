@@ -66,6 +66,9 @@ func chains() []nft.Chain {
 	in, out := []nft.Field{nft.InputName}, []nft.Field{nft.OutputName}
 	both := []nft.Field{nft.InputName, nft.OutputName}
 	port := []nft.Field{nft.L4Proto, nft.DestPort}
+	// A container may not use an address that is not of its network. Within the network
+	// it may: what a bridge carries is between those on it.
+	spoofed := nft.Rule{nft.In{Fields: in, Set: setBridges}, nft.Spoofed{}, nft.Drop}
 	return []nft.Chain{
 		{
 			Name: "guard", Hook: &nft.Hook{Type: "filter", At: nft.Prerouting, Priority: -300},
@@ -80,11 +83,16 @@ func chains() []nft.Chain {
 			},
 		},
 		{
+			Name: "input", Hook: &nft.Hook{Type: "filter", At: nft.Input},
+			Rules: []nft.Rule{spoofed},
+		},
+		{
 			Name: "forward", Hook: &nft.Hook{Type: "filter", At: nft.Forward},
 			Rules: []nft.Rule{
-				{nft.Any{Field: nft.CtState, Flags: []nft.Flag{nft.Established, nft.Related}}, nft.Accept},
 				// Frames within a bridge come here where br_netfilter is loaded.
 				{nft.In{Fields: both, Set: setSame}, nft.Accept},
+				spoofed,
+				{nft.Any{Field: nft.CtState, Flags: []nft.Flag{nft.Established, nft.Related}}, nft.Accept},
 				{nft.In{Fields: in, Set: setInternal}, nft.Drop},
 				{nft.In{Fields: out, Set: setInternal}, nft.Drop},
 				// A published port; everything else that has a container's address is

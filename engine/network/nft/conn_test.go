@@ -99,6 +99,8 @@ func sample() *Table {
 				Name: "forward", Hook: &Hook{Type: "filter", At: Forward},
 				Rules: []Rule{
 					{Any{CtState, []Flag{Established, Related}}, Accept},
+					{In{[]Field{InputName}, "bridges"}, Spoofed{}, Drop},
+					{NotFromHost{}, Is{L4Proto, UDP}, Drop},
 					{In{[]Field{InputName, OutputName}, "same"}, Accept},
 					{Any{CtStatus, []Flag{DNATed}}, In{[]Field{OutputName}, "bridges"}, Return},
 					{Not{InputName, Ifname("lo")}, Within{Dest4, netip.MustParsePrefix("127.0.0.0/8")}, Drop},

@@ -212,6 +212,11 @@ func (NotFromHost) encode(e *expressions) {
 	e.compare(unix.NFT_CMP_NEQ, binary.NativeEndian.AppendUint32(nil, unix.RTN_LOCAL))
 }
 
+func (Spoofed) encode(e *expressions) {
+	e.fib(unix.NFT_FIB_RESULT_OIF, unix.NFTA_FIB_F_SADDR|unix.NFTA_FIB_F_IIF)
+	e.compare(unix.NFT_CMP_EQ, make([]byte, 4))
+}
+
 // fib asks the host's routes.
 func (e *expressions) fib(result, flags uint32) {
 	e.expr("fib", func() {

@@ -56,6 +56,10 @@ type ToHost struct{}
 // NotFromHost matches packets whose source is no address of the host itself.
 type NotFromHost struct{}
 
+// Spoofed matches packets whose source, by the host's routes, is not behind the
+// interface that they came in by. It can be asked in chains of prerouting, input and forward.
+type Spoofed struct{}
+
 // Rewrite gives a port of the packet another value, without any memory of the connection.
 type Rewrite struct {
 	Over  Value // TCP or UDP, which the rule has matched before

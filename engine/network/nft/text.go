@@ -145,6 +145,8 @@ func (ToHost) text() string { return "fib daddr type local" }
 
 func (NotFromHost) text() string { return "fib saddr type != local" }
 
+func (Spoofed) text() string { return "fib saddr . iif oif 0" }
+
 func (s Rewrite) text() string {
 	return s.Over.String() + strings.TrimPrefix(s.Field.String(), "th") + " set " + s.Value.String()
 }
