@@ -50,7 +50,7 @@ func TestTheHostDoesNotForwardForOthers(t *testing.T) {
 	n := h.network(engine.NetworkSpec{Name: "n"})
 	s := h.sandbox("s")
 	h.attach(s, n)
-	if got := ask(outside, otherIP+":80"); got != "timeout" {
+	if got := expect("timeout", outside, otherIP+":80"); got != "timeout" {
 		t.Errorf("from one LAN to the other: got %q", got)
 	}
 	if got := ask(s.File(), otherIP+":80"); got != "other "+otherHostIP {

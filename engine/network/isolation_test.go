@@ -89,6 +89,8 @@ func TestAContainerCannotUseAnAddressOfAnotherNetwork(t *testing.T) {
 				host, far := listen(t, h.host, toHost), listen(t, outside, toFar)
 				spoofed, own := netip.AddrPortFrom(c.victim, 4000), netip.AddrPortFrom(c.evil, 4001)
 
+				send(t, evil.File(), own, toHost, "first") // and the neighbours know each other
+				_ = received(host)
 				send(t, evil.File(), spoofed, toHost, "spoofed")
 				send(t, evil.File(), own, toHost, "own")
 				if got, want := received(host), "own from "+c.evil.String(); got != want {
