@@ -147,6 +147,7 @@ func (m *Manager) Detach(_ context.Context, s *Sandbox, ep engine.Endpoint) erro
 	a := s.links[i]
 	m.leave(a)
 	err := m.removeLinks(a.HostLink)
+	m.forgetAddresses(a.addresses()...)
 	m.release(a)
 	if err == nil {
 		err = s.route()

@@ -101,6 +101,7 @@ func (m *Manager) DropSandbox(_ context.Context, key string) error {
 		defer s.change.Unlock()
 		for _, a := range s.links {
 			m.leave(a)
+			m.forgetAddresses(a.addresses()...)
 			m.release(a)
 		}
 		errs = append(errs, s.close())
