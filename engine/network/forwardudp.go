@@ -37,17 +37,20 @@ type flowKey struct {
 // relay serves clients until the socket's deadline passes or it is closed.
 func (f *forwarder) relay(ctx context.Context, l *net.UDPConn) {
 	all := flows{open: map[flowKey]net.Conn{}}
-	buf, control := make([]byte, maxUDP), make([]byte, unix.CmsgSpace(unix.SizeofInet6Pktinfo))
+	control := make([]byte, unix.CmsgSpace(unix.SizeofInet6Pktinfo))
 	for {
-		n, cn, _, client, err := l.ReadMsgUDPAddrPort(buf, control)
+		err := withDatagram(l, func(buf []byte) error {
+			n, cn, _, client, err := l.ReadMsgUDPAddrPort(buf, control)
+			if err != nil {
+				return err
+			}
+			if c := f.flow(ctx, &all, l, flowKey{client, string(control[:cn])}); c != nil {
+				_, _ = c.Write(buf[:n]) // as with every datagram: it may be lost
+			}
+			return nil
+		})
 		if ctx.Err() != nil || err != nil && !temporary(err) {
 			break
-		}
-		if err != nil {
-			continue
-		}
-		if c := f.flow(ctx, &all, l, flowKey{client, string(control[:cn])}); c != nil {
-			_, _ = c.Write(buf[:n]) // as with every datagram: it may be lost
 		}
 	}
 	all.mu.Lock()
@@ -82,22 +85,45 @@ func (f *forwarder) flow(ctx context.Context, all *flows, l *net.UDPConn, key fl
 // answers carries what the container says to a client, until it has been silent for
 // long.
 func answers(l *net.UDPConn, c net.Conn, key flowKey) {
-	buf := make([]byte, maxUDP)
+	from := c.(*net.UDPConn) //nolint:forcetypeassert // "udp" was dialled
 	for {
 		if c.SetReadDeadline(time.Now().Add(flowIdle)) != nil {
 			return
 		}
-		n, err := c.Read(buf)
-		if temporary(err) { // nobody listens in the container yet
-			continue
-		}
-		if err != nil {
-			return
-		}
-		if _, _, err := l.WriteMsgUDPAddrPort(buf[:n], []byte(key.local), key.client); err != nil && !temporary(err) {
+		err := withDatagram(from, func(buf []byte) error {
+			n, err := c.Read(buf)
+			if err != nil {
+				return err
+			}
+			_, _, err = l.WriteMsgUDPAddrPort(buf[:n], []byte(key.local), key.client)
+			return err
+		})
+		if err != nil && !temporary(err) { // nobody listens in the container yet
 			return
 		}
 	}
+}
+
+// buffers are for the datagrams under way. A port that waits has none: ranges of
+// ports are published, and most of what is sent to them takes another way.
+var buffers = sync.Pool{New: func() any { return new([maxUDP]byte) }}
+
+// withDatagram waits for a datagram, and lends a buffer to whoever reads it.
+func withDatagram(c *net.UDPConn, read func(buf []byte) error) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	err = raw.Read(func(fd uintptr) bool {
+		_, _, err := unix.Recvfrom(int(fd), nil, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return !errors.Is(err, unix.EAGAIN)
+	})
+	if err != nil {
+		return err
+	}
+	buf := buffers.Get().(*[maxUDP]byte) //nolint:forcetypeassert // the pool has nothing else
+	defer buffers.Put(buf)
+	return read(buf[:])
 }
 
 // listenUDP binds in the calling thread's namespace, and asks to be told which of

@@ -136,3 +136,61 @@ func BenchmarkConnect(b *testing.B) {
 		})
 	}
 }
+
+// A range of a thousand ports, as media servers want it.
+func BenchmarkAThousandPorts(b *testing.B) {
+	h := newTestHost(b)
+	n := h.network(engine.NetworkSpec{Name: "n", EnableIPv6: true})
+	s := h.sandbox("s")
+	h.attach(s, n)
+	for _, protocol := range []string{"tcp", "udp"} {
+		b.Run(protocol, func(b *testing.B) {
+			for b.Loop() {
+				r := h.publish(s, portRange(protocol, 10000, 1000)...)
+				if err := h.Release(b.Context(), r); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// portRange publishes each port under its own number.
+func portRange(protocol string, first, count uint16) []engine.PortBinding {
+	bindings := make([]engine.PortBinding, 0, count)
+	for p := first; p < first+count; p++ {
+		bindings = append(bindings, engine.PortBinding{HostPort: p, ContainerPort: p, Protocol: protocol})
+	}
+	return bindings
+}
+
+func BenchmarkUDP(b *testing.B) {
+	h := newTestHost(b)
+	h.neighbour()
+	n := h.network(engine.NetworkSpec{Name: "n"})
+	s := h.sandbox("s")
+	ep := h.attach(s, n)
+	echo(b, s.File(), ":53")
+	h.publish(s, engine.PortBinding{HostPort: 5353, ContainerPort: 53, Protocol: "udp"})
+	for name, to := range map[string]string{"direct": at(ep, "53"), "NAT": hostIP + ":5353", "forwarded": "127.0.0.1:5353"} {
+		b.Run(name, func(b *testing.B) {
+			var c net.Conn
+			if err := within(h.host, func() (err error) {
+				c, err = net.Dial("udp", to)
+				return err
+			}); err != nil {
+				b.Fatal(err)
+			}
+			buf := make([]byte, 64)
+			for b.Loop() {
+				if _, err := c.Write(buf); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := c.Read(buf); err != nil {
+					b.Fatal(err)
+				}
+			}
+			_ = c.Close()
+		})
+	}
+}
