@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"syscall"
 
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	remoteserrors "github.com/containerd/containerd/v2/core/remotes/errors"
@@ -91,10 +92,15 @@ func unreachable(registry string, err error) error {
 	}
 }
 
+// isConnection tells errors of the network from those of our own disk, whose error numbers
+// satisfy net.Error just as well.
 func isConnection(err error) bool {
-	var u *url.Error
 	var n net.Error
-	return Temporary(err) || errors.As(err, &u) || errors.As(err, &n)
+	if !errors.As(err, &n) {
+		return Temporary(err)
+	}
+	_, bare := n.(syscall.Errno)
+	return !bare || Temporary(err)
 }
 
 // connection is the part of err that speaks of the connection, without the request that containerd puts around it.

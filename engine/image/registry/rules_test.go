@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -214,6 +215,10 @@ func TestExplain(t *testing.T) {
 		},
 		"a token server": {
 			get(fmt.Errorf("%w: http://x is not https", ErrRealm)), engine.ErrDenied, `pull "app": registry r: token server refused: http://x is not https`, "",
+		},
+		"our own disk": {
+			fmt.Errorf("prepare the layer: %w", &fs.PathError{Op: "mkdir", Path: "x", Err: syscall.ENOSPC}), nil,
+			`pull "app" from registry r: prepare the layer: mkdir x: no space left on device`, "",
 		},
 		"anything else": {errors.New("odd"), nil, `pull "app" from registry r: odd`, ""},
 	}
