@@ -124,17 +124,18 @@ func (k *Keeper) Shutdown(ctx context.Context) error {
 	}
 }
 
+// send sends a message, and descriptors for a process: they become blocking, as programs expect of their streams.
 func (k *Keeper) send(message []byte, files []*os.File) error {
+	fds := make([]int, len(files))
+	for i, f := range files {
+		fds[i] = int(f.Fd())
+	}
+	return k.sendRights(message, fds)
+}
+
+func (k *Keeper) sendRights(message []byte, fds []int) error {
 	var rights []byte
-	if len(files) > 0 {
-		fds := make([]int, len(files))
-		for i, f := range files {
-			fd, err := descriptor(f)
-			if err != nil {
-				return fmt.Errorf("tell keeper %d: %w", k.pid, err)
-			}
-			fds[i] = fd
-		}
+	if len(fds) > 0 {
 		rights = unix.UnixRights(fds...)
 	}
 	if _, _, err := k.conn.WriteMsgUnix(message, rights, nil); err != nil {

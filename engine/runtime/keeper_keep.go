@@ -54,6 +54,13 @@ func (k *Keeper) settle(ctx context.Context, what, name string, message func(kee
 func (k *Keeper) ask(name string, message []byte, files []*os.File) (<-chan syscall.Errno, error) {
 	k.asking.Lock()
 	defer k.asking.Unlock()
+	fds := make([]int, len(files))
+	for i, f := range files {
+		var err error
+		if fds[i], err = descriptor(f); err != nil {
+			return nil, err
+		}
+	}
 	done := make(chan syscall.Errno, 1)
 	k.mu.Lock()
 	if k.failure != nil || k.revision < 1 {
@@ -62,7 +69,7 @@ func (k *Keeper) ask(name string, message []byte, files []*os.File) (<-chan sysc
 	}
 	k.settling[name] = append(k.settling[name], done)
 	k.mu.Unlock()
-	err := k.send(message, files)
+	err := k.sendRights(message, fds)
 	if errors.Is(err, ErrKeeperLost) {
 		return nil, nil
 	}
