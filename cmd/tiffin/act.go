@@ -13,22 +13,22 @@ import (
 
 // act asks the engine for an action on the services.
 func (c *cli) act(ctx context.Context, req *engine.ActRequest) error {
-	t, err := c.findTarget(ctx, req.Services)
+	t, err := c.FindTarget(ctx, req.Services)
 	if err != nil {
 		return err
 	}
-	if err := t.known(req.Services...); err != nil {
+	if err := t.Known(req.Services...); err != nil {
 		return err
 	}
-	req.Project, req.Stack = t.name, t.stack
-	client, err := c.connect(ctx)
+	req.Project, req.Stack = t.Name, t.Stack
+	client, err := c.Connect(ctx)
 	if err != nil {
 		return err
 	}
-	if c.opts.dryRun {
+	if c.Opts.DryRun {
 		return c.printPlan(client.PlanAct(ctx, req))
 	}
-	p := c.newProgress(string(req.Action))
+	p := c.NewProgress(string(req.Action))
 	defer p.Finish()
 	return client.Act(ctx, req, p.Report)
 }
@@ -131,7 +131,7 @@ func newRm(c *cli) *cobra.Command {
 		Short: "Remove stopped service containers",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req.Services = args
-			if c.opts.dryRun {
+			if c.Opts.DryRun {
 				return c.act(cmd.Context(), &req)
 			}
 			names, err := c.removable(cmd.Context(), &req)
@@ -139,12 +139,12 @@ func newRm(c *cli) *cobra.Command {
 				return err
 			}
 			if len(names) == 0 {
-				fmt.Fprintln(c.err, "No stopped containers")
+				fmt.Fprintln(c.Err, "No stopped containers")
 				return nil
 			}
 			question := "Going to remove " + strings.Join(names, ", ")
 			if force {
-				fmt.Fprintln(c.err, question)
+				fmt.Fprintln(c.Err, question)
 			} else if !c.confirm(question) {
 				return nil
 			}
@@ -162,14 +162,14 @@ func newRm(c *cli) *cobra.Command {
 
 // removable are the names of the containers that would go.
 func (c *cli) removable(ctx context.Context, req *engine.ActRequest) ([]string, error) {
-	t, err := c.findTarget(ctx, req.Services)
+	t, err := c.FindTarget(ctx, req.Services)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.known(req.Services...); err != nil {
+	if err := t.Known(req.Services...); err != nil {
 		return nil, err
 	}
-	_, list, err := c.list(ctx, &engine.ListRequest{Project: t.name, Services: req.Services, All: true, OneOffs: true})
+	_, list, err := c.List(ctx, &engine.ListRequest{Project: t.Name, Services: req.Services, All: true, OneOffs: true})
 	if err != nil {
 		return nil, err
 	}
@@ -184,8 +184,8 @@ func (c *cli) removable(ctx context.Context, req *engine.ActRequest) ([]string, 
 
 // confirm asks; no answer is no.
 func (c *cli) confirm(question string) bool {
-	fmt.Fprintf(c.err, "? %s (y/N) ", question)
-	answer, _ := bufio.NewReader(c.in).ReadString('\n') // what was said before the end counts
+	fmt.Fprintf(c.Err, "? %s (y/N) ", question)
+	answer, _ := bufio.NewReader(c.In).ReadString('\n') // what was said before the end counts
 	answer = strings.ToLower(strings.TrimSpace(answer))
 	return answer == "y" || answer == "yes"
 }

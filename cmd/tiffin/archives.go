@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/progress"
 	"tiffin/engine"
 	"tiffin/engine/plan"
@@ -27,25 +28,25 @@ func newLoad(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "load [-i FILE]",
 		Short: "Read images from an archive of docker save, or of an OCI layout",
-		Args:  exactly(0),
+		Args:  caller.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			in, err := c.open(input)
+			in, err := c.Open(input)
 			if err != nil {
 				return err
 			}
 			defer in.Close() //nolint:errcheck // it was only read
-			if c.opts.dryRun {
+			if c.Opts.DryRun {
 				return c.printStep(loadImages, nameOfInput(input))
 			}
-			client, err := c.connect(cmd.Context())
+			client, err := c.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			p := c.newProgress("load")
+			p := c.NewProgress("load")
 			names, err := client.LoadImages(cmd.Context(), in, p.Report)
 			p.Finish()
 			for _, n := range names {
-				fmt.Fprintln(c.out, "Loaded image: "+progress.Printable(n))
+				fmt.Fprintln(c.Out, "Loaded image: "+progress.Printable(n))
 			}
 			return err
 		},
@@ -59,19 +60,19 @@ func newSave(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "save [-o FILE] IMAGE [IMAGE...]",
 		Short: "Write images to an archive that docker load reads, too",
-		Args:  atLeast(1),
+		Args:  caller.AtLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := c.connect(cmd.Context())
+			client, err := c.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
 			if output != "" && output != "-" {
 				return saveTo(output, func(w io.Writer) error { return client.SaveImages(cmd.Context(), args, w) })
 			}
-			if _, isTerminal := terminal(c.out); isTerminal {
+			if _, isTerminal := caller.Terminal(c.Out); isTerminal {
 				return engine.Hint(engine.Problem(engine.ErrInvalid, errors.New("an archive cannot go to a terminal")), "give -o FILE, or redirect")
 			}
-			return client.SaveImages(cmd.Context(), args, c.out)
+			return client.SaveImages(cmd.Context(), args, c.Out)
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "Write to a file, instead of STDOUT")
@@ -103,17 +104,17 @@ func newImport(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import [OPTIONS] FILE|- NAME",
 		Short: "Make an image of the tar of a root filesystem",
-		Args:  exactly(2),
+		Args:  caller.Exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in, err := c.open(args[0])
+			in, err := c.Open(args[0])
 			if err != nil {
 				return err
 			}
 			defer in.Close() //nolint:errcheck // it was only read
-			if c.opts.dryRun {
+			if c.Opts.DryRun {
 				return c.printStep(importImage, args[1]+" from "+nameOfInput(args[0]))
 			}
-			client, err := c.connect(cmd.Context())
+			client, err := c.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -121,7 +122,7 @@ func newImport(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(c.out, img.ID)
+			_, err = fmt.Fprintln(c.Out, img.ID)
 			return err
 		},
 	}
@@ -141,12 +142,12 @@ func newTag(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:   "tag IMAGE NAME",
 		Short: "Give an image a further name",
-		Args:  exactly(2),
+		Args:  caller.Exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if c.opts.dryRun {
+			if c.Opts.DryRun {
 				return c.printStep(tagImage, args[0]+" as "+args[1])
 			}
-			client, err := c.connect(cmd.Context())
+			client, err := c.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -160,12 +161,12 @@ func newRmi(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rmi [OPTIONS] IMAGE [IMAGE...]",
 		Short: "Remove images",
-		Args:  atLeast(1),
+		Args:  caller.AtLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if c.opts.dryRun {
+			if c.Opts.DryRun {
 				return c.printStep(removeImage, strings.Join(args, " "))
 			}
-			client, err := c.connect(cmd.Context())
+			client, err := c.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -175,7 +176,7 @@ func newRmi(c *cli) *cobra.Command {
 					return err
 				}
 				for _, l := range lines {
-					fmt.Fprintln(c.out, progress.Printable(l))
+					fmt.Fprintln(c.Out, progress.Printable(l))
 				}
 			}
 			return nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/engine"
 )
 
@@ -22,7 +23,7 @@ func newAttach(c *cli) *cobra.Command {
 		Long: `Attach shows what the container writes from now on, and passes the keyboard on to it.
 
 Exit status: that of the container; 0 when left by the detach keys.`,
-		Args: exactly(1),
+		Args: caller.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.attach(cmd.Context(), &o, args[0]) },
 	}
 	f := cmd.Flags()
@@ -34,21 +35,21 @@ Exit status: that of the container; 0 when left by the detach keys.`,
 }
 
 func (c *cli) attach(ctx context.Context, o *attachOptions, service string) error {
-	client, ct, err := c.findRunning(ctx, service, o.index)
+	client, ct, err := c.FindRunning(ctx, service, o.index)
 	if err != nil {
 		return err
 	}
-	if c.opts.dryRun {
+	if c.Opts.DryRun {
 		return c.printStep("attach to container", ct.Name)
 	}
 	req := &engine.AttachRequest{Container: ct.ID, Stdin: ct.Spec.OpenStdin && !o.noStdin, DetachKeys: o.detachKeys}
-	s := streams{tty: ct.Spec.TTY, stdin: req.Stdin, keepSignals: !o.proxied}
-	code, err := c.streamed(s, func(s engine.Streams) (int, error) {
-		req.ConsoleSize = terminalSize(c.out)
+	s := caller.Streams{TTY: ct.Spec.TTY, Stdin: req.Stdin, KeepSignals: !o.proxied}
+	code, err := c.Streamed(s, func(s engine.Streams) (int, error) {
+		req.ConsoleSize = caller.TerminalSize(c.Out)
 		return client.Attach(ctx, req, s)
 	})
 	if err != nil {
 		return err
 	}
-	return exitWith(code)
+	return caller.ExitWith(code)
 }

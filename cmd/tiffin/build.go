@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tiffin/cmd/tiffin/builds"
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/engine"
 	"tiffin/engine/api"
 	building "tiffin/engine/builder/client"
@@ -33,8 +34,8 @@ func newBuild(c *cli) *cobra.Command {
 		Short: "Build or rebuild services",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.progress != "" {
-				c.opts.progress = o.progress
-				if err := c.checkGlobals(); err != nil {
+				c.Opts.Progress = o.progress
+				if err := c.CheckGlobals(); err != nil {
 					return err
 				}
 			}
@@ -75,16 +76,16 @@ func (o *buildOptions) addFlags(cmd *cobra.Command) {
 }
 
 func (c *cli) build(ctx context.Context, o *buildOptions, services []string) error {
-	stack, err := c.loadStack(ctx, services, nil)
+	stack, err := c.LoadStack(ctx, services, nil)
 	if err != nil {
 		return err
 	}
-	if err := (target{name: stack.Name, stack: stack}).known(services...); err != nil {
+	if err := (caller.Target{Name: stack.Name, Stack: stack}).Known(services...); err != nil {
 		return err
 	}
 	services = builds.Selected(stack, services, o.which())
 	if len(services) == 0 {
-		c.warn("No services to build")
+		c.Warn("No services to build")
 		return nil
 	}
 	opts, err := o.options(c, stack, services)
@@ -93,14 +94,14 @@ func (c *cli) build(ctx context.Context, o *buildOptions, services []string) err
 	}
 	switch {
 	case o.print:
-		return building.Print(c.out, opts)
-	case c.opts.dryRun:
+		return building.Print(c.Out, opts)
+	case c.Opts.DryRun:
 		return c.printBuilds(opts.Targets)
 	}
-	if err := c.project.CheckBuild(builds.Names(opts.Targets)...); err != nil {
+	if err := c.Project.CheckBuild(builds.Names(opts.Targets)...); err != nil {
 		return err
 	}
-	client, err := c.connect(ctx)
+	client, err := c.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func (c *cli) build(ctx context.Context, o *buildOptions, services []string) err
 		return c.checkBuilds(ctx, client, opts)
 	}
 	for _, line := range building.Shadowed(opts.Targets) {
-		c.warn(line)
+		c.Warn(line)
 	}
 	return c.runBuilds(ctx, client, opts)
 }
@@ -129,7 +130,7 @@ func (o *buildOptions) options(c *cli, stack *engine.Stack, services []string) (
 	if o.memory != "" {
 		limit, err := units.RAMInBytes(o.memory)
 		if err != nil || limit <= 0 {
-			return opts, invalid("--memory %q is no amount of memory: 512m and 2g are", o.memory)
+			return opts, caller.Invalid("--memory %q is no amount of memory: 512m and 2g are", o.memory)
 		}
 		opts.Memory = engine.Bytes(limit)
 	}
@@ -149,10 +150,10 @@ func (o *buildOptions) options(c *cli, stack *engine.Stack, services []string) (
 // buildOptions are what all builds of a command have in common.
 func (c *cli) buildOptions(quiet bool) building.Options {
 	opts := building.Options{
-		Progress: c.buildProgress(quiet), Stdin: c.in, Stdout: c.out, Stderr: c.err,
+		Progress: c.buildProgress(quiet), Stdin: c.In, Stdout: c.Out, Stderr: c.Err,
 		Lookup: c.lookupSetting, Auth: credentials.Lookup,
 	}
-	if _, typed := terminal(c.in); typed {
+	if _, typed := caller.Terminal(c.In); typed {
 		opts.Stdin = nil // nobody types an archive
 	}
 	return opts
@@ -160,24 +161,24 @@ func (c *cli) buildOptions(quiet bool) building.Options {
 
 // lookupSetting looks a variable up in the environment and the .env of the project.
 func (c *cli) lookupSetting(key string) (string, bool) {
-	if v, ok := c.lookupEnv(key); ok || c.project == nil {
+	if v, ok := c.LookupEnv(key); ok || c.Project == nil {
 		return v, ok
 	}
-	return c.project.Lookup(key)
+	return c.Project.Lookup(key)
 }
 
 // buildProgress chooses how builds are shown: as docker shows them.
 func (c *cli) buildProgress(quiet bool) building.Progress {
-	w := c.err
-	if c.setting("COMPOSE_STATUS_STDOUT") == "1" {
-		w = c.out
+	w := c.Err
+	if c.Setting("COMPOSE_STATUS_STDOUT") == "1" {
+		w = c.Out
 	}
-	mode := c.opts.progress
+	mode := c.Opts.Progress
 	if mode == "" || mode == "auto" {
-		mode = c.setting("BUILDKIT_PROGRESS")
+		mode = c.Setting("BUILDKIT_PROGRESS")
 	}
-	_, isTerminal := terminal(w)
-	drawn := isTerminal && c.opts.ansi != "never" && c.getenv("TERM") != "dumb"
+	_, isTerminal := caller.Terminal(w)
+	drawn := isTerminal && c.Opts.ANSI != "never" && c.Getenv("TERM") != "dumb"
 	p := building.Progress{Out: w, Mode: building.Plain}
 	switch {
 	case quiet || mode == "quiet":
@@ -200,7 +201,7 @@ func (c *cli) runBuilds(ctx context.Context, client *api.Client, opts building.O
 	if opts.Progress.Mode == building.Quiet || len(opts.Outputs) > 0 {
 		return nil
 	}
-	p := c.newProgress("build")
+	p := c.NewProgress("build")
 	defer p.Finish()
 	for i, r := range results {
 		if !slices.ContainsFunc(results[:i], func(other building.Result) bool { return other.Image == r.Image }) {
@@ -214,7 +215,7 @@ func (c *cli) checkBuilds(ctx context.Context, client *api.Client, opts building
 	keepLibrariesQuiet()
 	err := building.Check(ctx, client.Build, opts)
 	if errors.Is(err, building.ErrChecks) {
-		return exitWithError{exitError}
+		return caller.ExitWithError{Code: caller.ExitError}
 	}
 	return err
 }

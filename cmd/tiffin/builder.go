@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tiffin/cmd/tiffin/builds"
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/format"
 	"tiffin/engine"
 	building "tiffin/engine/builder/client"
@@ -21,7 +22,7 @@ func newBuilder(c *cli) *cobra.Command {
 		Short: "Look at the build cache, and empty it",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return invalid("unknown command: %q", "tiffin builder "+args[0])
+				return caller.Invalid("unknown command: %q", "tiffin builder "+args[0])
 			}
 			return cmd.Help()
 		},
@@ -59,7 +60,7 @@ func (c *cli) builderDu(ctx context.Context, o *duOptions) error {
 	if err != nil {
 		return err
 	}
-	client, err := c.connect(ctx)
+	client, err := c.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -73,19 +74,19 @@ func (c *cli) builderDu(ctx context.Context, o *duOptions) error {
 	}
 	switch {
 	case o.format == "json":
-		return format.JSONLines(c.out, rows)
+		return format.JSONLines(c.Out, rows)
 	case o.format != "table":
-		return format.Template(c.out, o.format, rows)
+		return format.Template(c.Out, o.format, rows)
 	case o.verbose:
-		if err := builds.WriteRecords(c.out, rows); err != nil {
+		if err := builds.WriteRecords(c.Out, rows); err != nil {
 			return err
 		}
 	default:
-		if err := builds.WriteTable(c.out, rows); err != nil {
+		if err := builds.WriteTable(c.Out, rows); err != nil {
 			return err
 		}
 	}
-	return builds.WriteSums(c.out, records)
+	return builds.WriteSums(c.Out, records)
 }
 
 type pruneOptions struct {
@@ -134,7 +135,7 @@ func (o *pruneOptions) request() (building.PruneOptions, error) {
 		}
 		n, err := units.RAMInBytes(size.text)
 		if err != nil || n < 0 {
-			return out, invalid("--%s %q is no amount of space: 512mb and 20gb are", size.flag, size.text)
+			return out, caller.Invalid("--%s %q is no amount of space: 512mb and 20gb are", size.flag, size.text)
 		}
 		*size.to = engine.Bytes(n)
 	}
@@ -155,13 +156,13 @@ func (c *cli) builderPrune(ctx context.Context, o *pruneOptions) error {
 	if o.all {
 		question = pruneAll
 	}
-	if c.opts.dryRun {
+	if c.Opts.DryRun {
 		return engine.Problem(engine.ErrUnsupported, fmt.Errorf("builder prune cannot be tried dry: builder du lists what may go"))
 	}
 	if !o.force && !c.confirm("WARNING! "+question) {
 		return nil
 	}
-	client, err := c.connect(ctx)
+	client, err := c.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -175,10 +176,10 @@ func (c *cli) builderPrune(ctx context.Context, o *pruneOptions) error {
 		return err
 	}
 	if len(rows) > 0 {
-		if err := builds.WriteTable(c.out, rows); err != nil {
+		if err := builds.WriteTable(c.Out, rows); err != nil {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(c.out, "Total:\t%s\n", builds.Size(total))
+	_, err = fmt.Fprintf(c.Out, "Total:\t%s\n", builds.Size(total))
 	return err
 }

@@ -41,7 +41,7 @@ func (c *cli) addCompletions(root *cobra.Command) {
 
 // completeServices offers the services that were not named yet.
 func (c *cli) completeServices(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	stack, err := c.quietly().loadStack(cmd.Context(), nil, nil)
+	stack, err := c.Quietly().LoadStack(cmd.Context(), nil, nil)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -62,12 +62,12 @@ func (c *cli) completeService(cmd *cobra.Command, args []string, toComplete stri
 }
 
 func (c *cli) completeProfiles(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	quiet := c.quietly()
-	o, err := quiet.projectOptions(nil)
+	quiet := c.Quietly()
+	o, err := quiet.ProjectOptions(nil)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	p, err := quiet.load(cmd.Context(), o)
+	p, err := quiet.Load(cmd.Context(), o)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

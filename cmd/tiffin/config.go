@@ -59,7 +59,7 @@ Exit status: 0 when the project is valid, 1 when it is not.`,
 }
 
 func (c *cli) config(ctx context.Context, o *configOptions, services []string) error {
-	where, err := c.projectOptions(services)
+	where, err := c.ProjectOptions(services)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (c *cli) config(ctx context.Context, o *configOptions, services []string) e
 		return err
 	}
 	if o.output == "" || o.output == "-" {
-		_, err = c.out.Write(text)
+		_, err = c.Out.Write(text)
 		return err
 	}
 	if err := os.WriteFile(o.output, text, 0o644); err != nil { //nolint:gosec,forbidigo // the user's file, for others to read
@@ -86,7 +86,7 @@ func (c *cli) configText(ctx context.Context, o *configOptions, where project.Op
 	if list != nil || err != nil {
 		return joinLines(list), err
 	}
-	o.Services, o.AllResources = services, c.opts.allResource
+	o.Services, o.AllResources = services, c.Opts.AllResources
 	if o.lockDigests {
 		return c.lockDigests(ctx, where)
 	}
@@ -101,7 +101,7 @@ func (c *cli) configList(ctx context.Context, o *configOptions, where project.Op
 	if !o.services && !o.volumes && !o.networks && !o.images && !o.profiles && !o.environment && !o.models && o.hash == "" {
 		return nil, nil
 	}
-	p, err := c.load(ctx, where)
+	p, err := c.Load(ctx, where)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (c *cli) configVariables(ctx context.Context, o *configOptions, where proje
 
 // digestOf is the digest of an image in the local store.
 func (c *cli) digestOf(ctx context.Context, image string) (string, error) {
-	client, err := c.connect(ctx)
+	client, err := c.Connect(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -184,7 +184,7 @@ func (c *cli) digestOf(ctx context.Context, image string) (string, error) {
 
 // lockDigests is an override file that pins the image of each service.
 func (c *cli) lockDigests(ctx context.Context, where project.Options) ([]byte, error) {
-	p, err := c.load(ctx, where)
+	p, err := c.Load(ctx, where)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+
+	"tiffin/cmd/tiffin/caller"
 )
 
 func newCreate(c *cli) *cobra.Command {
@@ -25,9 +27,9 @@ func newScale(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scale [OPTIONS] SERVICE=REPLICAS...",
 		Short: "Scale services",
-		Args:  atLeast(1),
+		Args:  caller.AtLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			scale, err := parseScale(args)
+			scale, err := caller.ParseScale(args)
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/engine"
 )
 
@@ -33,30 +34,30 @@ func (c *cli) down(cmd *cobra.Command, o *downOptions, services []string) error 
 	switch images {
 	case engine.RemoveNoImages, engine.RemoveLocalImages, engine.RemoveAllImages:
 	default:
-		return invalid("invalid value for --rmi: %q; local and all are known", o.images)
+		return caller.Invalid("invalid value for --rmi: %q; local and all are known", o.images)
 	}
-	t, err := c.findTarget(ctx, services)
+	t, err := c.FindTarget(ctx, services)
 	if err != nil {
 		return err
 	}
-	if err := t.known(services...); err != nil {
+	if err := t.Known(services...); err != nil {
 		return err
 	}
 	req := &engine.DownRequest{
-		Project: t.name, Stack: t.stack, Services: services, Volumes: o.volumes, Images: images,
-		RemoveOrphans: o.removeOrphans || isTrue(c.setting("COMPOSE_REMOVE_ORPHANS")),
+		Project: t.Name, Stack: t.Stack, Services: services, Volumes: o.volumes, Images: images,
+		RemoveOrphans: o.removeOrphans || isTrue(c.Setting("COMPOSE_REMOVE_ORPHANS")),
 	}
 	if cmd.Flags().Changed("timeout") {
 		req.Timeout = new(seconds(o.timeout))
 	}
-	client, err := c.connect(ctx)
+	client, err := c.Connect(ctx)
 	if err != nil {
 		return err
 	}
-	if c.opts.dryRun {
+	if c.Opts.DryRun {
 		return c.printPlan(client.PlanDown(ctx, req))
 	}
-	p := c.newProgress("down")
+	p := c.NewProgress("down")
 	defer p.Finish()
 	return client.Down(ctx, req, p.Report)
 }

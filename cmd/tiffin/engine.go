@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/engine"
 	"tiffin/engine/api"
 	"tiffin/engine/daemon"
@@ -21,13 +22,6 @@ import (
 //
 //go:embed all:embedded
 var embedded embed.FS
-
-// What the engine tells who started it: that it listens, or that another one has the
-// roots.
-const (
-	engineReady     = "ok"
-	engineElsewhere = "elsewhere"
-)
 
 // stopGrace is how long calls under way may take when the engine stops.
 const stopGrace = 5 * time.Second
@@ -43,7 +37,7 @@ foreground it logs to standard error. Containers run on when it stops.
 
 TIFFIN_DATA_ROOT (/var/lib/tiffin) and TIFFIN_RUN_ROOT (/run/tiffin) move its roots;
 its socket is TIFFIN_RUN_ROOT/tiffin.sock.`,
-		Args: exactly(0),
+		Args: caller.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			level := slog.LevelInfo
 			if debug {
@@ -70,14 +64,14 @@ func (c *cli) runEngine(ctx context.Context, ready int, level slog.Level) error 
 			_ = f.Close() // the other end reads what was written
 		}
 	}
-	err := c.serve(ctx, level, func() { tell(engineReady) })
+	err := c.serve(ctx, level, func() { tell(caller.EngineReady) })
 	switch {
-	case err == nil, errors.Is(err, errInterrupted):
+	case err == nil, errors.Is(err, caller.ErrInterrupted):
 		return nil
 	case errors.Is(err, daemon.ErrRunning):
-		tell(engineElsewhere)
-		r := c.roots()
-		return engine.Hint(engine.Problem(engine.ErrConflict, fmt.Errorf("another engine runs on %s and %s", r.data, r.run)), "see `tiffin engine status`")
+		tell(caller.EngineElsewhere)
+		r := c.Roots()
+		return engine.Hint(engine.Problem(engine.ErrConflict, fmt.Errorf("another engine runs on %s and %s", r.Data, r.Run)), "see `tiffin engine status`")
 	default:
 		tell(err.Error())
 		return err
@@ -86,9 +80,9 @@ func (c *cli) runEngine(ctx context.Context, ready int, level slog.Level) error 
 
 func (c *cli) serve(ctx context.Context, level slog.Level, listening func()) error {
 	if os.Geteuid() != 0 {
-		return denied("the engine must be root")
+		return caller.Denied("the engine must be root")
 	}
-	log := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level}))
+	log := slog.New(slog.NewTextHandler(c.Err, &slog.HandlerOptions{Level: level}))
 	keeper, err := embedded.ReadFile("embedded/tiffin-keeper")
 	if err != nil {
 		return engine.Hint(errors.New("this binary was built without its keeper"), "build it with `make build`")
@@ -101,25 +95,25 @@ func (c *cli) serve(ctx context.Context, level slog.Level, listening func()) err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	r := c.roots()
+	r := c.Roots()
 	// What builds leave in their temporary folder when the engine is killed, the next one finds there.
-	if err := os.Setenv("TMPDIR", daemon.TempRoot(r.run)); err != nil {
+	if err := os.Setenv("TMPDIR", daemon.TempRoot(r.Run)); err != nil {
 		return err
 	}
 	d, err := daemon.Open(ctx, daemon.Config{
-		DataRoot: r.data, RunRoot: r.run, Version: version, Keeper: keeper, Command: []string{"tiffin", "engine"}, Log: log, Stop: stop,
+		DataRoot: r.Data, RunRoot: r.Run, Version: version, Keeper: keeper, Command: []string{"tiffin", "engine"}, Log: log, Stop: stop,
 	})
 	if err != nil {
 		return err
 	}
-	l, err := api.Listen(r.socket())
+	l, err := api.Listen(r.Socket())
 	if err != nil {
 		return errors.Join(err, d.Close())
 	}
-	log.Info("engine ready", "version", version, "pid", os.Getpid(), "socket", r.socket())
+	log.Info("engine ready", "version", version, "pid", os.Getpid(), "socket", r.Socket())
 	listening()
 	err = api.NewServer(d, log).Serve(ctx, l, stopGrace)
-	_ = os.Remove(r.socket()) // the next engine replaces it
+	_ = os.Remove(r.Socket()) // the next engine replaces it
 	log.Info("engine stopped")
 	return errors.Join(err, d.Close())
 }
@@ -128,14 +122,14 @@ func newEngineStop(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:   "stop",
 		Short: "Stop the engine; containers run on",
-		Args:  exactly(0),
+		Args:  caller.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := c.connectIfRunning()
+			client, err := c.ConnectIfRunning()
 			if err != nil {
 				return err
 			}
 			if client == nil {
-				fmt.Fprintln(c.err, "No engine is running.")
+				fmt.Fprintln(c.Err, "No engine is running.")
 				return nil
 			}
 			if err := client.Shutdown(cmd.Context()); err != nil {
@@ -148,11 +142,11 @@ func newEngineStop(c *cli) *cobra.Command {
 
 // awaitStopped returns once the engine has given its lock back.
 func (c *cli) awaitStopped(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(ctx, caller.StartTimeout)
 	defer cancel()
 	freed := make(chan error, 1)
 	go func() {
-		lock, err := lockFile(c.roots().run + "/engine.lock")
+		lock, err := caller.LockFile(c.Roots().Run + "/engine.lock")
 		if err == nil {
 			err = lock.Close()
 		}
@@ -171,22 +165,22 @@ func newEngineStatus(c *cli) *cobra.Command {
 		Use:   "status",
 		Short: "Say whether an engine runs, and what it has",
 		Long:  "Exit status: 0 when an engine runs, 1 when none does.",
-		Args:  exactly(0),
+		Args:  caller.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := c.connectIfRunning()
+			client, err := c.ConnectIfRunning()
 			if err != nil {
 				return err
 			}
 			if client == nil {
-				fmt.Fprintln(c.out, "No engine is running.")
-				return exitWithError{exitError}
+				fmt.Fprintln(c.Out, "No engine is running.")
+				return caller.ExitWithError{Code: caller.ExitError}
 			}
 			info, err := client.Info(cmd.Context())
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.out, "pid: %d\nversion: %s\nup: %s\nsocket: %s\ndata: %s\nprojects: %d\ncontainers: %d (%d running)\n",
-				info.Pid, info.Version, time.Since(info.StartedAt).Round(time.Second), c.roots().socket(), info.DataRoot,
+			_, err = fmt.Fprintf(c.Out, "pid: %d\nversion: %s\nup: %s\nsocket: %s\ndata: %s\nprojects: %d\ncontainers: %d (%d running)\n",
+				info.Pid, info.Version, time.Since(info.StartedAt).Round(time.Second), c.Roots().Socket(), info.DataRoot,
 				info.Projects, info.Containers, info.Running)
 			return err
 		},

@@ -45,20 +45,20 @@ func newEvents(c *cli) *cobra.Command {
 
 // events shows what happens to the containers of the project, one-offs left out.
 func (c *cli) events(ctx context.Context, services []string, span [2]time.Time, show func(engine.Event) error) error {
-	t, err := c.findTarget(ctx, services)
+	t, err := c.FindTarget(ctx, services)
 	if err != nil {
 		return err
 	}
-	if err := t.known(services...); err != nil {
+	if err := t.Known(services...); err != nil {
 		return err
 	}
-	client, err := c.connect(ctx)
+	client, err := c.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	return client.Events(ctx, span[0], span[1], nil, func(ev engine.Event) error {
 		service := ev.Attributes[engine.LabelService]
-		if ev.Type != engine.EventContainer || ev.Attributes[engine.LabelProject] != t.name ||
+		if ev.Type != engine.EventContainer || ev.Attributes[engine.LabelProject] != t.Name ||
 			ev.Attributes[engine.LabelOneOff] == "True" || len(services) > 0 && !slices.Contains(services, service) {
 			return nil
 		}
@@ -79,7 +79,7 @@ func (c *cli) showEvent(ev engine.Event) error {
 	for _, k := range slices.Sorted(maps.Keys(attributes)) {
 		parts = append(parts, k+"="+attributes[k])
 	}
-	_, err := fmt.Fprintf(c.out, "%s container %s %s (%s)\n", ev.Time.Local().Format("2006-01-02 15:04:05.000000"), ev.Action, ev.ID, progress.Printable(strings.Join(parts, ", ")))
+	_, err := fmt.Fprintf(c.Out, "%s container %s %s (%s)\n", ev.Time.Local().Format("2006-01-02 15:04:05.000000"), ev.Action, ev.ID, progress.Printable(strings.Join(parts, ", ")))
 	return err
 }
 
@@ -91,6 +91,6 @@ func (c *cli) showEventJSON(ev engine.Event) error {
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
 	}
-	_, err = fmt.Fprintln(c.out, string(text))
+	_, err = fmt.Fprintln(c.Out, string(text))
 	return err
 }

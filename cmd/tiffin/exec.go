@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/engine"
 )
 
@@ -25,7 +26,7 @@ func newExec(c *cli) *cobra.Command {
 		Long: `Exec runs a command in a container of the service. With a terminal on both ends it gets one.
 
 Exit status: that of the command; 126 when it cannot be run, 127 when it is not there.`,
-		Args: atLeast(2),
+		Args: caller.AtLeast(2),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.exec(cmd.Context(), &o, args) },
 	}
 	f := cmd.Flags()
@@ -47,34 +48,34 @@ Exit status: that of the command; 126 when it cannot be run, 127 when it is not 
 }
 
 func (c *cli) exec(ctx context.Context, o *execOptions, args []string) error {
-	client, ct, err := c.findRunning(ctx, args[0], o.index)
+	client, ct, err := c.FindRunning(ctx, args[0], o.index)
 	if err != nil {
 		return err
 	}
-	if c.opts.dryRun {
+	if c.Opts.DryRun {
 		return c.printStep("exec in container", ct.Name+": "+strings.Join(args[1:], " "))
 	}
-	_, inTerminal := terminal(c.in)
-	_, outTerminal := terminal(c.out)
+	_, inTerminal := caller.Terminal(c.In)
+	_, outTerminal := caller.Terminal(c.Out)
 	req := engine.ExecRequest{
 		Cmd: args[1:], Env: c.withValues(o.env), WorkingDir: o.workdir, User: o.user, Privileged: o.privileged, Detach: o.detach,
 		TTY:       !o.noTTY && o.tty && inTerminal && outTerminal && !o.detach,
 		OpenStdin: o.interactive && !o.detach, DetachKeys: o.detachKeys,
 	}
-	code, err := c.streamed(streams{tty: req.TTY, stdin: req.OpenStdin}, func(s engine.Streams) (int, error) {
-		req.ConsoleSize = terminalSize(c.out)
+	code, err := c.Streamed(caller.Streams{TTY: req.TTY, Stdin: req.OpenStdin}, func(s engine.Streams) (int, error) {
+		req.ConsoleSize = caller.TerminalSize(c.Out)
 		return client.Exec(ctx, ct.ID, &req, s)
 	})
 	if errors.Is(err, engine.ErrConflict) {
 		// It may have ended since.
-		if _, _, gone := c.findRunning(ctx, args[0], o.index); gone != nil {
+		if _, _, gone := c.FindRunning(ctx, args[0], o.index); gone != nil {
 			return gone
 		}
 	}
 	if err != nil {
 		return err
 	}
-	return exitWith(code)
+	return caller.ExitWith(code)
 }
 
 // withValues gives variables without a value the caller's; those that the caller does
@@ -84,7 +85,7 @@ func (c *cli) withValues(vars []string) []string {
 	for _, v := range vars {
 		if strings.Contains(v, "=") {
 			out = append(out, v)
-		} else if value := c.getenv(v); value != "" {
+		} else if value := c.Getenv(v); value != "" {
 			out = append(out, v+"="+value)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/format"
 	"tiffin/engine"
 )
@@ -48,22 +49,22 @@ type imageRow struct {
 
 func (c *cli) images(ctx context.Context, o *imagesOptions, services []string) error {
 	if o.format != "table" && o.format != "json" {
-		return invalid("unsupported --format %q: table and json are known", o.format)
+		return caller.Invalid("unsupported --format %q: table and json are known", o.format)
 	}
 	if o.all {
 		return c.storedImages(ctx, o)
 	}
-	t, err := c.findTarget(ctx, services)
-	if errors.Is(err, engine.ErrNotFound) && len(c.opts.files) == 0 && len(services) == 0 {
+	t, err := c.FindTarget(ctx, services)
+	if errors.Is(err, engine.ErrNotFound) && len(c.Opts.Files) == 0 && len(services) == 0 {
 		return c.storedImages(ctx, o)
 	}
 	if err != nil {
 		return err
 	}
-	if err := t.known(services...); err != nil {
+	if err := t.Known(services...); err != nil {
 		return err
 	}
-	client, list, err := c.list(ctx, &engine.ListRequest{Project: t.name, Services: services, All: true})
+	client, list, err := c.List(ctx, &engine.ListRequest{Project: t.Name, Services: services, All: true})
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (c *cli) images(ctx context.Context, o *imagesOptions, services []string) e
 
 // storedImages lists the local store, a row for each name.
 func (c *cli) storedImages(ctx context.Context, o *imagesOptions) error {
-	client, err := c.connect(ctx)
+	client, err := c.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -143,11 +144,11 @@ func (c *cli) printImages(o *imagesOptions, rows []imageRow) error {
 		}
 		slices.Sort(ids)
 		for _, id := range slices.Compact(ids) {
-			fmt.Fprintln(c.out, id)
+			fmt.Fprintln(c.Out, id)
 		}
 		return nil
 	case o.format == "json":
-		return format.JSON(c.out, rows)
+		return format.JSON(c.Out, rows)
 	default:
 		return c.tableImages(rows)
 	}
@@ -171,5 +172,5 @@ func (c *cli) tableImages(rows []imageRow) error {
 		}
 		table = append(table, cells[skip:])
 	}
-	return format.Table(c.out, headings[skip:], table)
+	return format.Table(c.Out, headings[skip:], table)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/lines"
 	"tiffin/engine"
 )
@@ -41,14 +42,14 @@ func newLogs(c *cli) *cobra.Command {
 
 func (c *cli) logs(cmd *cobra.Command, o *logsOptions, services []string) error {
 	ctx := cmd.Context()
-	t, err := c.findTarget(ctx, services)
+	t, err := c.FindTarget(ctx, services)
 	if err != nil {
 		return err
 	}
-	if err := t.known(services...); err != nil {
+	if err := t.Known(services...); err != nil {
 		return err
 	}
-	req := &engine.LogRequest{Project: t.name, Services: services, Index: o.index, Follow: o.follow, Tail: -1, Stdout: true, Stderr: true}
+	req := &engine.LogRequest{Project: t.Name, Services: services, Index: o.index, Follow: o.follow, Tail: -1, Stdout: true, Stderr: true}
 	now := time.Now()
 	if req.Since, err = parseTime("since", o.since, now); err != nil {
 		return err
@@ -58,21 +59,21 @@ func (c *cli) logs(cmd *cobra.Command, o *logsOptions, services []string) error 
 	}
 	if o.tail != "all" {
 		if req.Tail, err = strconv.Atoi(o.tail); err != nil || req.Tail < 0 {
-			return invalid("invalid --tail %q: give a number or all", o.tail)
+			return caller.Invalid("invalid --tail %q: give a number or all", o.tail)
 		}
 	}
-	if len(services) == 0 && t.stack != nil {
-		req.Services = attachable(t.stack)
+	if len(services) == 0 && t.Stack != nil {
+		req.Services = attachable(t.Stack)
 	}
 	return c.printLogs(ctx, o, req)
 }
 
 func (c *cli) printLogs(ctx context.Context, o *logsOptions, req *engine.LogRequest) error {
-	client, list, err := c.list(ctx, &engine.ListRequest{Project: req.Project, Services: req.Services, All: true})
+	client, list, err := c.List(ctx, &engine.ListRequest{Project: req.Project, Services: req.Services, All: true})
 	if client == nil || err != nil {
 		return err
 	}
-	out := bufio.NewWriterSize(c.out, 64<<10)
+	out := bufio.NewWriterSize(c.Out, 64<<10)
 	printer := lines.New(out, out, lines.Options{
 		Project: req.Project, NoPrefix: o.noPrefix, Colour: c.colourLogs(o.noColour), Timestamps: o.timestamps,
 	})
@@ -102,8 +103,8 @@ func attachable(stack *engine.Stack) []string {
 
 // colourLogs says whether the names of containers are coloured.
 func (c *cli) colourLogs(never bool) bool {
-	_, isTerminal := terminal(c.out)
-	return !never && c.colour() && (isTerminal || c.opts.ansi == "always")
+	_, isTerminal := caller.Terminal(c.Out)
+	return !never && c.Colour() && (isTerminal || c.Opts.ANSI == "always")
 }
 
 // parseTime reads a time as docker does: RFC 3339, a Unix time, or how long ago.
@@ -122,7 +123,7 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	if t, err := parseUnix(text); err == nil {
 		return t, nil
 	}
-	return time.Time{}, invalid("invalid --%s %q: give a time such as 2013-01-02T13:23:37Z or 42m", flag, text)
+	return time.Time{}, caller.Invalid("invalid --%s %q: give a time such as 2013-01-02T13:23:37Z or 42m", flag, text)
 }
 
 // parseUnix reads seconds since 1970, with up to nine places behind the point.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/format"
 	"tiffin/engine"
 )
@@ -24,14 +25,14 @@ func newTop(c *cli) *cobra.Command {
 }
 
 func (c *cli) top(ctx context.Context, services []string) error {
-	t, err := c.findTarget(ctx, services)
+	t, err := c.FindTarget(ctx, services)
 	if err != nil {
 		return err
 	}
-	if err := t.known(services...); err != nil {
+	if err := t.Known(services...); err != nil {
 		return err
 	}
-	client, list, err := c.list(ctx, &engine.ListRequest{Project: t.name, Services: services})
+	client, list, err := c.List(ctx, &engine.ListRequest{Project: t.Name, Services: services})
 	if err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func (c *cli) top(ctx context.Context, services []string) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	return format.Table(c.out, titles, rows)
+	return format.Table(c.Out, titles, rows)
 }
 
 type portOptions struct {
@@ -63,7 +64,7 @@ func newPort(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "port [OPTIONS] SERVICE PRIVATE_PORT",
 		Short: "Print the public port for a port binding",
-		Args:  exactly(2),
+		Args:  caller.Exactly(2),
 		RunE:  func(cmd *cobra.Command, args []string) error { return c.port(cmd.Context(), &o, args[0], args[1]) },
 	}
 	cmd.Flags().IntVar(&o.index, "index", 0, "Index of the container if service has multiple replicas")
@@ -78,15 +79,15 @@ func (c *cli) port(ctx context.Context, o *portOptions, service, private string)
 	}
 	n, err := strconv.ParseUint(private, 10, 16)
 	if err != nil {
-		return invalid("invalid port %q: it must be a number up to 65535", private)
+		return caller.Invalid("invalid port %q: it must be a number up to 65535", private)
 	}
-	_, ct, err := c.findRunning(ctx, service, o.index)
+	_, ct, err := c.FindRunning(ctx, service, o.index)
 	if err != nil {
 		return err
 	}
 	for _, p := range ct.Published {
 		if p.ContainerPort == uint16(n) && p.Protocol == proto {
-			_, err := fmt.Fprintln(c.out, netip.AddrPortFrom(p.HostIP, p.HostPort))
+			_, err := fmt.Fprintln(c.Out, netip.AddrPortFrom(p.HostIP, p.HostPort))
 			return err
 		}
 	}
@@ -104,7 +105,7 @@ func newLs(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls [OPTIONS]",
 		Short: "List running compose projects",
-		Args:  exactly(0),
+		Args:  caller.Exactly(0),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return c.ls(cmd.Context(), &o) },
 	}
 	f := cmd.Flags()
@@ -122,7 +123,7 @@ func (c *cli) ls(ctx context.Context, o *lsOptions) error {
 	if err != nil {
 		return err
 	}
-	client, err := c.look(ctx)
+	client, err := c.Look(ctx)
 	if err != nil {
 		return err
 	}
@@ -142,19 +143,19 @@ func (c *cli) ls(ctx context.Context, o *lsOptions) error {
 	switch {
 	case o.quiet:
 		for _, r := range rows {
-			fmt.Fprintln(c.out, r.Name)
+			fmt.Fprintln(c.Out, r.Name)
 		}
 		return nil
 	case o.format == "json":
-		return format.JSON(c.out, rows)
+		return format.JSON(c.Out, rows)
 	case o.format == "table":
 		var table [][]string
 		for _, r := range rows {
 			table = append(table, []string{r.Name, r.Status, r.ConfigFiles})
 		}
-		return format.Table(c.out, []string{"NAME", "STATUS", "CONFIG FILES"}, table)
+		return format.Table(c.Out, []string{"NAME", "STATUS", "CONFIG FILES"}, table)
 	default:
-		return invalid("unsupported --format %q: table and json are known", o.format)
+		return caller.Invalid("unsupported --format %q: table and json are known", o.format)
 	}
 }
 
@@ -163,11 +164,11 @@ func nameFilter(filters []string) (func(string) bool, error) {
 	for _, f := range filters {
 		value, ok := strings.CutPrefix(f, "name=")
 		if !ok {
-			return nil, invalid("unknown filter %q: name=REGEXP is known", f)
+			return nil, caller.Invalid("unknown filter %q: name=REGEXP is known", f)
 		}
 		re, err := regexp.Compile(value)
 		if err != nil {
-			return nil, invalid("filter %q: %w", f, err)
+			return nil, caller.Invalid("filter %q: %w", f, err)
 		}
 		all = append(all, re)
 	}

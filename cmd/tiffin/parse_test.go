@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/progress"
 )
 
@@ -38,12 +39,12 @@ func TestParseTime(t *testing.T) {
 }
 
 func TestParseScale(t *testing.T) {
-	got, err := parseScale([]string{"web=3", "api=0", "web=2"})
+	got, err := caller.ParseScale([]string{"web=3", "api=0", "web=2"})
 	if d := cmp.Diff(map[string]int{"web": 2, "api": 0}, got); d != "" || err != nil {
 		t.Errorf("want -, got + (%v)\n%s", err, d)
 	}
 	for _, pair := range []string{"web", "web=", "=1", "web=-1", "web=1.5", "web=x"} {
-		if _, err := parseScale([]string{pair}); err == nil {
+		if _, err := caller.ParseScale([]string{pair}); err == nil {
 			t.Errorf("%q is taken", pair)
 		}
 	}
@@ -94,12 +95,5 @@ func TestPrintable(t *testing.T) {
 		if got := progress.Printable(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
-	}
-}
-
-func TestEngineEnvironment(t *testing.T) {
-	got := engineEnvironment([]string{"PATH=/bin", "PASSWORD=secret", "https_proxy=x", "TIFFIN_DATA_ROOT=relative"})
-	if d := cmp.Diff([]string{"PATH=/bin", "https_proxy=x"}, got); d != "" {
-		t.Errorf("want -, got +\n%s", d)
 	}
 }

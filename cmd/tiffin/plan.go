@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/format"
 	"tiffin/cmd/tiffin/progress"
 	"tiffin/engine"
@@ -46,17 +47,17 @@ Exit status: 0; with --exit-code 2 when there is something to do.`,
 func (c *cli) plan(cmd *cobra.Command, o *planOptions, services []string) error {
 	ctx := cmd.Context()
 	if o.format != "text" && o.format != "json" {
-		return invalid("unknown --format %q: text and json are known", o.format)
+		return caller.Invalid("unknown --format %q: text and json are known", o.format)
 	}
-	scale, err := parseScale(o.up.scale)
+	scale, err := caller.ParseScale(o.up.scale)
 	if err != nil {
 		return err
 	}
-	stack, err := c.loadStack(ctx, services, scale)
+	stack, err := c.LoadStack(ctx, services, scale)
 	if err != nil {
 		return err
 	}
-	client, err := c.connect(ctx)
+	client, err := c.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -74,12 +75,12 @@ func (c *cli) plan(cmd *cobra.Command, o *planOptions, services []string) error 
 		return err
 	}
 	if o.format == "json" {
-		err = format.JSON(c.out, p)
+		err = format.JSON(c.Out, p)
 	} else {
 		err = c.printPlan(p, nil)
 	}
 	if err == nil && o.exitCode && !p.Empty() {
-		return exitWithError{exitDrift}
+		return caller.ExitWithError{Code: exitDrift}
 	}
 	return err
 }
@@ -94,10 +95,10 @@ func (c *cli) printPlan(p *plan.Plan, err error) error {
 		return errors.New("the engine sent no plan")
 	}
 	if p.Empty() && len(p.Warnings) == 0 {
-		_, err = fmt.Fprintln(c.out, "Nothing to do.")
+		_, err = fmt.Fprintln(c.Out, "Nothing to do.")
 		return err
 	}
-	_, err = fmt.Fprint(c.out, progress.Printable(p.String()))
+	_, err = fmt.Fprint(c.Out, progress.Printable(p.String()))
 	return err
 }
 

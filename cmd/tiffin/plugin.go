@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"tiffin/cmd/tiffin/caller"
 )
 
 // composeVersion is the version of docker compose whose behaviour tiffin has. Those who
@@ -63,9 +65,9 @@ func newPluginMetadata(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:    "docker-cli-plugin-metadata",
 		Hidden: true,
-		Args:   exactly(0),
+		Args:   caller.Exactly(0),
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(c.out, `{"SchemaVersion":"0.1.0","Vendor":"tiffin","Version":%q,"ShortDescription":"Run the stack of a Compose file"}`+"\n",
+			_, err := fmt.Fprintf(c.Out, `{"SchemaVersion":"0.1.0","Vendor":"tiffin","Version":%q,"ShortDescription":"Run the stack of a Compose file"}`+"\n",
 				"v"+composeVersion)
 			return err
 		},

@@ -24,7 +24,7 @@ func (c *cli) buildBefore(ctx context.Context, client *api.Client, req *engine.U
 		return err
 	}
 	for _, w := range p.Warnings {
-		c.warn(w)
+		c.Warn(w)
 	}
 	missing, err := c.pullBefore(ctx, client, req, p, o.quietPull)
 	if err != nil {
@@ -33,7 +33,7 @@ func (c *cli) buildBefore(ctx context.Context, client *api.Client, req *engine.U
 	if services := builds.Needed(p, missing); len(services) > 0 {
 		opts := c.buildOptions(o.quietBuild)
 		opts.Targets = builds.OnePlatform(&req.Stack, builds.Targets(&req.Stack, services))
-		if err := c.project.CheckBuild(builds.Names(opts.Targets)...); err != nil {
+		if err := c.Project.CheckBuild(builds.Names(opts.Targets)...); err != nil {
 			return err
 		}
 		if err := c.runBuilds(ctx, client, opts); err != nil {
@@ -59,7 +59,7 @@ func (c *cli) pullBefore(ctx context.Context, client *api.Client, req *engine.Up
 	if len(pulls) == 0 {
 		return nil, nil
 	}
-	shown := c.newProgress("pull")
+	shown := c.NewProgress("pull")
 	defer shown.Finish()
 	report := quietPulls(shown.Report, quiet)
 	var mu sync.Mutex

@@ -11,6 +11,7 @@ import (
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/format"
 	"tiffin/engine"
 )
@@ -44,21 +45,21 @@ func (c *cli) ps(ctx context.Context, o *psOptions, services []string) error {
 	if err := o.readFilters(); err != nil {
 		return err
 	}
-	t, err := c.findTarget(ctx, services)
+	t, err := c.FindTarget(ctx, services)
 	if err != nil {
 		return err
 	}
-	if err := t.known(services...); err != nil {
+	if err := t.Known(services...); err != nil {
 		return err
 	}
-	_, list, err := c.list(ctx, &engine.ListRequest{
-		Project: t.name, Services: services, All: o.all || len(o.status) > 0, OneOffs: o.all,
+	_, list, err := c.List(ctx, &engine.ListRequest{
+		Project: t.Name, Services: services, All: o.all || len(o.status) > 0, OneOffs: o.all,
 	})
 	if err != nil {
 		return err
 	}
 	list = slices.DeleteFunc(list, func(ct engine.Container) bool {
-		orphan := t.known(ct.Service) != nil
+		orphan := t.Known(ct.Service) != nil
 		return orphan && !o.orphans || len(o.status) > 0 && !slices.Contains(o.status, ct.State.Status.Docker())
 	})
 	return c.printContainers(o, list)
@@ -68,7 +69,7 @@ func (o *psOptions) readFilters() error {
 	for _, f := range o.filters {
 		key, value, ok := strings.Cut(f, "=")
 		if !ok || key != "status" {
-			return invalid("unknown filter %q: status=VALUE is known", f)
+			return caller.Invalid("unknown filter %q: status=VALUE is known", f)
 		}
 		o.status = append(o.status, value)
 	}
@@ -79,7 +80,7 @@ func (c *cli) printContainers(o *psOptions, list []engine.Container) error {
 	switch {
 	case o.quiet:
 		for i := range list {
-			fmt.Fprintln(c.out, list[i].ID)
+			fmt.Fprintln(c.Out, list[i].ID)
 		}
 		return nil
 	case o.services:
@@ -89,7 +90,7 @@ func (c *cli) printContainers(o *psOptions, list []engine.Container) error {
 		}
 		slices.Sort(names)
 		for _, n := range slices.Compact(names) {
-			fmt.Fprintln(c.out, n)
+			fmt.Fprintln(c.Out, n)
 		}
 		return nil
 	}
@@ -102,7 +103,7 @@ func (c *cli) printContainers(o *psOptions, list []engine.Container) error {
 		}
 	}
 	form := o.format
-	if own := c.readDockerConfig().PsFormat; form == "table" && own != "" {
+	if own := c.ReadDockerConfig().PsFormat; form == "table" && own != "" {
 		form = own
 	}
 	switch form {
@@ -112,11 +113,11 @@ func (c *cli) printContainers(o *psOptions, list []engine.Container) error {
 			r := &rows[i]
 			table = append(table, []string{r.Name, r.Image, r.Command, r.Service, r.RunningFor, r.Status, r.Ports})
 		}
-		return format.Table(c.out, []string{"NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS"}, table)
+		return format.Table(c.Out, []string{"NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS"}, table)
 	case "json":
-		return format.JSONLines(c.out, rows)
+		return format.JSONLines(c.Out, rows)
 	default:
-		return format.Template(c.out, form, rows)
+		return format.Template(c.Out, form, rows)
 	}
 }
 

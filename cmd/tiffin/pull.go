@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/engine"
 	"tiffin/engine/api"
 	"tiffin/engine/plan"
@@ -35,29 +36,29 @@ func newPull(c *cli) *cobra.Command {
 
 func (c *cli) pull(cmd *cobra.Command, o *pullOptions, services []string) error {
 	ctx := cmd.Context()
-	stack, err := c.loadStack(ctx, services, nil)
+	stack, err := c.LoadStack(ctx, services, nil)
 	if err != nil {
 		return err
 	}
-	if err := (target{name: stack.Name, stack: stack}).known(services...); err != nil {
+	if err := (caller.Target{Name: stack.Name, Stack: stack}).Known(services...); err != nil {
 		return err
 	}
 	policy, err := pullPolicy(o.policy)
 	if err != nil {
 		return err
 	}
-	client, err := c.connect(ctx)
+	client, err := c.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	req := &engine.PullRequest{
 		Stack: *stack, Services: services, IncludeDeps: o.includeDeps, Policy: policy, SkipBuild: o.ignoreBuildable,
 	}
-	if c.opts.dryRun {
+	if c.Opts.DryRun {
 		return c.planPull(ctx, client, req)
 	}
-	req.Auths = c.credentials(ctx, client, stack, cmp.Or(policy, engine.PullAlways))
-	p := c.newProgress("pull")
+	req.Auths = c.Credentials(ctx, client, stack, cmp.Or(policy, engine.PullAlways))
+	p := c.NewProgress("pull")
 	report := p.Report
 	if o.quiet {
 		report = func(engine.Progress) {}
@@ -65,7 +66,7 @@ func (c *cli) pull(cmd *cobra.Command, o *pullOptions, services []string) error 
 	err = client.Pull(ctx, req, report)
 	p.Finish()
 	if err != nil && o.ignoreFailures && ctx.Err() == nil {
-		c.warn(err.Error())
+		c.Warn(err.Error())
 		return nil
 	}
 	return err

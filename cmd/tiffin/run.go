@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/engine"
 	"tiffin/engine/api"
 	"tiffin/project"
@@ -28,10 +29,10 @@ func newRun(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [OPTIONS] SERVICE [COMMAND] [ARGS...]",
 		Short: "Run a one-off command on a service",
-		Args:  atLeast(1),
+		Args:  caller.AtLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.servicePorts && len(o.publish) > 0 {
-				return invalid("--service-ports and --publish are incompatible")
+				return caller.Invalid("--service-ports and --publish are incompatible")
 			}
 			return c.runOneOff(cmd, &o, args)
 		},
@@ -70,7 +71,7 @@ func newRun(c *cli) *cobra.Command {
 func (c *cli) runOneOff(cmd *cobra.Command, o *runOptions, args []string) error {
 	ctx := cmd.Context()
 	service := args[0]
-	stack, err := c.loadStack(ctx, []string{service}, nil)
+	stack, err := c.LoadStack(ctx, []string{service}, nil)
 	if err != nil {
 		return err
 	}
@@ -82,23 +83,23 @@ func (c *cli) runOneOff(cmd *cobra.Command, o *runOptions, args []string) error 
 	if err != nil {
 		return err
 	}
-	_, inTerminal := terminal(c.in)
-	_, outTerminal := terminal(c.out)
+	_, inTerminal := caller.Terminal(c.In)
+	_, outTerminal := caller.Terminal(c.Out)
 	req := &engine.RunRequest{Up: *up, Service: service, Name: o.name, UseAliases: o.useAliases, Start: o.detach, Container: svc.Container}
 	if err := o.apply(c, &req.Container, args[1:]); err != nil {
 		return err
 	}
 	req.Container.TTY = !o.noTTY && o.tty && inTerminal && outTerminal && !o.detach
 	req.Container.OpenStdin = o.interactive && !o.detach
-	client, err := c.connect(ctx)
+	client, err := c.Connect(ctx)
 	if err != nil {
 		return err
 	}
-	req.Up.Auths = c.credentials(ctx, client, stack, req.Up.Pull)
+	req.Up.Auths = c.Credentials(ctx, client, stack, req.Up.Pull)
 	if err := c.buildBeforeRun(ctx, client, req, &o.up); err != nil {
 		return err
 	}
-	p := c.newProgress("run")
+	p := c.NewProgress("run")
 	report := quietPulls(p.Report, o.up.quietPull)
 	id, err := client.Run(ctx, req, func(e engine.Progress) {
 		if e.Text != "Running" { // what is up already is no news before each command
@@ -107,10 +108,10 @@ func (c *cli) runOneOff(cmd *cobra.Command, o *runOptions, args []string) error 
 	})
 	p.Finish()
 	if err != nil {
-		return ofCommand(err)
+		return caller.OfCommand(err)
 	}
 	if o.detach {
-		_, err := fmt.Fprintln(c.out, id)
+		_, err := fmt.Fprintln(c.Out, id)
 		return err
 	}
 	return c.attachOneOff(ctx, client, id, &req.Container)
@@ -160,7 +161,7 @@ func (o *runOptions) apply(c *cli, spec *engine.ContainerSpec, command []string)
 func (o *runOptions) applyEnv(c *cli, spec *engine.ContainerSpec) error {
 	env := slices.Clone(spec.Env)
 	for _, path := range o.envFiles {
-		vars, err := project.ReadEnvFile(path, c.env)
+		vars, err := project.ReadEnvFile(path, c.Env)
 		if err != nil {
 			return err
 		}
@@ -198,13 +199,13 @@ func (o *runOptions) applyMounts(spec *engine.ContainerSpec) error {
 
 // attachOneOff starts the container with its streams on ours.
 func (c *cli) attachOneOff(ctx context.Context, client *api.Client, id string, spec *engine.ContainerSpec) error {
-	code, err := c.streamed(streams{tty: spec.TTY, stdin: spec.OpenStdin}, func(s engine.Streams) (int, error) {
+	code, err := c.Streamed(caller.Streams{TTY: spec.TTY, Stdin: spec.OpenStdin}, func(s engine.Streams) (int, error) {
 		return client.Attach(ctx, &engine.AttachRequest{
-			Container: id, Stdin: spec.OpenStdin, Start: true, Replay: true, ConsoleSize: terminalSize(c.out),
+			Container: id, Stdin: spec.OpenStdin, Start: true, Replay: true, ConsoleSize: caller.TerminalSize(c.Out),
 		}, s)
 	})
 	if err != nil {
 		return err
 	}
-	return exitWith(code)
+	return caller.ExitWith(code)
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/lines"
 	"tiffin/cmd/tiffin/progress"
 	"tiffin/engine"
@@ -71,7 +72,7 @@ func (s *session) run(ctx context.Context) error {
 	ctx, leave := context.WithCancel(context.WithoutCancel(ctx))
 	defer s.work.Wait()
 	defer leave()
-	defer s.c.takeInterrupts(func(os.Signal) { s.tell(ctx, s.interrupted) })()
+	defer s.c.TakeInterrupts(func(os.Signal) { s.tell(ctx, s.interrupted) })()
 
 	s.follow(ctx, engine.LogRequest{Services: shown, Stdout: true, Stderr: true})
 	s.follow(ctx, engine.LogRequest{Services: without(s.targets, shown)})
@@ -127,7 +128,7 @@ func without(all, some []string) []string {
 
 // announce says whose output is to come, and makes the printer.
 func (s *session) announce(ctx context.Context, shown []string) error {
-	s.printer = lines.New(aboveProgress{s, s.c.out}, aboveProgress{s, s.c.err}, lines.Options{
+	s.printer = lines.New(aboveProgress{s, s.c.Out}, aboveProgress{s, s.c.Err}, lines.Options{
 		Project: s.req.Stack.Name, NoPrefix: s.opts.noPrefix, Colour: s.c.colourLogs(s.opts.noColour),
 		Timestamps: s.opts.timestamps, Split: true,
 	})
@@ -143,7 +144,7 @@ func (s *session) announce(ctx context.Context, shown []string) error {
 		s.printer.Announce(list[i].Name)
 		short = append(short, s.printer.Short(list[i].Name))
 	}
-	_, err = fmt.Fprintln(s.c.out, "Attaching to "+strings.Join(short, ", "))
+	_, err = fmt.Fprintln(s.c.Out, "Attaching to "+strings.Join(short, ", "))
 	return err
 }
 
@@ -187,7 +188,7 @@ func (s *session) start(ctx context.Context) {
 		defer cancel()
 		err := s.client.Up(callCtx, &req, func(e engine.Progress) {
 			if e.Status == engine.Warning {
-				fmt.Fprintln(aboveProgress{s, s.c.err}, progress.WarningText(progress.OneLine(e.ID+" "+e.Text)))
+				fmt.Fprintln(aboveProgress{s, s.c.Err}, progress.WarningText(progress.OneLine(e.ID+" "+e.Text)))
 			}
 		})
 		s.tell(ctx, func(ctx context.Context) (bool, error) {
@@ -212,7 +213,7 @@ func (s *session) exited(ctx context.Context, source *engine.LogSource, exit eng
 	}
 	if counts && s.reason == notStopped {
 		s.reason = byRule
-		fmt.Fprintln(s.c.out, "Aborting on container exit...")
+		fmt.Fprintln(s.c.Out, "Aborting on container exit...")
 		s.stop(ctx, engine.ActStop)
 	}
 	return s.over(ctx)
@@ -224,15 +225,15 @@ func (s *session) interrupted(ctx context.Context) (bool, error) {
 	s.interrupts++
 	switch s.interrupts {
 	case 1:
-		if _, echoes := terminal(s.c.in); echoes {
-			fmt.Fprintln(s.c.err) // the line of the ^C
+		if _, echoes := caller.Terminal(s.c.In); echoes {
+			fmt.Fprintln(s.c.Err) // the line of the ^C
 		}
-		fmt.Fprintln(s.c.err, "Gracefully Stopping... press Ctrl+C again to force")
+		fmt.Fprintln(s.c.Err, "Gracefully Stopping... press Ctrl+C again to force")
 		s.stop(ctx, engine.ActStop)
 	case 2:
 		s.stop(ctx, engine.ActKill)
 	default:
-		return true, exitWithError{exitInterrupted}
+		return true, caller.ExitWithError{Code: caller.ExitInterrupted}
 	}
 	return false, nil
 }
@@ -249,7 +250,7 @@ func (s *session) stop(ctx context.Context, action engine.Action) {
 		defer cancel()
 		s.acting.Lock()
 		defer s.acting.Unlock()
-		p := s.c.newProgress(string(action))
+		p := s.c.NewProgress(string(action))
 		s.show(p)
 		err := s.client.Act(callCtx, &engine.ActRequest{
 			Project: s.req.Stack.Name, Stack: &s.req.Stack, Action: action, Services: s.req.Services, Timeout: s.req.Timeout,
@@ -306,14 +307,14 @@ func (s *session) result() error {
 	case !s.stopped:
 		return nil
 	case s.reason == byUser:
-		return exitWithError{exitInterrupted}
+		return caller.ExitWithError{Code: caller.ExitInterrupted}
 	case s.opts.exitCodeFrom != "":
 		if s.from == nil {
 			return nil
 		}
-		return exitWith(*s.from)
+		return caller.ExitWith(*s.from)
 	default:
-		return exitWith(*s.first)
+		return caller.ExitWith(*s.first)
 	}
 }
 

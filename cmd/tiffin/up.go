@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/engine"
 	"tiffin/engine/api"
 )
@@ -91,11 +92,11 @@ func (o *upOptions) check(c *cli, cmd *cobra.Command) error {
 	attached := o.abortOnExit || o.abortOnFailure || len(o.attach) > 0 || o.attachDeps
 	switch {
 	case o.wait && attached:
-		return invalid("--wait cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach or --attach-dependencies")
+		return caller.Invalid("--wait cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach or --attach-dependencies")
 	case o.detach && attached:
-		return invalid("--detach cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach or --attach-dependencies")
-	case o.removeOrphans && isTrue(c.setting("COMPOSE_IGNORE_ORPHANS")):
-		return invalid("COMPOSE_IGNORE_ORPHANS and --remove-orphans cannot be combined")
+		return caller.Invalid("--detach cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach or --attach-dependencies")
+	case o.removeOrphans && isTrue(c.Setting("COMPOSE_IGNORE_ORPHANS")):
+		return caller.Invalid("COMPOSE_IGNORE_ORPHANS and --remove-orphans cannot be combined")
 	}
 	o.detach = o.detach || o.wait
 	return flagConflict(cmd, [2]string{"build", "no-build"}, [2]string{"force-recreate", "no-recreate"},
@@ -115,10 +116,10 @@ func (o *upOptions) request(c *cli, cmd *cobra.Command, stack *engine.Stack, ser
 		Stack: *stack, Services: services, NoDeps: o.noDeps, NoStart: o.noStart,
 		ForceRecreate: o.forceRecreate, NoRecreate: o.noRecreate, AlwaysRecreateDeps: o.alwaysRecreateDeps,
 		RenewAnonVolumes: o.renewVolumes,
-		RemoveOrphans:    o.removeOrphans || isTrue(c.setting("COMPOSE_REMOVE_ORPHANS")),
-		IgnoreOrphans:    isTrue(c.setting("COMPOSE_IGNORE_ORPHANS")),
+		RemoveOrphans:    o.removeOrphans || isTrue(c.Setting("COMPOSE_REMOVE_ORPHANS")),
+		IgnoreOrphans:    isTrue(c.Setting("COMPOSE_IGNORE_ORPHANS")),
 		Build:            o.build, NoBuild: o.noBuild,
-		Pull: pull, Wait: o.wait, WaitTimeout: seconds(o.waitTimeout), Parallel: c.opts.parallel,
+		Pull: pull, Wait: o.wait, WaitTimeout: seconds(o.waitTimeout), Parallel: c.Opts.Parallel,
 	}
 	for i := range stack.Volumes {
 		if o.yes {
@@ -140,26 +141,26 @@ func pullPolicy(flag string) (engine.PullPolicy, error) {
 	case "always", "missing", "never":
 		return engine.PullPolicy(flag), nil
 	default:
-		return "", invalid("invalid --pull option %q: always, missing, never and policy are known", flag)
+		return "", caller.Invalid("invalid --pull option %q: always, missing, never and policy are known", flag)
 	}
 }
 
 func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 	ctx := cmd.Context()
-	scale, err := parseScale(o.scale)
+	scale, err := caller.ParseScale(o.scale)
 	if err != nil {
 		return err
 	}
-	stack, err := c.loadStack(ctx, services, scale)
+	stack, err := c.LoadStack(ctx, services, scale)
 	if err != nil {
 		return err
 	}
-	t := target{name: stack.Name, stack: stack}
-	if err := t.known(slices.Concat(services, o.attach, o.noAttach)...); err != nil {
+	t := caller.Target{Name: stack.Name, Stack: stack}
+	if err := t.Known(slices.Concat(services, o.attach, o.noAttach)...); err != nil {
 		return err
 	}
 	if o.exitCodeFrom != "" {
-		if err := t.known(o.exitCodeFrom); err != nil {
+		if err := t.Known(o.exitCodeFrom); err != nil {
 			return err
 		}
 	}
@@ -167,15 +168,15 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 	if err != nil {
 		return err
 	}
-	client, err := c.connect(ctx)
+	client, err := c.Connect(ctx)
 	if err != nil {
 		return err
 	}
-	if c.opts.dryRun {
+	if c.Opts.DryRun {
 		return c.printPlan(client.PlanUp(ctx, req))
 	}
 	c.offerVolumes(ctx, client, req)
-	req.Auths = c.credentials(ctx, client, stack, req.Pull)
+	req.Auths = c.Credentials(ctx, client, stack, req.Pull)
 	if err := c.buildBefore(ctx, client, req, o); err != nil {
 		return err
 	}
@@ -188,8 +189,8 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 // offerVolumes asks about each volume whose definition changed, in docker compose's words.
 // Without a terminal nobody can answer: the engine keeps them and warns.
 func (c *cli) offerVolumes(ctx context.Context, client *api.Client, req *engine.UpRequest) {
-	_, in := terminal(c.in)
-	_, out := terminal(c.err)
+	_, in := caller.Terminal(c.In)
+	_, out := caller.Terminal(c.Err)
 	if !in || !out || len(req.Stack.Volumes) == 0 || len(req.RecreateVolumes) > 0 {
 		return
 	}
@@ -206,7 +207,7 @@ func (c *cli) offerVolumes(ctx context.Context, client *api.Client, req *engine.
 }
 
 func (c *cli) upDetached(ctx context.Context, client *api.Client, req *engine.UpRequest, o *upOptions) error {
-	p := c.newProgress("up")
+	p := c.NewProgress("up")
 	defer p.Finish()
 	return client.Up(ctx, req, quietPulls(p.Report, o.quietPull))
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"tiffin/cmd/tiffin/caller"
 )
 
 type versionOptions struct {
@@ -17,7 +19,7 @@ func newVersion(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version [OPTIONS]",
 		Short: "Show the tiffin version information",
-		Args:  exactly(0),
+		Args:  caller.Exactly(0),
 		RunE:  func(*cobra.Command, []string) error { return c.printVersion(o) },
 	}
 	cmd.Flags().StringVarP(&o.format, "format", "f", "", "Format the output. Values: [pretty | json]")
@@ -27,19 +29,19 @@ func newVersion(c *cli) *cobra.Command {
 
 func (c *cli) printVersion(o versionOptions) error {
 	number, title := version, "tiffin version "+version
-	if c.asCompose {
+	if c.AsCompose {
 		number, title = "v"+composeVersion, "Docker Compose version v"+composeVersion+" (tiffin "+version+")"
 	}
 	var err error
 	switch {
 	case o.short:
-		_, err = fmt.Fprintln(c.out, strings.TrimPrefix(number, "v"))
+		_, err = fmt.Fprintln(c.Out, strings.TrimPrefix(number, "v"))
 	case o.format == "json":
-		_, err = fmt.Fprintf(c.out, "{\"version\":%q}\n", number)
+		_, err = fmt.Fprintf(c.Out, "{\"version\":%q}\n", number)
 	case o.format == "" || o.format == "pretty":
-		_, err = fmt.Fprintln(c.out, title)
+		_, err = fmt.Fprintln(c.Out, title)
 	default:
-		err = invalid("unsupported --format %q: pretty and json are known", o.format)
+		err = caller.Invalid("unsupported --format %q: pretty and json are known", o.format)
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/caller"
 	"tiffin/engine"
 	"tiffin/engine/api"
 )
@@ -18,7 +19,7 @@ func newWait(c *cli) *cobra.Command {
 		Long: `Wait blocks until the containers of the services have ended, and says how.
 
 Exit status: that of the container that ended last; with --down-project that of the first.`,
-		Args: atLeast(1),
+		Args: caller.AtLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			wait := c.waitAll
 			if downProject {
@@ -33,24 +34,24 @@ Exit status: that of the container that ended last; with --down-project that of 
 
 type waiting struct {
 	client *api.Client
-	target target
+	target caller.Target
 	list   []engine.Container
 }
 
 func (c *cli) wait(ctx context.Context, services []string, wait func(context.Context, waiting) error) error {
-	t, err := c.findTarget(ctx, services)
+	t, err := c.FindTarget(ctx, services)
 	if err != nil {
 		return err
 	}
-	if err := t.known(services...); err != nil {
+	if err := t.Known(services...); err != nil {
 		return err
 	}
-	client, list, err := c.list(ctx, &engine.ListRequest{Project: t.name, Services: services, All: true})
+	client, list, err := c.List(ctx, &engine.ListRequest{Project: t.Name, Services: services, All: true})
 	if err != nil {
 		return err
 	}
 	if len(list) == 0 {
-		return engine.Problem(engine.ErrNotFound, fmt.Errorf("no containers for project %q", t.name))
+		return engine.Problem(engine.ErrNotFound, fmt.Errorf("no containers for project %q", t.Name))
 	}
 	return wait(ctx, waiting{client, t, list})
 }
@@ -75,7 +76,7 @@ func (w waiting) ends(ctx context.Context) <-chan containerEnd {
 }
 
 func (c *cli) sayEnd(e containerEnd) {
-	fmt.Fprintf(c.out, "container %q exited with status code %d\n", e.id, e.code)
+	fmt.Fprintf(c.Out, "container %q exited with status code %d\n", e.id, e.code)
 }
 
 func (c *cli) waitAll(ctx context.Context, w waiting) error {
@@ -91,7 +92,7 @@ func (c *cli) waitAll(ctx context.Context, w waiting) error {
 		c.sayEnd(e)
 		last = e.code
 	}
-	return exitWith(last)
+	return caller.ExitWith(last)
 }
 
 // waitFirst waits for the first container to end, and then takes the project down.
@@ -103,11 +104,11 @@ func (c *cli) waitFirst(ctx context.Context, w waiting) error {
 		return first.err
 	}
 	c.sayEnd(first)
-	p := c.newProgress("down")
-	err := w.client.Down(ctx, &engine.DownRequest{Project: w.target.name, Stack: w.target.stack}, p.Report)
+	p := c.NewProgress("down")
+	err := w.client.Down(ctx, &engine.DownRequest{Project: w.target.Name, Stack: w.target.Stack}, p.Report)
 	p.Finish()
 	if err != nil {
 		return err
 	}
-	return exitWith(first.code)
+	return caller.ExitWith(first.code)
 }

@@ -1,4 +1,4 @@
-package main
+package caller
 
 import (
 	"context"
@@ -20,13 +20,14 @@ import (
 	"tiffin/engine/api"
 )
 
-// roots are where the engine keeps things: data survives a reboot, run does not.
-type roots struct{ data, run string }
+// Roots are where the engine keeps things: data survives a reboot, run does not.
+type Roots struct{ Data, Run string }
 
-func (c *cli) roots() roots {
-	r := roots{data: "/var/lib/tiffin", run: "/run/tiffin"}
-	for key, root := range map[string]*string{dataRootVar: &r.data, runRootVar: &r.run} {
-		if v := c.getenv(key); v != "" {
+// Roots are those of the environment, or the usual ones.
+func (c *Caller) Roots() Roots {
+	r := Roots{Data: "/var/lib/tiffin", Run: "/run/tiffin"}
+	for key, root := range map[string]*string{DataRootVar: &r.Data, RunRootVar: &r.Run} {
+		if v := c.Getenv(key); v != "" {
 			*root = v
 			// Without a working directory the root stays as it was given.
 			if abs, err := filepath.Abs(v); err == nil {
@@ -37,74 +38,83 @@ func (c *cli) roots() roots {
 	return r
 }
 
-// The variables that move the roots.
+// What the engine tells who started it: that it listens, or that another one has the
+// roots.
 const (
-	dataRootVar = "TIFFIN_DATA_ROOT"
-	runRootVar  = "TIFFIN_RUN_ROOT"
+	EngineReady     = "ok"
+	EngineElsewhere = "elsewhere"
 )
 
-func (r roots) socket() string { return filepath.Join(r.run, "tiffin.sock") }
+// The variables that move the roots.
+const (
+	DataRootVar = "TIFFIN_DATA_ROOT"
+	RunRootVar  = "TIFFIN_RUN_ROOT"
+)
 
-// startTimeout bounds how long a command waits for the engine that it started.
-const startTimeout = 20 * time.Second
+// Socket is where the engine listens.
+func (r Roots) Socket() string { return filepath.Join(r.Run, "tiffin.sock") }
 
-// connect returns a client of the engine, which it starts if none runs.
-func (c *cli) connect(ctx context.Context) (*api.Client, error) {
-	client, err := c.connectIfRunning()
+// StartTimeout bounds how long a command waits for the engine that it started.
+const StartTimeout = 20 * time.Second
+
+// Connect returns a client of the engine, which it starts if none runs.
+func (c *Caller) Connect(ctx context.Context) (*api.Client, error) {
+	client, err := c.ConnectIfRunning()
 	switch {
 	case client != nil:
 		return client, nil
 	case os.Geteuid() != 0:
-		return nil, denied("tiffin must be root to make containers")
+		return nil, Denied("tiffin must be root to make containers")
 	case err != nil:
 		return nil, err
 	}
-	r := c.roots()
+	r := c.Roots()
 	if err := c.startEngine(ctx, r); err != nil {
 		return nil, err
 	}
-	return api.NewClient(r.socket()), nil
+	return api.NewClient(r.Socket()), nil
 }
 
-// connectIfRunning returns nil when no engine runs.
-func (c *cli) connectIfRunning() (*api.Client, error) {
-	socket := c.roots().socket()
+// ConnectIfRunning returns nil when no engine runs.
+func (c *Caller) ConnectIfRunning() (*api.Client, error) {
+	socket := c.Roots().Socket()
 	switch err := dial(socket); {
 	case err == nil:
 		return api.NewClient(socket), nil
 	case errors.Is(err, unix.EACCES):
-		return nil, denied("the engine at %s is for root only", socket)
+		return nil, Denied("the engine at %s is for root only", socket)
 	default:
 		return nil, nil
 	}
 }
 
-func denied(format string, args ...any) error {
+// Denied is an error of somebody who is not root.
+func Denied(format string, args ...any) error {
 	return engine.Hint(engine.Problem(engine.ErrDenied, fmt.Errorf(format, args...)), "run the command with sudo")
 }
 
-// look returns a client for commands that only look at containers; nil when there are
+// Look returns a client for commands that only look at containers; nil when there are
 // none. Only what is on disk needs an engine to be started for it.
-func (c *cli) look(ctx context.Context) (*api.Client, error) {
-	client, err := c.connectIfRunning()
+func (c *Caller) Look(ctx context.Context) (*api.Client, error) {
+	client, err := c.ConnectIfRunning()
 	if client != nil || err != nil {
 		return client, err
 	}
-	root := c.roots().data
+	root := c.Roots().Data
 	entries, err := os.ReadDir(filepath.Join(root, "containers"))
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return nil, denied("the containers in %s are for root only", root)
+		return nil, Denied("the containers in %s are for root only", root)
 	case len(entries) == 0 && (err == nil || errors.Is(err, fs.ErrNotExist)):
 		return nil, nil
 	default:
-		return c.connect(ctx)
+		return c.Connect(ctx)
 	}
 }
 
-// list lists containers. The client is nil when there is no engine, and none is needed.
-func (c *cli) list(ctx context.Context, req *engine.ListRequest) (*api.Client, []engine.Container, error) {
-	client, err := c.look(ctx)
+// List lists containers. The client is nil when there is no engine, and none is needed.
+func (c *Caller) List(ctx context.Context, req *engine.ListRequest) (*api.Client, []engine.Container, error) {
+	client, err := c.Look(ctx)
 	if client == nil || err != nil {
 		return nil, nil, err
 	}
@@ -131,23 +141,23 @@ const elsewherePause = 20 * time.Millisecond
 
 // startEngine starts the engine in the background and waits until it listens.
 // Commands that do so at once take turns.
-func (c *cli) startEngine(ctx context.Context, r roots) error {
-	if err := os.MkdirAll(r.run, 0o700); err != nil {
+func (c *Caller) startEngine(ctx context.Context, r Roots) error {
+	if err := os.MkdirAll(r.Run, 0o700); err != nil {
 		return fmt.Errorf("make run root: %w", err)
 	}
-	turn, err := lockFile(filepath.Join(r.run, "start.lock"))
+	turn, err := LockFile(filepath.Join(r.Run, "start.lock"))
 	if err != nil {
 		return err
 	}
 	defer turn.Close() //nolint:errcheck // gives the turn back
-	log, err := os.OpenFile(filepath.Join(r.run, "engine.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	log, err := os.OpenFile(filepath.Join(r.Run, "engine.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("open engine log: %w", err)
 	}
 	defer log.Close() //nolint:errcheck // the engine has its own
-	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("it was not ready within %s", startTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, StartTimeout, fmt.Errorf("it was not ready within %s", StartTimeout))
 	defer cancel()
-	for dial(r.socket()) != nil {
+	for dial(r.Socket()) != nil {
 		err := c.tryEngine(ctx, r, log)
 		if errors.Is(err, errElsewhere) {
 			select {
@@ -165,7 +175,7 @@ func (c *cli) startEngine(ctx context.Context, r roots) error {
 }
 
 // tryEngine starts an engine and waits until it listens or has ended.
-func (c *cli) tryEngine(ctx context.Context, r roots, log *os.File) error {
+func (c *Caller) tryEngine(ctx context.Context, r Roots, log *os.File) error {
 	ready, tell, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("make pipe: %w", err)
@@ -180,14 +190,14 @@ func (c *cli) tryEngine(ctx context.Context, r roots, log *os.File) error {
 // spawnEngine starts the engine in a session of its own. It outlives the command, so it
 // takes over neither the command's open files (a lock of the user's shell would be held for
 // ever) nor more of its environment than it needs.
-func (c *cli) spawnEngine(ctx context.Context, r roots, log, ready *os.File) error {
+func (c *Caller) spawnEngine(ctx context.Context, r Roots, log, ready *os.File) error {
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("mark open files: %w", err)
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), "/proc/self/exe", "engine", "--ready-fd", "3")
 	cmd.Args[0] = "tiffin"
 	cmd.Dir = "/"
-	cmd.Env = append(engineEnvironment(c.env), dataRootVar+"="+r.data, runRootVar+"="+r.run)
+	cmd.Env = append(engineEnvironment(c.Env), DataRootVar+"="+r.Data, RunRootVar+"="+r.Run)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{ready}
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
@@ -215,9 +225,9 @@ func awaitReady(ctx context.Context, ready *os.File) error {
 	defer context.AfterFunc(ctx, func() { _ = ready.Close() })() // it was only read
 	text, err := io.ReadAll(ready)
 	switch {
-	case string(text) == engineReady:
+	case string(text) == EngineReady:
 		return nil
-	case string(text) == engineElsewhere:
+	case string(text) == EngineElsewhere:
 		return errElsewhere
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -230,8 +240,8 @@ func awaitReady(ctx context.Context, ready *os.File) error {
 	}
 }
 
-// lockFile takes an exclusive lock, waiting for it; closing the file gives it back.
-func lockFile(path string) (*os.File, error) {
+// LockFile takes an exclusive lock, waiting for it; closing the file gives it back.
+func LockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)

@@ -1,4 +1,4 @@
-package main
+package caller
 
 import (
 	"errors"
@@ -12,48 +12,48 @@ import (
 	"tiffin/engine"
 )
 
-// streams say how a process is connected with the caller.
-type streams struct {
-	tty, stdin bool
-	// keepSignals leaves signals to the command; else they go to the process.
-	keepSignals bool
+// Streams say how a process is connected with the caller.
+type Streams struct {
+	TTY, Stdin bool
+	// KeepSignals leaves signals to the command; else they go to the process.
+	KeepSignals bool
 }
 
-// streamed connects the terminal, or the pipes, of the caller with a process, until it
+// Streamed connects the terminal, or the pipes, of the caller with a process, until it
 // has ended or the user has left it by the detach keys.
-func (c *cli) streamed(how streams, attach func(engine.Streams) (int, error)) (int, error) {
-	s := engine.Streams{Stdout: c.out, Stderr: c.err}
-	if how.stdin {
-		s.Stdin = io.Reader(c.in)
+func (c *Caller) Streamed(how Streams, attach func(engine.Streams) (int, error)) (int, error) {
+	s := engine.Streams{Stdout: c.Out, Stderr: c.Err}
+	if how.Stdin {
+		s.Stdin = io.Reader(c.In)
 	}
-	if how.tty {
-		restore, err := c.rawTerminal()
+	if how.TTY {
+		restore, err := c.RawTerminal()
 		if err != nil {
 			return 0, fmt.Errorf("prepare terminal: %w", err)
 		}
 		defer restore()
-		sizes, stop := watchSize(c.out)
+		sizes, stop := watchSize(c.Out)
 		defer stop()
 		s.Resize = sizes
 	}
-	if !how.keepSignals {
+	if !how.KeepSignals {
 		signals, release := c.passSignals()
 		defer release()
 		s.Signals = signals
 	}
 	code, err := attach(s)
 	if errors.Is(err, engine.ErrDetached) {
-		fmt.Fprintln(c.err, "\r\ndetached\r")
+		fmt.Fprintln(c.Err, "\r\ndetached\r")
 		return 0, nil
 	}
-	return code, ofCommand(err)
+	return code, OfCommand(err)
 }
 
 // maxInterrupts is how often a process is asked by Ctrl-C before it is killed.
 const maxInterrupts = 2
 
 // passSignals hands the signals that we get on to a process.
-func (c *cli) passSignals() (signals <-chan string, release func()) {
+func (c *Caller) passSignals() (signals <-chan string, release func()) {
 	ch := make(chan string, 4)
 	interrupts := 0
 	pass := func(sig os.Signal) {
@@ -69,7 +69,7 @@ func (c *cli) passSignals() (signals <-chan string, release func()) {
 		}
 	}
 	// Those that the command always takes come by way of it.
-	stop := c.takeInterrupts(pass)
+	stop := c.TakeInterrupts(pass)
 	others := make(chan os.Signal, 4)
 	signal.Notify(others, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM)
 	done := make(chan struct{})

@@ -1,4 +1,4 @@
-package main
+package caller
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	"tiffin/engine/image/credentials"
 )
 
-// dockerConfig is what of docker's configuration file concerns the command line itself.
-type dockerConfig struct {
+// DockerConfig is what of docker's configuration file concerns the command line itself.
+type DockerConfig struct {
 	PsFormat string
 
 	Auths       map[string]json.RawMessage
@@ -21,13 +21,13 @@ type dockerConfig struct {
 	CredHelpers map[string]string
 }
 
-// readDockerConfig reads docker's configuration file; a broken one is for those who need it.
-func (c *cli) readDockerConfig() dockerConfig {
-	dir := c.getenv("DOCKER_CONFIG")
+// ReadDockerConfig reads docker's configuration file; a broken one is for those who need it.
+func (c *Caller) ReadDockerConfig() DockerConfig {
+	dir := c.Getenv("DOCKER_CONFIG")
 	if dir == "" {
-		dir = filepath.Join(c.getenv("HOME"), ".docker")
+		dir = filepath.Join(c.Getenv("HOME"), ".docker")
 	}
-	var config dockerConfig
+	var config DockerConfig
 	text, err := os.ReadFile(filepath.Join(dir, "config.json"))
 	if err == nil && json.Unmarshal(text, &config) != nil {
 		// credentials says what is wrong with it.
@@ -36,17 +36,17 @@ func (c *cli) readDockerConfig() dockerConfig {
 	return config
 }
 
-func (d *dockerConfig) logins() bool {
+func (d *DockerConfig) logins() bool {
 	return len(d.Auths) > 0 || len(d.CredHelpers) > 0 || d.CredsStore != ""
 }
 
-// credentials are the caller's for the registries that the images of a Stack may be fetched
+// Credentials are the caller's for the registries that the images of a Stack may be fetched
 // from, found with the caller's rights: the engine never opens its files nor runs its helpers.
 // policy replaces the services' own pull policies, unless it is empty. Logins that cannot be
 // found are a warning: the image may be had without.
-func (c *cli) credentials(ctx context.Context, client *api.Client, stack *engine.Stack, policy engine.PullPolicy) map[string]engine.RegistryAuth {
-	config := c.readDockerConfig()
-	if !config.logins() || c.opts.dryRun {
+func (c *Caller) Credentials(ctx context.Context, client *api.Client, stack *engine.Stack, policy engine.PullPolicy) map[string]engine.RegistryAuth {
+	config := c.ReadDockerConfig()
+	if !config.logins() || c.Opts.DryRun {
 		return nil
 	}
 	var registries []string
@@ -63,7 +63,7 @@ func (c *cli) credentials(ctx context.Context, client *api.Client, stack *engine
 	}
 	found, err := credentials.All(ctx, registries)
 	if err != nil {
-		c.warn(err.Error())
+		c.Warn(err.Error())
 	}
 	return found
 }

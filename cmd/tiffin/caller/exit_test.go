@@ -1,4 +1,4 @@
-package main
+package caller
 
 import (
 	"bytes"
@@ -24,13 +24,13 @@ func TestFail(t *testing.T) {
 			code: 1, said: "it is wrong\nmake it right\n",
 		},
 		"the code of a command that could not be run": {
-			err: ofCommand(fmt.Errorf("start web: %w", &engine.ExitError{Code: 127})), code: 127, said: "start web: exit code 127\n",
+			err: OfCommand(fmt.Errorf("start web: %w", &engine.ExitError{Code: 127})), code: 127, said: "start web: exit code 127\n",
 		},
 		"that of a service that up was to start is no matter": {
 			err: fmt.Errorf("start web: %w", &engine.ExitError{Code: 127}), code: 1, said: "start web: exit code 127\n",
 		},
-		"the code of a container, of which all was said": {err: exitWith(3), code: 3},
-		"an interrupt":                  {err: errInterrupted, code: 130, said: "canceled\n"},
+		"the code of a container, of which all was said": {err: ExitWith(3), code: 3},
+		"an interrupt":                  {err: ErrInterrupted, code: 130, said: "canceled\n"},
 		"other failures come before it": {err: errors.New("pull b"), noted: []string{"pull a", "pull b"}, code: 1, said: "pull a\npull b\n"},
 		"nothing is said twice": {
 			err: errors.New("up: pull b"), noted: []string{"pull b"}, code: 1, said: "up: pull b\n",
@@ -42,11 +42,11 @@ func TestFail(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var said bytes.Buffer
-			c := &cli{err: &said, opts: globalOptions{progress: tc.progress}}
+			c := &Caller{Err: &said, Opts: Options{Progress: tc.progress}}
 			for _, n := range tc.noted {
 				c.note(n)
 			}
-			if code := c.fail(tc.err); code != tc.code {
+			if code := c.Fail(tc.err); code != tc.code {
 				t.Errorf("exit code %d, want %d", code, tc.code)
 			}
 			if d := cmp.Diff(tc.said, said.String()); d != "" {

@@ -1,4 +1,4 @@
-package main
+package caller
 
 import (
 	"os"
@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rawTerminal passes every key on to the process until restore is called; nothing
+// RawTerminal passes every key on to the process until restore is called; nothing
 // happens when the input is no terminal.
-func (c *cli) rawTerminal() (restore func(), err error) {
-	fd, ok := terminal(c.in)
+func (c *Caller) RawTerminal() (restore func(), err error) {
+	fd, ok := Terminal(c.In)
 	if !ok {
 		return func() {}, nil
 	}
@@ -23,14 +23,14 @@ func (c *cli) rawTerminal() (restore func(), err error) {
 	return c.restoreTerminal, nil
 }
 
-func (c *cli) setRestore(restore func()) {
+func (c *Caller) setRestore(restore func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.restore = restore
 }
 
 // restoreTerminal makes the terminal as it was, on every way out of the program.
-func (c *cli) restoreTerminal() {
+func (c *Caller) restoreTerminal() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.restore != nil {
@@ -39,9 +39,9 @@ func (c *cli) restoreTerminal() {
 	}
 }
 
-// terminalSize is rows and columns of the terminal behind stream, zero without one.
-func terminalSize(stream any) [2]uint {
-	fd, ok := terminal(stream)
+// TerminalSize is rows and columns of the terminal behind stream, zero without one.
+func TerminalSize(stream any) [2]uint {
+	fd, ok := Terminal(stream)
 	if !ok {
 		return [2]uint{}
 	}
@@ -66,7 +66,7 @@ func watchSize(stream any) (sizes <-chan [2]uint, stop func()) {
 				return
 			}
 			select {
-			case ch <- terminalSize(stream):
+			case ch <- TerminalSize(stream):
 			case <-done:
 				return
 			}
