@@ -95,4 +95,10 @@ var recipes = []recipe{
 			StopSignal:   "SIGINT",
 		},
 	},
+	{
+		name:     "clients", // nobody's but ours: the programs that talk to the servers above, and a server that counts bytes
+		tags:     []string{"latest"},
+		packages: []string{"curl", "iperf3", "postgresql-client", "redis-tools"},
+		config:   ocispec.ImageConfig{Env: []string{searchPath}, Cmd: []string{"iperf3", "--server"}},
+	},
 }

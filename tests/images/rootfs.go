@@ -82,8 +82,8 @@ func install(ctx context.Context, work, below string, r recipe) (string, error) 
 			return "", err
 		}
 	}
-	if err := copyFiles(dir("files"), "files/"+r.name); err != nil {
-		return "", err
+	if err := copyFiles(dir("files"), "files/"+r.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err // a recipe may have no files
 	}
 	env := append(reproducible(),
 		"BASE="+below, "UPPER="+dir("upper"), "WORK="+dir("work"), "ROOT="+dir("root"), "FILES="+dir("files"),
