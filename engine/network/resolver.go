@@ -102,7 +102,7 @@ func (s *nameSockets) redirect() error {
 	}
 	whole := redirectTable(port(s.udp.LocalAddr()), port(s.tcp.Addr()))
 	there, err := conn.Has(whole)
-	if err == nil && !(there && s.inherited) {
+	if err == nil && (!there || !s.inherited) {
 		var b nft.Batch
 		if there {
 			b.RemoveTable(whole)

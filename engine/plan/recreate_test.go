@@ -364,7 +364,7 @@ func TestUpCascades(t *testing.T) {
 					panic(err)
 				}
 			}},
-			req: engine.UpRequest{Stack: joined(changed())},
+			req:  engine.UpRequest{Stack: joined(changed())},
 			want: ``,
 		},
 		"who shares volumes is recreated, but needs no restart": {
