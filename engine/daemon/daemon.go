@@ -186,7 +186,9 @@ func (d *Daemon) openRooms(ctx context.Context) error {
 	if r.Host, err = runtime.ReadHost(); err != nil {
 		return err
 	}
-	if r.Networks, err = network.Open(ctx, network.Config{RunRoot: d.cfg.RunRoot, Key: networkKey(d.cfg.RunRoot)}); err != nil {
+	if r.Networks, err = network.Open(ctx, network.Config{
+		RunRoot: d.cfg.RunRoot, Key: networkKey(d.cfg.RunRoot), Log: d.log, LeaveFirewalls: conf.OtherFirewalls == settings.Leave,
+	}); err != nil {
 		return err
 	}
 	return d.openBuilder(&conf.Build)

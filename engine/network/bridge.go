@@ -37,7 +37,7 @@ func (m *Manager) ensureBridge(n engine.Network) error {
 	}
 	requests := []request{
 		// For those who look at the host's links: whose this is.
-		setLinkUp(what, n.Bridge, nl.NewRtAttr(unix.IFLA_IFALIAS, nl.NonZeroTerminated(m.alias(n)))),
+		setLinkUp(what, n.Bridge, nl.NewRtAttr(unix.IFLA_IFALIAS, nl.NonZeroTerminated(alias(n)))),
 	}
 	for _, p := range n.Pools {
 		requests = append(requests, addAddress(what, index, netip.PrefixFrom(p.Gateway, p.Subnet.Bits())))

@@ -57,10 +57,7 @@ func (m *Manager) create(ctx context.Context, n engine.Network) (_ engine.Networ
 	if err := m.fw.add(networkEntries(n)...); err != nil {
 		return n, err
 	}
-	if err := m.startForwarding(n); err != nil {
-		return n, err
-	}
-	if err := m.ensureBridge(n); err != nil {
+	if err := m.startForwarding(n, func() error { return m.ensureBridge(n) }); err != nil {
 		return n, err
 	}
 	return n, ctx.Err()

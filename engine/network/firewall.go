@@ -3,6 +3,7 @@ package network
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -32,6 +33,13 @@ type firewall struct {
 	conn *nft.Conn
 	name string
 	own  nft.Ownership
+
+	// The table is watched as long as there is one.
+	watch     func() (*nft.Watch, error)
+	others    func() // told when somebody else's tables have changed
+	following *sync.WaitGroup
+	log       *slog.Logger
+	watching  *nft.Watch
 
 	mu      sync.Mutex
 	written bool                         // by us, and not removed since
@@ -110,7 +118,8 @@ func (f *firewall) forget(e entry) bool {
 	return true
 }
 
-// apply carries out a change. When somebody has removed the table, it is written whole.
+// apply carries out a change. When somebody has removed the table, or something in it,
+// it is written whole.
 func (f *firewall) apply(b *nft.Batch) error {
 	err := f.conn.Apply(b)
 	if errors.Is(err, unix.ENOENT) {
@@ -130,10 +139,22 @@ func (f *firewall) write() error {
 		return fmt.Errorf("write the nftables table %s: %w", f.name, err)
 	}
 	f.written = len(f.wanted) > 0
-	return nil
+	return f.follow()
 }
 
 func (f *firewall) replace() error {
+	err := error(unix.ENOENT)
+	// Somebody else may remove or make it between the look and the change.
+	for range 5 {
+		err = f.replaceOnce()
+		if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EEXIST) {
+			break
+		}
+	}
+	return err
+}
+
+func (f *firewall) replaceOnce() error {
 	there, err := f.conn.Has(f.head())
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"tiffin/engine"
 )
 
+const ipForward = "net/ipv4/ip_forward"
+
 // The host forwards while one of two engines has a network, and not before or after,
 // whichever goes first.
 func TestTheHostForwardsWhileSomebodyNeedsIt(t *testing.T) {
@@ -16,7 +18,7 @@ func TestTheHostForwardsWhileSomebodyNeedsIt(t *testing.T) {
 				t.Fatal(err)
 			}
 			second := &testHost{tb: t, root: t.TempDir()}
-			second.open(Config{Key: "second"})
+			second.open(Config{Key: "second", HostRoot: h.cfg.HostRoot})
 			t.Cleanup(func() { _ = second.Close() })
 
 			engines := []*testHost{h, second}
@@ -31,7 +33,7 @@ func TestTheHostForwardsWhileSomebodyNeedsIt(t *testing.T) {
 				if err := engines[order[i]].Remove(t.Context(), networks[order[i]]); err != nil {
 					t.Fatal(err)
 				}
-				if got := h.sysctl(ipForward); got != want {
+				if got := h.forwards(); got != want {
 					t.Errorf("after %d of 2 have gone: got %s, want %s", i+1, got, want)
 				}
 			}
@@ -58,11 +60,11 @@ func TestTheHostDoesNotForwardForOthers(t *testing.T) {
 	}
 }
 
-func (h *testHost) sysctl(name string) string {
+func (h *testHost) forwards() string {
 	h.tb.Helper()
 	var value string
 	if err := h.inHost(func() (err error) {
-		value, err = readSysctl(name)
+		value, err = readSysctl(ipForward)
 		return err
 	}); err != nil {
 		h.tb.Fatal(err)

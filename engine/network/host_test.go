@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -18,8 +19,9 @@ import (
 // testHost is a network namespace that plays the host, with a Manager in it.
 type testHost struct {
 	*Manager
-	tb   testing.TB
-	root string
+	tb     testing.TB
+	root   string
+	shared string // see Config.HostRoot
 }
 
 func requireRoot(tb testing.TB) {
@@ -72,6 +74,12 @@ func newTestHost(tb testing.TB) *testHost {
 func (h *testHost) open(cfg Config) {
 	h.tb.Helper()
 	cfg.RunRoot = h.root
+	if cfg.HostRoot == "" {
+		if h.shared == "" {
+			h.shared = h.tb.TempDir()
+		}
+		cfg.HostRoot = h.shared
+	}
 	if cfg.ResolvConf == "" {
 		cfg.ResolvConf = filepath.Join(h.root, "absent")
 	}
@@ -201,4 +209,15 @@ func BenchmarkFiftyAtOnce(b *testing.B) {
 		}
 		b.StartTimer()
 	}
+}
+
+func requireTool(tb testing.TB, name string) {
+	tb.Helper()
+	if _, err := exec.LookPath(name); err == nil {
+		return
+	}
+	if os.Getenv("REQUIRE_ROOT") == "1" {
+		tb.Fatalf("needs the program %s", name)
+	}
+	tb.Skipf("needs the program %s", name)
 }

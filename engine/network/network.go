@@ -17,6 +17,7 @@ import (
 	"tiffin/dns"
 	"tiffin/engine"
 	"tiffin/engine/network/nft"
+	"tiffin/engine/network/router"
 )
 
 // Config is what a Manager needs to know.
@@ -29,6 +30,11 @@ type Config struct {
 	Key string
 	// ResolvConf is the host's resolv.conf; "" is /etc/resolv.conf.
 	ResolvConf string
+	// HostRoot is a directory that all engines on the host share, empty after a reboot
+	// and open to root only; "" is router.DefaultDir.
+	HostRoot string
+	// LeaveFirewalls leaves other people's firewalls as they are: what they drop is dropped.
+	LeaveFirewalls bool
 	// Log takes what goes wrong where nobody waits for an answer; nil: nothing does.
 	Log *slog.Logger
 }
@@ -46,6 +52,7 @@ type Manager struct {
 	look   *netlink.Handle // for reading what is there
 	nft    *nft.Conn
 	fw     *firewall
+	router *router.Router
 
 	forwarding forwarding
 	shortcut   shortcut
@@ -86,7 +93,7 @@ func Open(ctx context.Context, cfg Config) (*Manager, error) {
 	m := &Manager{
 		cfg: cfg, networks: map[string]*network{}, sandboxes: map[string]*Sandbox{}, inherited: map[string]*nameSockets{},
 		endpoints: map[string][]*attached{}, reservations: map[*Reservation]bool{},
-		forwarding: forwarding{need: map[string]bool{}}, forwarder: dns.NewForwarder(forwardsAtOnce),
+		forwarding: forwarding{closed: map[string]router.Closed{}}, forwarder: dns.NewForwarder(forwardsAtOnce),
 	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	m.end = end
@@ -121,6 +128,13 @@ func (m *Manager) open(life context.Context) error {
 		m.cfg.Log.Warn(err.Error()) // those of now are better than none
 	}
 	m.fw = newFirewall(m.nft, m.tableName())
+	m.fw.watch, m.fw.following, m.fw.log = m.watchFirewall, &m.serving, m.cfg.Log
+	m.router = router.New(router.Config{
+		Dir: m.cfg.HostRoot, Cookie: m.shortcut.cookie, InHost: m.inHost, NFT: m.nft,
+		Links:          func() ([]netlink.Link, error) { return whole(m.look.LinkList) },
+		LeaveFirewalls: m.cfg.LeaveFirewalls, Log: m.cfg.Log,
+	})
+	m.fw.others = m.router.Changed
 	// This family only: without a list the library wants IPsec's, too, which not every kernel has.
 	m.look, err = netlink.NewHandleAt(netns.NsHandle(m.host.Fd()), unix.NETLINK_ROUTE)
 	return err
@@ -142,6 +156,9 @@ func (m *Manager) Close() error {
 		errs = append(errs, s.close())
 	}
 	m.mu.Unlock()
+	if m.fw != nil {
+		errs = append(errs, m.fw.close())
+	}
 	m.serving.Wait()
 	errs = append(errs, m.shortcut.close())
 	if m.look != nil {

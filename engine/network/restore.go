@@ -54,7 +54,8 @@ func (m *Manager) Restore(ctx context.Context, networks []engine.Network, former
 		}
 	}
 	// The rules come before what they are about.
-	if err := m.fw.set(m.formerEntries(networks, formers)); err != nil {
+	closed, err := m.formerClosed(networks)
+	if err := errors.Join(err, m.fw.set(append(m.formerEntries(networks, formers), closed...))); err != nil {
 		errs = append(errs, err)
 	}
 	for _, n := range networks {
@@ -164,10 +165,7 @@ func (m *Manager) restoreNetwork(n engine.Network) error {
 	if n.Bridge == "" {
 		return nil
 	}
-	if err := m.startForwarding(n); err != nil {
-		return err
-	}
-	if err := m.ensureBridge(n); err != nil {
+	if err := m.startForwarding(n, func() error { return m.ensureBridge(n) }); err != nil {
 		return err
 	}
 	known, err := m.lookup(n.ID)
@@ -230,8 +228,5 @@ func (m *Manager) sweep(networks []engine.Network, formers []Former) error {
 		}
 	}
 	errs = append(errs, m.removeLinks(strays...))
-	if len(networks) == 0 {
-		errs = append(errs, m.stopForwarding(""))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, m.router.Leave())...)
 }

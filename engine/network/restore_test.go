@@ -46,7 +46,7 @@ func TestRestoreFindsEverythingAsItWas(t *testing.T) {
 		"the table is gone":    func(h *testHost, _ stack) { h.dropTable() },
 		"the bridge is gone":   func(h *testHost, st stack) { h.dropLink(st.network.Bridge) },
 		"a veth pair is gone":  func(h *testHost, st stack) { h.dropLink(st.formers[0].Endpoints[0].HostLink) },
-		"the note is gone too": func(h *testHost, _ stack) { _ = os.Remove(h.notePath()) },
+		"the note is gone too": func(h *testHost, _ stack) { _ = os.RemoveAll(h.cfg.HostRoot) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newTestHost(t)
@@ -182,7 +182,7 @@ func TestRestoreLeavesAnotherEngineAlone(t *testing.T) {
 	h := newTestHost(t)
 	h.neighbour()
 	st := h.stack()
-	other, err := Open(t.Context(), Config{RunRoot: t.TempDir(), Key: "other"})
+	other, err := Open(t.Context(), Config{RunRoot: t.TempDir(), Key: "other", HostRoot: h.cfg.HostRoot})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,8 @@ const (
 	setInternal    = "internal"    // those of internal networks
 	setMasqueraded = "masqueraded" // those whose containers reach the outside as the host
 	setSame        = "same"        // each bridge with itself
-	setClosed      = "closed"      // interfaces between which the host was no router before us
+	setClosed4     = "closed4"     // interfaces between which the host was no router before us
+	setClosed6     = "closed6"     // the same for IPv6
 	setNear        = "near"        // bridges from and to which a container with published ports may be asked for them past the NAT
 	setLoopback    = "loopback"    // ports published on an address of 127.0.0.0/8
 	mapPorts4      = "ports4"      // host address and port → container
@@ -52,7 +53,8 @@ func sets() []nft.Set {
 		{Name: setInternal, Key: ifname},
 		{Name: setMasqueraded, Key: ifname},
 		{Name: setSame, Key: []nft.Type{nft.TypeIfname, nft.TypeIfname}},
-		{Name: setClosed, Key: ifname},
+		{Name: setClosed4, Key: ifname},
+		{Name: setClosed6, Key: ifname},
 		{Name: setNear, Key: []nft.Type{nft.TypeIfname, nft.TypeIfname}},
 		{Name: setLoopback, Key: port},
 		{Name: mapPorts4, Key: []nft.Type{nft.TypeIPv4, nft.TypeProto, nft.TypePort}, Data: target4},
@@ -99,7 +101,8 @@ func chains() []nft.Chain {
 				// from another network, or from a neighbour with a route of its own.
 				{nft.In{Fields: out, Set: setBridges}, nft.Any{Field: nft.CtStatus, Flags: []nft.Flag{nft.DNATed}}, nft.Accept},
 				{nft.In{Fields: out, Set: setBridges}, nft.Drop},
-				{nft.In{Fields: in, Set: setClosed}, nft.In{Fields: out, Set: setClosed}, nft.Drop},
+				{nft.OfFamily{Family: nft.IPv4}, nft.In{Fields: in, Set: setClosed4}, nft.In{Fields: out, Set: setClosed4}, nft.Drop},
+				{nft.OfFamily{Family: nft.IPv6}, nft.In{Fields: in, Set: setClosed6}, nft.In{Fields: out, Set: setClosed6}, nft.Drop},
 			},
 		},
 		{

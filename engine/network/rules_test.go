@@ -11,6 +11,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/network/nft"
+	"tiffin/engine/network/router"
 )
 
 // sampleTable is that of a network with two published ports and of an internal one.
@@ -18,7 +19,7 @@ func sampleTable() *nft.Table {
 	ep := engine.Endpoint{IPv4: prefix("10.1.1.2/24"), IPv6: prefix("fd00::2/64")}
 	entries := networkEntries(engine.Network{Bridge: "tf-front"})
 	entries = append(entries, networkEntries(engine.Network{Bridge: "tf-back", Spec: engine.NetworkSpec{Internal: true}})...)
-	entries = append(entries, closedEntries([]string{"lan0"})...)
+	entries = append(entries, closedEntries("n", router.Closed{IPv4: []string{"lan0"}, IPv6: []string{"lan0", "lan1"}})...)
 	at := place{"web", ep, "tf-front", []string{"tf-front", "tf-other"}}
 	entries = append(entries, nearEntries(at)...)
 	for _, p := range []struct {

@@ -17,7 +17,16 @@ type Settings struct {
 	// Insecure registries may be spoken to without TLS: host, host:port or CIDR.
 	Insecure []string `json:"insecure-registries"`
 	Build    Build    `json:"build"`
+	// OtherFirewalls says what becomes of the host's other firewalls that drop what they do not know: Open or Leave;
+	// "" is Open.
+	OtherFirewalls string `json:"other-firewalls"`
 }
+
+// What can be done about other firewalls: containers' packets are let through, or the firewalls are left as they are.
+const (
+	Open  = "open"
+	Leave = "leave"
+)
 
 // Build is about builds.
 type Build struct {
@@ -57,9 +66,12 @@ func Read(path string) (Settings, error) {
 	if err == nil && decoder.More() {
 		err = errors.New("there is something after its end")
 	}
+	if f := s.OtherFirewalls; err == nil && f != "" && f != Open && f != Leave {
+		err = fmt.Errorf("other-firewalls is %q, and can be %q or %q", f, Open, Leave)
+	}
 	if err != nil {
 		return s, engine.Hint(engine.Problem(engine.ErrInvalid, fmt.Errorf("settings %s: %w", path, err)),
-			`it is JSON with the keys "registry-mirrors", "insecure-registries" and "build"`)
+			`it is JSON with the keys "registry-mirrors", "insecure-registries", "build" and "other-firewalls"`)
 	}
 	return s, nil
 }

@@ -24,16 +24,18 @@ func TestRead(t *testing.T) {
 		"an empty one": {text: "{}", granted: []string{"network.host"}},
 		"everything": {
 			text: `{"registry-mirrors": {"docker.io": ["http://127.0.0.1:5000"]}, "insecure-registries": ["10.0.0.0/8"],
-				"build": {"entitlements": [], "cache-size": 1000, "linger": "1s"}}`,
+				"build": {"entitlements": [], "cache-size": 1000, "linger": "1s"}, "other-firewalls": "leave"}`,
 			want: Settings{
 				Mirrors: map[string][]string{"docker.io": {"http://127.0.0.1:5000"}}, Insecure: []string{"10.0.0.0/8"},
-				Build: Build{Entitlements: &none, CacheSize: 1000, Linger: engine.Duration(time.Second)},
+				Build:          Build{Entitlements: &none, CacheSize: 1000, Linger: engine.Duration(time.Second)},
+				OtherFirewalls: Leave,
 			},
 			granted: none,
 		},
 		"no JSON":                 {text: "registry-mirrors:", fails: true},
 		"a key that is misspelt":  {text: `{"registry-mirror": {}}`, fails: true},
 		"more than one document":  {text: "{} {}", fails: true},
+		"a word of no meaning":    {text: `{"other-firewalls": "shut"}`, fails: true},
 		"a number for a duration": {text: `{"build": {"linger": 3}}`, fails: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -47,7 +47,7 @@ var buildProbe = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	log.SetOutput(io.Discard) // BuildKit's libraries tell it of each connection that ends
-	code := m.Run()
+	code := harness.Main(m)
 	if probeDir != "" {
 		_ = os.RemoveAll(probeDir)
 	}

@@ -314,3 +314,39 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// In a namespace of its own the test is the host.
+func TestWhatIsLeftOnTheHostIsSeen(t *testing.T) {
+	RequireRoot(t)
+	runtime.LockOSThread() // and never unlocked
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	set := func(value string) {
+		if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte(value), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("0")
+	before, err := readHost()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set("1")
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "tf-other"}}
+	if err := netlink.LinkAdd(bridge); err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkSetAlias(bridge, "tiffin network other"); err != nil {
+		t.Fatal(err)
+	}
+	if got := leftOnHost(before, 0); got != "" {
+		t.Errorf("while another engine has a network: got %q", got)
+	}
+	if err := netlink.LinkDel(bridge); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := leftOnHost(before, 0), "  net/ipv4/ip_forward is 1, and was 0\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -10,7 +10,7 @@ import (
 
 // Reboot takes away what a reboot of the machine does: the processes of these roots at one stroke, what is mounted, what
 // is in the kernel, and the run root's content. The data root stays, and so do the machine's settings, which other tests
-// need at the same time: with them stays the engine's note of what it has changed there.
+// need at the same time: with them stays the record of what engines have changed there.
 func (e *Tiffin) Reboot(tb testing.TB) {
 	tb.Helper()
 	Until(tb, 10*time.Second, "every process is gone", func() bool {
@@ -35,9 +35,6 @@ func (e *Tiffin) Reboot(tb testing.TB) {
 		tb.Fatal(err)
 	}
 	for _, f := range entries {
-		if f.Name() == "forwarding.json" {
-			continue
-		}
 		if err := os.RemoveAll(filepath.Join(e.Run, f.Name())); err != nil {
 			tb.Fatal(err)
 		}

@@ -56,8 +56,9 @@ func (b *Batch) AddTable(t *Table, own Ownership) {
 		b.AddElements(t, t.Sets[i].Name, t.Sets[i].Elements)
 	}
 	for i := range t.Chains {
-		for _, r := range t.Chains[i].Rules {
-			b.addRule(t, t.Chains[i].Name, r)
+		c := &t.Chains[i]
+		for _, r := range c.Rules {
+			b.AddRule(ChainName{t.Family, t.Name, c.Name}, r, "")
 		}
 	}
 }
@@ -117,17 +118,31 @@ func (b *Batch) addChain(t *Table, c *Chain) {
 	})
 }
 
-func (b *Batch) addRule(t *Table, chain string, r Rule) {
-	b.message(unix.NFT_MSG_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, t.Family, func() {
-		b.str(unix.NFTA_RULE_TABLE, t.Name)
-		b.str(unix.NFTA_RULE_CHAIN, chain)
+// AddRule adds a rule to the end of a chain. A comment that is not empty is stored
+// with it, as nft(8) and iptables-nft(8) store theirs.
+func (b *Batch) AddRule(c ChainName, r Rule, comment string) {
+	b.message(unix.NFT_MSG_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, c.Family, func() {
+		b.str(unix.NFTA_RULE_TABLE, c.Table)
+		b.str(unix.NFTA_RULE_CHAIN, c.Name)
 		b.nest(unix.NFTA_RULE_EXPRESSIONS, func() {
-			e := expressions{wire: b.wire, table: t.Family}
+			e := expressions{wire: b.wire, table: c.Family}
 			for _, s := range r {
 				s.encode(&e)
 			}
 			b.wire = e.wire
 		})
+		if comment != "" {
+			b.attr(unix.NFTA_RULE_USERDATA, commentData(comment))
+		}
+	})
+}
+
+// RemoveRule removes a rule, which Rules has found, from a chain.
+func (b *Batch) RemoveRule(c ChainName, handle uint64) {
+	b.message(unix.NFT_MSG_DELRULE, 0, c.Family, func() {
+		b.str(unix.NFTA_RULE_TABLE, c.Table)
+		b.str(unix.NFTA_RULE_CHAIN, c.Name)
+		b.attr(unix.NFTA_RULE_HANDLE, binary.BigEndian.AppendUint64(nil, handle))
 	})
 }
 

@@ -21,29 +21,64 @@ type BaseChain struct {
 
 // BaseChains lists the base chains of all tables.
 func (c *Conn) BaseChains() ([]BaseChain, error) {
-	var w wire
-	w.header(header{kind: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETCHAIN, flags: unix.NLM_F_DUMP, number: 1})
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := unix.Sendto(c.fd, w.b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	var chains []BaseChain
+	ask := func(w *wire) {
+		w.header(header{kind: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETCHAIN, flags: unix.NLM_F_DUMP, number: 1})
+	}
+	err := c.dump(ask, func() { chains = nil }, func(b []byte) {
+		if chain, ok := parseChain(b); ok {
+			chains = append(chains, chain)
+		}
+	})
+	if err != nil {
 		return nil, fmt.Errorf("list the chains of nftables: %w", err)
 	}
-	var chains []BaseChain
+	return chains, nil
+}
+
+// dumpsAtMost bounds how often a list is asked for that changes while it is read.
+const dumpsAtMost = 100
+
+// dump asks for a list and goes through it: begin comes first, then each. A list that
+// changed meanwhile is begun again (EAGAIN, or NLM_F_DUMP_INTR; netlink(7)).
+func (c *Conn) dump(ask func(*wire), begin func(), each func([]byte)) error {
+	var w wire
+	ask(&w)
+	binary.NativeEndian.PutUint32(w.b, uint32(len(w.b)))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var err error
+	for range dumpsAtMost {
+		begin()
+		if err = unix.Sendto(c.fd, w.b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+			return err
+		}
+		if err = c.list(each); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	return err
+}
+
+// list reads the answer to a dump. It is EINTR when the list has changed meanwhile.
+func (c *Conn) list(each func([]byte)) error {
+	var whole error
 	for {
 		messages, err := c.receive()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, m := range messages {
+			if m.Header.Flags&unix.NLM_F_DUMP_INTR != 0 {
+				whole = unix.EINTR
+			}
 			switch m.Header.Type {
 			case unix.NLMSG_DONE:
-				return chains, nil
+				return whole
 			case unix.NLMSG_ERROR:
-				return nil, refusal(m)
+				return refusal(m)
 			}
-			if chain, ok := parseChain(m.Data); ok {
-				chains = append(chains, chain)
-			}
+			each(m.Data)
 		}
 	}
 }
@@ -65,15 +100,18 @@ func (c *Conn) receive() ([]syscall.NetlinkMessage, error) {
 	}
 }
 
+// genLen is the size of a struct nfgenmsg, which attributes follow.
+const genLen = headerLen - unix.SizeofNlMsghdr
+
 // parseChain reads a struct nfgenmsg and attributes. A chain that is no base chain
 // has no hook.
 func parseChain(b []byte) (BaseChain, bool) {
-	if len(b) < headerLen-unix.SizeofNlMsghdr {
+	if len(b) < genLen {
 		return BaseChain{}, false
 	}
 	chain := BaseChain{Family: Family(b[0])}
 	hooked := false
-	eachAttr(b[headerLen-unix.SizeofNlMsghdr:], func(kind uint16, value []byte) {
+	eachAttr(b[genLen:], func(kind uint16, value []byte) {
 		switch kind {
 		case unix.NFTA_CHAIN_TABLE:
 			chain.Table = unix.ByteSliceToString(value)

@@ -16,6 +16,7 @@ import (
 type Conn struct {
 	mu  sync.Mutex
 	fd  int
+	id  uint32 // of the socket: what it changes is announced with it
 	buf [16 << 10]byte
 }
 
@@ -36,7 +37,18 @@ func Dial() (*Conn, error) {
 	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return nil, errors.Join(fmt.Errorf("bind a netlink socket: %w", err), unix.Close(fd))
 	}
+	if c.id, err = socketID(fd); err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
 	return c, nil
+}
+
+func socketID(fd int) (uint32, error) {
+	name, err := unix.Getsockname(fd)
+	if addr, ok := name.(*unix.SockaddrNetlink); ok && err == nil {
+		return addr.Pid, nil
+	}
+	return 0, fmt.Errorf("identify a netlink socket: %w", err)
 }
 
 // Close closes the socket. Owned tables stay, and can then be adopted.

@@ -170,6 +170,13 @@ func (s Not) encode(e *expressions) {
 	e.compare(unix.NFT_CMP_NEQ, s.Value.data)
 }
 
+func (s Begins) encode(e *expressions) {
+	e.load(s.Field)
+	e.compare(unix.NFT_CMP_EQ, []byte(s.Text)) // without a zero byte: the rest may be anything
+}
+
+func (s OfFamily) encode(e *expressions) { e.require(s.Family) }
+
 func (s Within) encode(e *expressions) {
 	e.load(s.Field)
 	e.mask(maskOf(s.Prefix.Addr().BitLen(), s.Prefix.Bits()))
@@ -262,6 +269,8 @@ func (s DNAT) encode(e *expressions) {
 		e.u32(unix.NFTA_NAT_REG_PROTO_MIN, firstReg+addr.registers())
 	})
 }
+
+func (Counter) encode(e *expressions) { e.expr("counter", func() {}) }
 
 func (Masquerade) encode(e *expressions) { e.expr("masq", func() {}) }
 

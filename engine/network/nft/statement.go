@@ -20,6 +20,15 @@ type Not struct {
 	Value Value
 }
 
+// Begins matches packets whose interface's name begins with the text.
+type Begins struct {
+	Field Field
+	Text  string
+}
+
+// OfFamily matches packets of IPv4, or of IPv6, in a table that sees both.
+type OfFamily struct{ Family Family }
+
 // Within matches packets whose address is in the prefix.
 type Within struct {
 	Field  Field
@@ -77,6 +86,9 @@ type DNAT struct {
 
 // Masquerade gives the connection the address of the interface it leaves by.
 type Masquerade struct{}
+
+// Counter counts the packets that come to it.
+type Counter struct{}
 
 // Verdict ends the rule.
 type Verdict int

@@ -2,6 +2,7 @@ package nft
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -125,6 +126,15 @@ func (s Is) text() string { return s.Field.String() + " " + s.Value.String() }
 
 func (s Not) text() string { return s.Field.String() + " != " + s.Value.String() }
 
+func (s Begins) text() string { return s.Field.String() + " " + strconv.Quote(s.Text+"*") }
+
+func (s OfFamily) text() string {
+	if s.Family == IPv6 {
+		return "meta nfproto ipv6"
+	}
+	return "meta nfproto ipv4"
+}
+
 func (s Within) text() string { return s.Field.String() + " " + s.Prefix.String() }
 
 func (s Outside) text() string { return s.Field.String() + " != " + s.Prefix.String() }
@@ -154,6 +164,8 @@ func (s Rewrite) text() string {
 func (s DNAT) text() string {
 	return fmt.Sprintf("dnat %s to %s map @%s", s.Family, join(s.Fields), s.Map)
 }
+
+func (Counter) text() string { return "counter packets 0 bytes 0" }
 
 func (Masquerade) text() string { return "masquerade" }
 
