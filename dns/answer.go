@@ -58,6 +58,8 @@ func (v *View) decide(q *query, m, buf []byte, t transport) (verdict, []byte) {
 		return answer, r.finish(code)
 	}
 	switch {
+	case v.Partial:
+		return answer, r.finish(refused)
 	case v.Internal, isLocal(q):
 		return answer, r.finish(nameError)
 	case len(v.Upstreams) == 0:

@@ -123,12 +123,15 @@ func TestInternalAndUnconnectedViews(t *testing.T) {
 	internal, alone := demo(), demo()
 	internal.Internal = true
 	alone.Upstreams = nil
+	partial := demo()
+	partial.Partial = true
 	for what, test := range map[string]struct {
 		view *View
 		want string
 	}{
-		"an internal network asks nobody":    {internal, "NameError example.com.?"},
-		"no resolver is a temporary failure": {alone, "ServerFailure example.com.?"},
+		"who has other servers is sent to them": {partial, "Refused example.com.?"},
+		"an internal network asks nobody":       {internal, "NameError example.com.?"},
+		"no resolver is a temporary failure":    {alone, "ServerFailure example.com.?"},
 	} {
 		if got := ask(t, test.view, question("example.com", typeA)); got != test.want {
 			t.Errorf("%s: got %s, want %s", what, got, test.want)
@@ -136,6 +139,36 @@ func TestInternalAndUnconnectedViews(t *testing.T) {
 		if got := ask(t, test.view, question("db", typeA)); got != "Success aa db.? 10.1.0.3" {
 			t.Errorf("%s: a service: %s", what, got)
 		}
+	}
+}
+
+// TestPartialViews: a client that has other servers hears only of what is ours.
+func TestPartialViews(t *testing.T) {
+	v := &View{Partial: true, Zones: []*Zone{NewZone(Records{
+		Names:  map[string][]netip.Addr{"web.shop.tiffin.internal": addrs("10.1.0.2"), "shop.tiffin.internal": nil},
+		Domain: "tiffin.internal", Exclusive: true,
+	})}}
+	for name, want := range map[string]string{
+		"web.shop.tiffin.internal": "Success aa web.shop.tiffin.internal.? 10.1.0.2",
+		"db.shop.tiffin.internal":  "NameError aa db.shop.tiffin.internal.?",
+		"shop.tiffin.internal":     "Success aa shop.tiffin.internal.?",
+		"web.shop.localhost":       "Success aa web.shop.localhost.? 127.0.0.1",
+		"web.shop":                 "Refused web.shop.?",
+		"printer":                  "Refused printer.?",
+	} {
+		if got := ask(t, v, question(name, typeA)); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+// TestNamesThatDifferInCase are one name, with the addresses of both.
+func TestNamesThatDifferInCase(t *testing.T) {
+	v := &View{Zones: []*Zone{NewZone(Records{Names: map[string][]netip.Addr{
+		"Web": addrs("10.1.0.2"), "web": addrs("10.1.0.3"), "WEB": nil,
+	}})}}
+	if got := ask(t, v, question("web", typeA)); !strings.Contains(got, "10.1.0.2") || !strings.Contains(got, "10.1.0.3") {
+		t.Error(got)
 	}
 }
 

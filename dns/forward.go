@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	attempts       = 3                       // at most, over all upstreams
-	attemptTimeout = 1500 * time.Millisecond // of one; all end before glibc's 5 s
+	attempts        = 3                         // at least, over all upstreams, as long as there is time
+	attemptTimeout  = 1500 * time.Millisecond   // of one
+	exchangeTimeout = attempts * attemptTimeout // of all, before glibc's 5 s end
 )
 
 // Forwarder asks upstream resolvers. It keeps no answers: what is not kept cannot
@@ -48,12 +49,18 @@ func (f *Forwarder) exchange(ctx context.Context, q forwarded) []byte {
 	}
 	refusals := make([][]byte, len(q.upstreams))
 	var refusal []byte
-	for i := range attempts {
+	end := time.Now().Add(exchangeTimeout)
+	inTime, cancel := context.WithDeadline(ctx, end)
+	defer cancel()
+	for i := range max(attempts, len(q.upstreams)) {
+		if time.Until(end) <= 0 {
+			break
+		}
 		at := i % len(q.upstreams)
 		if refusals[at] != nil { // it has answered, and would again
 			continue
 		}
-		response, err := q.ask(ctx, q.upstreams[at])
+		response, err := q.ask(inTime, q.upstreams[at])
 		switch {
 		case ctx.Err() != nil:
 			return nil

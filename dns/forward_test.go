@@ -92,6 +92,8 @@ func TestExchange(t *testing.T) {
 		"a resolver that is not reachable too":           {[]upstream{nil, saying(noError)}, good, 0},
 		"one that is silent costs an attempt":            {[]upstream{silent, saying(noError)}, good, attemptTimeout},
 		"failures come back if all fail":                 {[]upstream{saying(refused), saying(serverFailure)}, "ServerFailure Example.com.?", 0},
+		"the fifth is asked, too":                        {[]upstream{nil, saying(refused), nil, saying(serverFailure), saying(noError)}, good, 0},
+		"not after the time is over":                     {[]upstream{silent, silent, silent, saying(noError)}, "ServerFailure Example.com.?", 3 * attemptTimeout},
 		"all silent is a failure, before glibc gives up": {[]upstream{silent}, "ServerFailure Example.com.?", 3 * attemptTimeout},
 		"one that was slow may be asked again":           {[]upstream{silent, saying(refused)}, "Refused Example.com.?", 2 * attemptTimeout},
 		"another id is not an answer":                    {[]upstream{writing(func(m []byte) []byte { m[0]++; return m })}, good, 0},

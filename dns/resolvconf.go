@@ -8,10 +8,11 @@ import (
 
 // ServerAddr is where every container finds its name server.
 func ServerAddr() netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 11}), port)
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 11}), Port)
 }
 
-const port = 53
+// Port is where name servers listen.
+const Port = 53
 
 // ResolvConf is the content of a resolv.conf, see resolv.conf(5).
 type ResolvConf struct {
@@ -87,7 +88,7 @@ func (c ResolvConf) ForContainer(w Wishes) ResolvConf {
 func (c ResolvConf) Forwarding(w Wishes) []netip.AddrPort {
 	var to []netip.AddrPort
 	for _, addr := range c.With(w).Nameservers {
-		to = append(to, netip.AddrPortFrom(addr, port))
+		to = append(to, netip.AddrPortFrom(addr, Port))
 	}
 	return to
 }

@@ -16,6 +16,10 @@ type View struct {
 	// Internal endpoints get no answer from outside: not even the question
 	// leaves the host.
 	Internal bool
+	// Partial is the view of a client that has other servers to ask: what is not
+	// ours is refused, on which it asks them. That there is no such name would
+	// have been the last word.
+	Partial bool
 }
 
 // Upstream is a resolver that queries are forwarded to.

@@ -37,6 +37,8 @@ type Records struct {
 	// too, and does not exist, if the domain has an underscore, as the networks
 	// that Compose names have. A network named "dev" cannot take all of .dev.
 	Domain string
+	// Exclusive makes all of the Domain ours, whatever it is called.
+	Exclusive bool
 }
 
 // NewZone takes a snapshot of the records.
@@ -47,9 +49,9 @@ func NewZone(r Records) *Zone {
 		subnets:  append([]netip.Prefix(nil), r.Subnets...),
 		domain:   normal(r.Domain),
 	}
-	z.exclusive = strings.Contains(z.domain, "_")
+	z.exclusive = r.Exclusive || strings.Contains(z.domain, "_")
 	for name, addrs := range r.Names {
-		z.names[normal(name)] = newHosts(addrs)
+		z.add(normal(name), addrs)
 	}
 	for addr, name := range r.Pointers {
 		if wire := wireName(name); wire != nil {
@@ -59,8 +61,13 @@ func NewZone(r Records) *Zone {
 	return z
 }
 
-func newHosts(addrs []netip.Addr) *hosts {
-	h := &hosts{}
+// add gives a name addresses, beside those that it has in another case of letters.
+func (z *Zone) add(name string, addrs []netip.Addr) {
+	h := z.names[name]
+	if h == nil {
+		h = &hosts{}
+		z.names[name] = h
+	}
 	for _, addr := range addrs {
 		if addr = addr.Unmap(); addr.Is4() {
 			h.v4 = append(h.v4, addr.AsSlice())
@@ -68,7 +75,6 @@ func newHosts(addrs []netip.Addr) *hosts {
 			h.v6 = append(h.v6, addr.AsSlice())
 		}
 	}
-	return h
 }
 
 // normal is the form in which names are compared.

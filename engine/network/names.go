@@ -3,7 +3,6 @@ package network
 import (
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -42,7 +41,8 @@ func (m *Manager) SetAnswering(containerID string, to Answer) {
 }
 
 // SetResolvers replaces the host's resolvers in what a sandbox asks of the outside
-// (dns in a Compose file). None means the host's.
+// (dns in a Compose file). They are asked from the sandbox, as its processes would:
+// 127.0.0.1 is a server in the container. None means the host's.
 func (m *Manager) SetResolvers(s *Sandbox, servers []netip.Addr) {
 	m.mu.Lock()
 	s.resolvers = servers
@@ -99,11 +99,7 @@ func (n *network) records() dns.Records {
 	if n.Spec.Name == noNames {
 		return r
 	}
-	// Only a name that nobody outside can have is a domain of ours alone: those that
-	// Compose makes have an underscore.
-	if strings.Contains(n.Spec.Name, "_") {
-		r.Domain = n.Spec.Name
-	}
+	r.Domain = n.Spec.Name
 	worse := map[string][]netip.Addr{}
 	for _, a := range n.members {
 		addrs := a.addresses()
@@ -153,7 +149,7 @@ func (m *Manager) refresh(s *Sandbox) {
 func (m *Manager) view(s *Sandbox) *dns.View {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	v := &dns.View{Internal: len(s.links) > 0}
+	v := &dns.View{Internal: true} // without a network, nothing leaves either
 	aliases := map[string][]netip.Addr{}
 	for _, a := range s.links {
 		v.Internal = v.Internal && a.network.Spec.Internal
@@ -169,10 +165,26 @@ func (m *Manager) view(s *Sandbox) *dns.View {
 	if len(aliases) > 0 {
 		v.Zones = append([]*dns.Zone{dns.NewZone(dns.Records{Names: aliases})}, v.Zones...)
 	}
-	for _, addr := range m.hostConf.Forwarding(dns.Wishes{Nameservers: s.resolvers}) {
-		v.Upstreams = append(v.Upstreams, dns.Upstream{Addr: addr, Dial: m.upstream})
-	}
+	v.Upstreams = m.upstreams(s)
 	return v
+}
+
+// upstreams are the resolvers that a sandbox's queries go to: its own, asked from
+// the sandbox, or the host's, asked from the host. With the Manager's mutex held.
+func (m *Manager) upstreams(s *Sandbox) []dns.Upstream {
+	var all []dns.Upstream
+	for _, addr := range s.resolvers {
+		if addr != resolverAddr { // it would ask us again, and again
+			all = append(all, dns.Upstream{Addr: netip.AddrPortFrom(addr, dns.Port), Dial: s.upstream})
+		}
+	}
+	if len(all) > 0 {
+		return all
+	}
+	for _, addr := range m.hostConf.Forwarding(dns.Wishes{}) {
+		all = append(all, dns.Upstream{Addr: addr, Dial: m.upstream})
+	}
+	return all
 }
 
 // join enters an endpoint into the index and the directory of its network.

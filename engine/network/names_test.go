@@ -230,9 +230,9 @@ func TestWhatIsNotOursGoesToTheHostsResolvers(t *testing.T) {
 	h := newTestHost(t)
 	h.reopen(Config{ResolvConf: conf})
 	answerAlways(t, h.host, "127.0.0.53:53", [4]byte{198, 51, 100, 7})
-	answerAlways(t, h.host, "127.0.0.54:53", [4]byte{198, 51, 100, 8})
 	n := h.network(engine.NetworkSpec{Name: noNames})
 	s, _ := h.replica(n, "web-1", "web")
+	answerAlways(t, s.File(), "127.0.0.54:53", [4]byte{198, 51, 100, 8})
 	if got := resolve(s, "udp", "example.com"); got != "198.51.100.7" {
 		t.Errorf("got %q, want the resolver's answer", got)
 	}

@@ -51,6 +51,18 @@ func (m *Manager) upstream(ctx context.Context, network string, addr netip.AddrP
 	return m.dialer()(ctx, network, addr)
 }
 
+// upstream opens the socket for one query to a resolver of the sandbox's own.
+func (s *Sandbox) upstream(ctx context.Context, network string, addr netip.AddrPort) (net.Conn, error) {
+	var c net.Conn
+	err := within(s.ns, func() (err error) {
+		var d net.Dialer
+		d.SetMultipathTCP(false)
+		c, err = d.DialContext(ctx, network, addr.String())
+		return err
+	})
+	return c, err
+}
+
 // listenForNames opens the sockets in the calling thread's namespace and lets
 // queries find them.
 func listenForNames(ctx context.Context) (*nameSockets, error) {
