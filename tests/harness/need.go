@@ -24,6 +24,14 @@ func RequireTool(tb testing.TB, names ...string) {
 	}
 }
 
+// RequireFile skips the test when a file of a package is not there; with REQUIRE_ROOT=1 that is a failure.
+func RequireFile(tb testing.TB, path string) {
+	tb.Helper()
+	if _, err := os.Stat(path); err != nil {
+		lacks(tb, path+" (make setup installs it)")
+	}
+}
+
 func lacks(tb testing.TB, what string) {
 	tb.Helper()
 	if os.Getenv("REQUIRE_ROOT") == "1" {
