@@ -40,6 +40,9 @@ type Network struct {
 	Pools []Pool
 	// Bridge is the name of the link on the host.
 	Bridge string `json:",omitempty"`
+	// Parent is the link of the host that the containers' links of a macvlan or ipvlan
+	// are made from.
+	Parent string `json:",omitempty"`
 }
 
 // EndpointSpec is how a container wants to be on a network.
@@ -64,12 +67,13 @@ type Endpoint struct {
 	NetworkID  string
 	Network    string       // name
 	Interface  string       `json:",omitempty"`
-	HostLink   string       `json:",omitempty"` // the veth's end on the host
+	HostLink   string       `json:",omitempty"` // the veth's end on the host; none with macvlan and ipvlan
 	MacAddress string       `json:",omitempty"`
 	IPv4       netip.Prefix `json:",omitzero"`
 	IPv6       netip.Prefix `json:",omitzero"`
-	Gateway4   netip.Addr   `json:",omitzero"`
-	Gateway6   netip.Addr   `json:",omitzero"`
+	// The default routes lead to these; an unspecified address is the link itself.
+	Gateway4 netip.Addr `json:",omitzero"`
+	Gateway6 netip.Addr `json:",omitzero"`
 	// Names are all names that answer with this endpoint on this network.
 	Names []string `json:",omitempty"`
 	Spec  EndpointSpec

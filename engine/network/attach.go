@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/network/option"
 )
 
 // AttachRequest asks for a container to be put on a network.
@@ -46,6 +47,8 @@ type attached struct {
 	name      string
 	aliases   map[string]string
 	answer    Answer
+
+	sysctls []option.Sysctl // of the interface
 }
 
 func (a *attached) belongTo(r AttachRequest) {
@@ -79,7 +82,7 @@ func (m *Manager) attach(s *Sandbox, n *network, r AttachRequest) (_ *attached, 
 	if s.gone {
 		return nil, engine.Problem(engine.ErrConflict, errors.New("the sandbox is gone"))
 	}
-	if n.Bridge == "" {
+	if !hasLinks(n.Network) {
 		return nil, engine.Problem(engine.ErrInvalid,
 			fmt.Errorf("a container cannot be attached to a network of driver %s", n.Spec.Driver))
 	}
@@ -90,14 +93,9 @@ func (m *Manager) attach(s *Sandbox, n *network, r AttachRequest) (_ *attached, 
 		m.join(a)
 		return a, nil
 	}
-	a := &attached{network: n, sandbox: s}
-	a.Endpoint = engine.Endpoint{
-		ID: engine.NewID(), NetworkID: n.ID, Network: n.Spec.Name, Spec: r.Spec, Interface: r.Spec.Interface,
-	}
-	a.belongTo(r)
-	a.HostLink = "tv-" + a.ID[:8]
-	if a.Interface == "" {
-		a.Interface = s.freeInterface()
+	a, err := s.newEndpoint(n, r)
+	if err != nil {
+		return nil, err
 	}
 	var back undo
 	defer func() { err = back.unless(err) }()
@@ -105,7 +103,7 @@ func (m *Manager) attach(s *Sandbox, n *network, r AttachRequest) (_ *attached, 
 		return nil, err
 	}
 	back.add(func() error { m.release(a); return nil })
-	back.add(func() error { return m.removeLinks(a.HostLink) })
+	back.add(func() error { return m.unwire(a) })
 	if err := m.wire(s, a); err != nil {
 		return nil, err
 	}
@@ -113,9 +111,56 @@ func (m *Manager) attach(s *Sandbox, n *network, r AttachRequest) (_ *attached, 
 	return a, nil
 }
 
+// newEndpoint is an endpoint that has a name for its interface, and nothing else yet.
+func (s *Sandbox) newEndpoint(n *network, r AttachRequest) (*attached, error) {
+	o, err := option.ParseEndpoint(r.Spec.DriverOpts)
+	if err != nil {
+		return nil, err
+	}
+	a := &attached{network: n, sandbox: s, sysctls: o.Sysctls}
+	a.Endpoint = engine.Endpoint{ID: engine.NewID(), NetworkID: n.ID, Network: n.Spec.Name, Spec: r.Spec}
+	a.belongTo(r)
+	if n.Bridge != "" {
+		a.HostLink = "tv-" + a.ID[:8]
+	}
+	var names []string
+	for _, other := range s.links {
+		names = append(names, other.Interface)
+	}
+	if a.Interface, err = interfaceFor(n, r.Spec, o, names); err != nil {
+		return nil, err
+	}
+	if slices.Contains(names, a.Interface) {
+		return nil, engine.Problem(engine.ErrConflict, fmt.Errorf("interface name %s is in use by another network of the container", a.Interface))
+	}
+	return a, nil
+}
+
+// interfaceFor is the name of an endpoint's interface: the one that was asked for, or the
+// first of the form ethN that is free.
+func interfaceFor(n *network, spec engine.EndpointSpec, o option.Endpoint, taken []string) (string, error) {
+	switch {
+	case spec.Interface != "" && o.Interface != "" && spec.Interface != o.Interface:
+		return "", engine.Problem(engine.ErrInvalid, fmt.Errorf("interface_name %s: the driver options say %s", spec.Interface, o.Interface))
+	case spec.Interface != "":
+		return spec.Interface, option.InterfaceName(spec.Interface)
+	case o.Interface != "":
+		return o.Interface, nil
+	}
+	for i := 0; ; i++ {
+		if name := n.opts.Prefix + strconv.Itoa(i); !slices.Contains(taken, name) {
+			return name, nil
+		}
+	}
+}
+
 // wire makes the links of an endpoint and configures them.
 func (m *Manager) wire(s *Sandbox, a *attached) error {
-	if err := m.connect(s, a); err != nil {
+	connect := m.connect
+	if a.HostLink == "" {
+		connect = m.branch
+	}
+	if err := connect(s, a); err != nil {
 		return err
 	}
 	if err := m.reflect(a); err != nil {
@@ -127,11 +172,28 @@ func (m *Manager) wire(s *Sandbox, a *attached) error {
 	return m.settle(a)
 }
 
+// unwire removes the links of endpoints, as far as they are there.
+func (m *Manager) unwire(links ...*attached) error {
+	var errs []error
+	var names []string
+	for _, a := range links {
+		if a.HostLink == "" {
+			errs = append(errs, a.sandbox.cut(a))
+		} else {
+			names = append(names, a.HostLink)
+		}
+	}
+	return errors.Join(append(errs, m.removeLinks(names...))...)
+}
+
 // settle waits until an endpoint can be reached. That a link has a carrier is made
 // known by a worker of the kernel, some time later: to the bridge, which drops what
 // comes before, and of the bridge itself, by its first port, to the host. A first
 // packet that is lost costs its sender a second. To ask for a link is to bring that forward.
 func (m *Manager) settle(a *attached) error {
+	if a.HostLink == "" {
+		return a.sandbox.rtnl.do(getLink("look at "+a.Interface, a.Interface))
+	}
 	what := "look at veth " + a.HostLink
 	return m.rtnl.do(getLink(what, a.HostLink), getLink(what, a.network.Bridge))
 }
@@ -146,7 +208,7 @@ func (m *Manager) Detach(_ context.Context, s *Sandbox, ep engine.Endpoint) erro
 	}
 	a := s.links[i]
 	m.leave(a)
-	err := m.removeLinks(a.HostLink)
+	err := m.unwire(a)
 	m.forgetAddresses(a.addresses()...)
 	m.release(a)
 	if err == nil {
@@ -161,16 +223,6 @@ func (m *Manager) Detach(_ context.Context, s *Sandbox, ep engine.Endpoint) erro
 // on returns the place of the endpoint on that network, or -1.
 func (s *Sandbox) on(networkID string) int {
 	return slices.IndexFunc(s.links, func(a *attached) bool { return a.NetworkID == networkID })
-}
-
-// freeInterface is the first name of the form ethN that is not in use.
-func (s *Sandbox) freeInterface() string {
-	for i := 0; ; i++ {
-		name := "eth" + strconv.Itoa(i)
-		if !slices.ContainsFunc(s.links, func(a *attached) bool { return a.Interface == name }) {
-			return name
-		}
-	}
 }
 
 // address gives the endpoint its addresses.
@@ -189,17 +241,42 @@ func (m *Manager) address(a *attached, r AttachRequest) error {
 			return err
 		}
 		if !a.network.Spec.Internal {
-			*gateway = pool.pool.Gateway
+			*gateway = a.network.gateway(pool.pool)
 		}
 	}
 	if r.Spec.IPv4.IsValid() && !a.IPv4.IsValid() || r.Spec.IPv6.IsValid() && !a.IPv6.IsValid() {
 		return engine.Problem(engine.ErrInvalid, errors.New("a static address of a family that the network does not have"))
 	}
-	mac := r.Spec.MacAddress
-	if mac == "" {
-		mac = net.HardwareAddr(macOf(a.first())).String()
+	return a.chooseMAC()
+}
+
+// gateway is where the default route of a pool leads; unspecified is the link itself.
+func (n *network) gateway(p engine.Pool) netip.Addr {
+	switch {
+	case !n.opts.VLAN.Routes(n.Spec.Driver):
+		return p.Gateway
+	case p.Subnet.Addr().Is6():
+		return netip.IPv6Unspecified()
+	default:
+		return netip.IPv4Unspecified()
 	}
-	a.MacAddress = strings.ToLower(mac)
+}
+
+// chooseMAC gives the endpoint the MAC address that was asked for, or one made of its
+// address, if it has one of its own at all.
+func (a *attached) chooseMAC() error {
+	n := a.network
+	inherited := n.Spec.Driver == "ipvlan" || n.opts.VLAN.Passes(n.Spec.Driver)
+	switch {
+	case inherited && a.Spec.MacAddress != "":
+		return engine.Hint(engine.Problem(engine.ErrInvalid, fmt.Errorf("mac_address %s: containers have that of the parent %s", a.Spec.MacAddress, n.Parent)),
+			"leave out mac_address, or use the driver macvlan in another mode")
+	case inherited:
+	case a.Spec.MacAddress != "":
+		a.MacAddress = strings.ToLower(a.Spec.MacAddress)
+	default:
+		a.MacAddress = net.HardwareAddr(macOf(a.first())).String()
+	}
 	return nil
 }
 
@@ -228,19 +305,16 @@ func (m *Manager) release(a *attached) {
 // sandbox under its final name, in one round trip. One queue is enough where a packet
 // goes straight to the other end, and a fifth faster to make.
 func (m *Manager) connect(s *Sandbox, a *attached) error {
-	mac, err := net.ParseMAC(a.MacAddress)
-	if err != nil || len(mac) != 6 {
-		return engine.Problem(engine.ErrInvalid, fmt.Errorf("mac_address %q: six bytes in hexadecimal are expected", a.MacAddress))
+	mac, err := parseMAC(a.MacAddress)
+	if err != nil {
+		return err
 	}
 	bridge, err := m.rtnl.index(a.network.Bridge)
 	if err != nil {
 		return err
 	}
-	o, err := parseOptions(a.network.Spec.DriverOpts)
-	if err != nil {
-		return err
-	}
-	inside := link{name: a.Interface, mac: mac, mtu: o.mtu, queues: 1} // veth(4) cannot be up before it has its peer
+	o := a.network.opts
+	inside := link{name: a.Interface, mac: mac, mtu: o.MTU, queues: 1} // veth(4) cannot be up before it has its peer
 	peer := nl.NewRtAttr(vethInfoPeer, inside.header().Serialize())
 	for _, attr := range inside.attributes() {
 		peer.AddChild(attr)
@@ -249,90 +323,32 @@ func (m *Manager) connect(s *Sandbox, a *attached) error {
 	data := nl.NewRtAttr(unix.IFLA_INFO_DATA, nil)
 	data.AddChild(peer)
 	err = m.rtnl.do(newLink("create veth "+a.HostLink,
-		link{name: a.HostLink, group: m.group(), mtu: o.mtu, up: true, queues: 1},
+		link{name: a.HostLink, group: m.group(), mtu: o.MTU, up: true, queues: 1},
 		nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(bridge))), linkInfo("veth", data)))
 	if errors.Is(err, unix.EXFULL) {
 		return engine.Problem(engine.ErrUnavailable, errors.New("the network has 1,023 containers, and a bridge has no more ports"))
 	}
+	if err == nil && o.NoICC {
+		err = m.rtnl.do(isolatePort(a.HostLink))
+	}
 	return err
+}
+
+// brportIsolated is IFLA_BRPORT_ISOLATED of linux/if_link.h.
+const brportIsolated = 33
+
+// isolatePort keeps a port of a bridge from the other ports that are isolated, too; the
+// bridge itself still reaches it (Linux 4.18).
+func isolatePort(name string) request {
+	port := nl.NewRtAttr(unix.IFLA_PROTINFO|unix.NLA_F_NESTED, nil)
+	port.AddRtAttr(brportIsolated, []byte{1})
+	r := nl.NewNetlinkRequest(unix.RTM_SETLINK, 0)
+	h := nl.NewIfInfomsg(unix.AF_BRIDGE)
+	r.AddData(h)
+	r.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	r.AddData(port)
+	return request{r, "isolate veth " + name}
 }
 
 // vethInfoPeer is VETH_INFO_PEER of linux/veth.h.
 const vethInfoPeer = 1
-
-// configure gives the end in the sandbox its addresses, and the sandbox its routes.
-func (s *Sandbox) configure(a *attached) error {
-	what := "configure " + a.Interface
-	index, err := s.rtnl.index(a.Interface)
-	if err != nil {
-		return err
-	}
-	if a.IPv6.IsValid() {
-		err := within(s.ns, func() error {
-			conf := "net/ipv6/conf/" + a.Interface
-			return errors.Join(writeSysctl(conf+"/accept_dad", "0"), writeSysctl(conf+"/disable_ipv6", "0"))
-		})
-		if err != nil {
-			return err
-		}
-	}
-	var requests []request
-	for _, p := range []netip.Prefix{a.IPv4, a.IPv6} {
-		if p.IsValid() {
-			requests = append(requests, addAddress(what, index, p))
-		}
-	}
-	routes, err := s.defaultRoutes(append(slices.Clone(s.links), a))
-	if err != nil {
-		return err
-	}
-	requests = append([]request{setLinkUp(what, a.Interface)}, requests...)
-	return s.rtnl.do(append(requests, routes...)...)
-}
-
-// route sets the default routes anew.
-func (s *Sandbox) route() error {
-	routes, err := s.defaultRoutes(s.links)
-	if err != nil || len(routes) == 0 {
-		return err
-	}
-	return s.rtnl.do(routes...)
-}
-
-// gateways are the ways to ask an endpoint for its gateway, one a family.
-var gateways = [...]func(*attached) netip.Addr{
-	func(a *attached) netip.Addr { return a.Gateway4 },
-	func(a *attached) netip.Addr { return a.Gateway6 },
-}
-
-// defaultRoutes are the requests for the default route of each family.
-func (s *Sandbox) defaultRoutes(links []*attached) ([]request, error) {
-	var requests []request
-	for _, gateway := range gateways {
-		owner := gatewayOwner(links, gateway)
-		if owner == nil {
-			continue
-		}
-		index, err := s.rtnl.index(owner.Interface)
-		if err != nil {
-			return nil, err
-		}
-		requests = append(requests, defaultRoute("default route by "+owner.Interface, index, gateway(owner)))
-	}
-	return requests, nil
-}
-
-// gatewayOwner chooses the endpoint whose network has the default route: the highest
-// priority, then the first by name, as Docker does.
-func gatewayOwner(links []*attached, gateway func(*attached) netip.Addr) *attached {
-	var owner *attached
-	for _, a := range links {
-		switch {
-		case !gateway(a).IsValid():
-		case owner == nil, a.Spec.GwPriority > owner.Spec.GwPriority,
-			a.Spec.GwPriority == owner.Spec.GwPriority && a.Network < owner.Network:
-			owner = a
-		}
-	}
-	return owner
-}

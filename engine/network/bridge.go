@@ -11,16 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/network/option"
 )
 
 // ensureBridge makes the bridge of a network, or completes the one that is there.
 func (m *Manager) ensureBridge(n engine.Network) error {
-	o, err := parseOptions(n.Spec.DriverOpts)
+	o, err := option.Parse(&n.Spec)
 	if err != nil {
 		return err
 	}
 	what := "create bridge " + n.Bridge
-	l := link{name: n.Bridge, group: m.group(), mtu: o.mtu, mac: macOf(n.Pools[0].Gateway)}
+	l := link{name: n.Bridge, group: m.group(), mtu: o.MTU, mac: macOf(n.Pools[0].Gateway)}
 	err = m.rtnl.do(newLink(what, l, linkInfo("bridge", nil)))
 	if errors.Is(err, unix.EEXIST) {
 		err = m.adoptable(n.Bridge)
@@ -40,6 +41,9 @@ func (m *Manager) ensureBridge(n engine.Network) error {
 		setLinkUp(what, n.Bridge, nl.NewRtAttr(unix.IFLA_IFALIAS, nl.NonZeroTerminated(alias(n)))),
 	}
 	for _, p := range n.Pools {
+		if !o.HostAddress(p.Gateway) {
+			continue
+		}
 		requests = append(requests, addAddress(what, index, netip.PrefixFrom(p.Gateway, p.Subnet.Bits())))
 	}
 	return m.rtnl.do(requests...)

@@ -5,25 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
 	"tiffin/engine/network/nft"
-)
-
-// The options of Docker's bridge driver that are carried out.
-const (
-	optBridgeName = "com.docker.network.bridge.name"
-	optMasquerade = "com.docker.network.bridge.enable_ip_masquerade"
-	optHostIP     = "com.docker.network.bridge.host_binding_ipv4"
-	optMTU        = "com.docker.network.driver.mtu"
+	"tiffin/engine/network/option"
 )
 
 // Create makes a network with that ID. A bridge network gets its subnets, its bridge
-// and its rules; networks of the drivers host and none are records only.
+// and its rules; one of macvlan or ipvlan its subnets and, unless the host has it, its
+// parent; networks of the drivers host and none are records only.
 //
 // Errors: ErrInvalid for addresses that do not fit together, ErrConflict when
 // another network or the host uses the subnet, ErrUnavailable when no subnet is
@@ -38,22 +32,22 @@ func (m *Manager) Create(ctx context.Context, spec engine.NetworkSpec, id, proje
 }
 
 func (m *Manager) create(ctx context.Context, n engine.Network) (_ engine.Network, err error) {
-	if _, err := parseOptions(n.Spec.DriverOpts); err != nil {
-		return n, err
-	}
-	bridge, err := isBridge(n.Spec.Driver)
+	o, err := option.Parse(&n.Spec)
 	if err != nil {
 		return n, err
 	}
-	if bridge {
-		n.Bridge = bridgeName(n)
+	if err := nameLink(&n, o); err != nil {
+		return n, err
 	}
-	if n, err = m.plan(n); err != nil || !bridge {
+	if n, err = m.plan(n); err != nil || !hasLinks(n) {
 		return n, err
 	}
 	var back undo
 	defer func() { err = back.unless(err) }()
 	back.add(func() error { return m.remove(n) })
+	if n.Parent != "" {
+		return n, errors.Join(m.ensureParent(n), ctx.Err())
+	}
 	if err := m.fw.add(networkEntries(n)...); err != nil {
 		return n, err
 	}
@@ -63,16 +57,41 @@ func (m *Manager) create(ctx context.Context, n engine.Network) (_ engine.Networ
 	return n, ctx.Err()
 }
 
+// nameLink gives a network the name of its link on the host, if its driver has one.
+func nameLink(n *engine.Network, o option.Network) error {
+	switch n.Spec.Driver {
+	case "", "bridge", "default":
+		n.Bridge = o.Bridge
+		if n.Bridge == "" {
+			n.Bridge = "tf-" + n.ID[:min(8, len(n.ID))]
+		}
+	case "macvlan", "ipvlan":
+		n.Parent = o.Parent
+		if n.Parent == "" {
+			n.Parent = "tm-" + n.ID[:min(8, len(n.ID))]
+		}
+	case "host", "none", "null":
+	default:
+		return engine.Problem(engine.ErrUnsupported,
+			fmt.Errorf("network driver %q is not supported (bridge, macvlan, ipvlan, host and none are)", n.Spec.Driver))
+	}
+	return nil
+}
+
+// hasLinks says whether containers have a link on the network.
+func hasLinks(n engine.Network) bool { return n.Bridge != "" || n.Parent != "" }
+
 // plan chooses the subnets of a network and enters it into the index, so that the
 // next one chooses others.
 func (m *Manager) plan(n engine.Network) (engine.Network, error) {
 	m.planning.Lock()
 	defer m.planning.Unlock()
-	if n.Bridge != "" {
+	if hasLinks(n) {
 		var err error
 		if n.Pools, err = m.choosePools(n); err != nil {
 			return n, err
 		}
+		n.Spec.EnableIPv6 = slices.ContainsFunc(n.Pools, func(p engine.Pool) bool { return p.Subnet.Addr().Is6() })
 	}
 	m.register(n)
 	return n, nil
@@ -91,6 +110,9 @@ func (m *Manager) remove(n engine.Network) error {
 	m.mu.Lock()
 	delete(m.networks, n.ID)
 	m.mu.Unlock()
+	if n.Parent != "" {
+		return m.removeParent(n.Parent)
+	}
 	if n.Bridge == "" {
 		return nil
 	}
@@ -98,73 +120,40 @@ func (m *Manager) remove(n engine.Network) error {
 	return errors.Join(err, m.fw.remove(networkEntries(n)...), m.stopForwarding(n.ID))
 }
 
-func isBridge(driver string) (bool, error) {
-	switch driver {
-	case "", "bridge", "default":
-		return true, nil
-	case "host", "none", "null":
-		return false, nil
-	default:
-		return false, engine.Problem(engine.ErrUnsupported,
-			fmt.Errorf("network driver %q is not supported (bridge, host and none are)", driver))
-	}
-}
-
-// options are the driver_opts, read.
-type options struct {
-	bridge string
-	noNAT  bool
-	mtu    int
-	hostIP netip.Addr
-}
-
-func parseOptions(opts map[string]string) (options, error) {
-	var o options
-	for key, value := range opts {
-		var err error
-		switch key {
-		case optBridgeName:
-			o.bridge = value
-			if value == "" || len(value) >= unix.IFNAMSIZ {
-				err = errors.New("an interface name has 1 to 15 characters")
-			}
-		case optMasquerade:
-			var on bool
-			on, err = strconv.ParseBool(value)
-			o.noNAT = !on
-		case optMTU:
-			o.mtu, err = strconv.Atoi(value)
-		case optHostIP:
-			o.hostIP, err = netip.ParseAddr(value)
-		default:
-			return o, engine.Problem(engine.ErrUnsupported, fmt.Errorf("driver option %s is not supported", key))
-		}
-		if err != nil {
-			return o, engine.Problem(engine.ErrInvalid, fmt.Errorf("driver option %s=%s: %w", key, value, err))
-		}
-	}
-	return o, nil
-}
-
-func bridgeName(n engine.Network) string {
-	if name := n.Spec.DriverOpts[optBridgeName]; name != "" {
-		return name
-	}
-	return "tf-" + n.ID[:min(8, len(n.ID))]
-}
-
 // networkEntries are a bridge's elements in our table.
 func networkEntries(n engine.Network) []entry {
-	o, _ := parseOptions(n.Spec.DriverOpts) // Create has seen that they are good
-	entries := []entry{
-		named(setBridges, n.Bridge, n.ID),
-		{setSame, nft.Element{Key: []nft.Value{nft.Ifname(n.Bridge), nft.Ifname(n.Bridge)}}, n.ID},
+	o, _ := option.Parse(&n.Spec) // Create has seen that they are good
+	entries := []entry{named(setBridges, n.Bridge, n.ID)}
+	if !o.NoICC {
+		entries = append(entries, entry{setSame, nft.Element{Key: []nft.Value{nft.Ifname(n.Bridge), nft.Ifname(n.Bridge)}}, n.ID})
 	}
+	if n.Spec.Internal {
+		return append(entries, named(setInternal, n.Bridge, n.ID))
+	}
+	four, six := o.Translates(netip.IPv4Unspecified()), o.Translates(netip.IPv6Unspecified())
 	switch {
-	case n.Spec.Internal:
-		entries = append(entries, named(setInternal, n.Bridge, n.ID))
-	case !o.noNAT:
+	case four && six:
 		entries = append(entries, named(setMasqueraded, n.Bridge, n.ID))
+	case four:
+		entries = append(entries, named(setMasqueraded4, n.Bridge, n.ID))
+	case six:
+		entries = append(entries, named(setMasqueraded6, n.Bridge, n.ID))
+	}
+	for _, f := range []struct {
+		translated   bool
+		source       netip.Addr
+		sources      string
+		mode         option.Mode
+		setUnguarded string
+	}{{four, o.Source4, mapSources4, o.Mode4, setUnguarded4}, {six, o.Source6, mapSources6, o.Mode6, setUnguarded6}} {
+		if f.translated && f.source.IsValid() {
+			entries = append(entries, entry{f.sources, nft.Element{
+				Key: []nft.Value{nft.Ifname(n.Bridge)}, Data: []nft.Value{nft.Addr(f.source)},
+			}, n.ID})
+		}
+		if f.mode == option.Unprotected {
+			entries = append(entries, named(f.setUnguarded, n.Bridge, n.ID))
+		}
 	}
 	return entries
 }
@@ -175,7 +164,7 @@ func (m *Manager) choosePools(n engine.Network) ([]engine.Pool, error) {
 	has := map[int]bool{}
 	others := m.subnets()
 	for _, p := range n.Spec.Pools {
-		p, err := completePool(p)
+		p, err := completePool(p, gatewayOf(n))
 		if err != nil {
 			return nil, err
 		}
@@ -184,6 +173,9 @@ func (m *Manager) choosePools(n engine.Network) ([]engine.Pool, error) {
 			return nil, engine.Problem(engine.ErrUnsupported, errors.New("a network has one subnet of each family at most"))
 		}
 		has[f] = true
+		if f == unix.AF_INET && n.Spec.DisableIPv4 {
+			return nil, engine.Problem(engine.ErrInvalid, fmt.Errorf("subnet %s: the network has no IPv4 (enable_ipv4: false)", p.Subnet))
+		}
 		if overlapsAny(p.Subnet, others) {
 			return nil, engine.Problem(engine.ErrConflict,
 				fmt.Errorf("subnet %s: overlaps that of another network", p.Subnet))
@@ -199,13 +191,26 @@ func (m *Manager) choosePools(n engine.Network) ([]engine.Pool, error) {
 		if err != nil {
 			return nil, err
 		}
-		pools = append(pools, engine.Pool{Subnet: subnet, Gateway: subnet.Addr().Next()})
+		pools = append(pools, engine.Pool{Subnet: subnet, Gateway: gatewayOf(n)(subnet)})
 	}
 	if !has[unix.AF_INET6] && n.Spec.EnableIPv6 {
 		subnet := uniqueLocal(m.cfg.RunRoot, n.ID)
-		pools = append(pools, engine.Pool{Subnet: subnet, Gateway: subnet.Addr().Next()})
+		pools = append(pools, engine.Pool{Subnet: subnet, Gateway: gatewayOf(n)(subnet)})
+	}
+	if len(pools) == 0 {
+		return nil, engine.Hint(engine.Problem(engine.ErrInvalid, errors.New("a network without IPv4 and without IPv6")),
+			"say enable_ipv6: true, or leave out enable_ipv4: false")
 	}
 	return pools, nil
+}
+
+// gatewayOf chooses the gateway where none is given: the bridge has the first address;
+// what is behind the parent of a macvlan is not ours to say.
+func gatewayOf(n engine.Network) func(netip.Prefix) netip.Addr {
+	if n.Parent != "" {
+		return func(netip.Prefix) netip.Addr { return netip.Addr{} }
+	}
+	return func(subnet netip.Prefix) netip.Addr { return subnet.Addr().Next() }
 }
 
 // subnets are those of all our networks.
@@ -223,6 +228,7 @@ func (m *Manager) subnets() []netip.Prefix {
 
 func (m *Manager) register(n engine.Network) {
 	entry := &network{Network: n}
+	entry.opts, _ = option.Parse(&n.Spec) // Create has seen that they are good
 	for _, p := range n.Pools {
 		entry.pools = append(entry.pools, newAddresses(p))
 	}

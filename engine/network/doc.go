@@ -1,6 +1,7 @@
 // Package network makes networks: bridges, addresses, names and published ports.
 //
-// A network is a bridge on the host. A container's network namespace is a Sandbox,
+// A network is a bridge on the host, or, by the drivers macvlan and ipvlan, links made of
+// one of the host's. A container's network namespace is a Sandbox,
 // pinned as a file in the run root; it belongs to a replica of a service, and so
 // stays over restarts of the process in it. An Endpoint is a sandbox on a network:
 // a pair of links, one end a port of the bridge. All rules of the firewall are in one
@@ -8,12 +9,12 @@
 // Everything is done over netlink, with as few round trips as possible; whatever is
 // made in the kernel has a name or a group that says whose it is.
 //
-// Reading order: network.go (the Manager), create.go bridge.go pool.go (networks),
-// sandbox.go netns.go (namespaces), attach.go ipam.go links.go (endpoints), rules.go
+// Reading order: network.go (the Manager), create.go bridge.go vlan.go pool.go (networks),
+// sandbox.go netns.go (namespaces), attach.go configure.go ipam.go links.go (endpoints), rules.go
 // firewall.go forwarding.go neighbours.go (the firewall), ports.go portowner.go
 // publish.go forward.go forwardudp.go shortcut.go bpf.go conntrack.go (ports), names.go
 // resolver.go resolvconf.go (names), restore.go (a new engine), rtnl.go (netlink).
 //
-// Not here: answering name queries (package dns), nftables messages (network/nft),
+// Not here: answering name queries (package dns), nftables messages (network/nft), driver_opts (network/option),
 // and what a container is.
 package network

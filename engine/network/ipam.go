@@ -16,7 +16,10 @@ type addresses struct {
 }
 
 func newAddresses(p engine.Pool) *addresses {
-	a := &addresses{pool: p, used: map[netip.Addr]bool{p.Gateway: true, p.Subnet.Addr(): true}}
+	a := &addresses{pool: p, used: map[netip.Addr]bool{p.Subnet.Addr(): true}}
+	if p.Gateway.IsValid() {
+		a.used[p.Gateway] = true
+	}
 	if p.Subnet.Addr().Is4() {
 		a.used[lastOf(p.Subnet)] = true // broadcast
 	}

@@ -17,6 +17,7 @@ import (
 	"tiffin/dns"
 	"tiffin/engine"
 	"tiffin/engine/network/nft"
+	"tiffin/engine/network/option"
 	"tiffin/engine/network/router"
 )
 
@@ -199,6 +200,7 @@ func (m *Manager) group() uint32 {
 // network is a network in the Manager's index.
 type network struct {
 	engine.Network
+	opts      option.Network
 	pools     []*addresses // one a family
 	members   []*attached  // never changed in place
 	directory directory

@@ -61,8 +61,9 @@ func overlapsAny(p netip.Prefix, taken []netip.Prefix) bool {
 	return slices.ContainsFunc(taken, p.Overlaps)
 }
 
-// completePool checks a pool of the Compose file and fills in its gateway.
-func completePool(p engine.Pool) (engine.Pool, error) {
+// completePool checks a pool of the Compose file and fills in its gateway, if there is to
+// be one.
+func completePool(p engine.Pool, gateway func(netip.Prefix) netip.Addr) (engine.Pool, error) {
 	invalid := func(format string, args ...any) (engine.Pool, error) {
 		return engine.Pool{}, engine.Problem(engine.ErrInvalid, fmt.Errorf(format, args...))
 	}
@@ -79,9 +80,9 @@ func completePool(p engine.Pool) (engine.Pool, error) {
 		return invalid("ip_range %s: is not inside the subnet %s", p.Range, p.Subnet)
 	}
 	if !p.Gateway.IsValid() {
-		p.Gateway = p.Subnet.Addr().Next()
+		p.Gateway = gateway(p.Subnet)
 	}
-	if !p.Subnet.Contains(p.Gateway) {
+	if p.Gateway.IsValid() && !p.Subnet.Contains(p.Gateway) {
 		return invalid("gateway %s: is not inside the subnet %s", p.Gateway, p.Subnet)
 	}
 	for name, a := range p.Aux {

@@ -78,7 +78,7 @@ func TestCompletePool(t *testing.T) {
 		"and not larger than it":            {with(func(p *engine.Pool) { p.Range = prefix("10.1.0.0/16") }), "ip_range 10.1.0.0/16: is not inside the subnet 10.1.0.0/24"},
 		"reserved addresses are in it, too": {with(func(p *engine.Pool) { p.Aux = map[string]netip.Addr{"r": netip.MustParseAddr("10.2.0.9")} }), "aux_addresses r: 10.2.0.9 is not inside the subnet 10.1.0.0/24"},
 	} {
-		p, err := completePool(c.pool)
+		p, err := completePool(c.pool, gatewayOf(engine.Network{}))
 		got := p.Gateway.String()
 		if err != nil {
 			got = err.Error()

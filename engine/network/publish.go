@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"tiffin/engine"
 	"tiffin/engine/network/nft"
@@ -82,13 +83,15 @@ func (m *Manager) unpublish(r *Reservation) error {
 	return errors.Join(errs...)
 }
 
-// Outside is the endpoint that has the default route, or the first family's when
-// the families differ; none on internal networks.
+// Outside is the endpoint by which ports are published: of those on bridges the one that
+// has the default route, or the first family's when the families differ; none on internal
+// networks.
 func (s *Sandbox) Outside() (engine.Endpoint, bool) {
 	s.change.Lock()
 	defer s.change.Unlock()
+	bridged := slices.DeleteFunc(slices.Clone(s.links), func(a *attached) bool { return a.HostLink == "" })
 	for _, gateway := range gateways {
-		if a := gatewayOwner(s.links, gateway); a != nil {
+		if a := gatewayOwner(bridged, gateway); a != nil {
 			return a.Endpoint, true
 		}
 	}

@@ -407,16 +407,6 @@ func TestAHostWithDnsmasq(t *testing.T) {
 	}
 }
 
-func requireTool(tb testing.TB, name string) {
-	tb.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		if os.Getenv("REQUIRE_ROOT") == "1" {
-			tb.Fatal("needs " + name)
-		}
-		tb.Skip("needs " + name)
-	}
-}
-
 // until waits for an answer.
 func until(tb testing.TB, get func() string, want string) {
 	tb.Helper()

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/network/option"
 )
 
 // Former is a container's place in the network, as an earlier engine left it.
@@ -110,10 +111,13 @@ func (m *Manager) remember(ctx context.Context, f Former) error {
 	m.SetResolvers(s, f.Resolvers)
 	for _, ep := range f.Endpoints {
 		n, err := m.lookup(ep.NetworkID)
-		if err != nil || ep.HostLink == "" || s.on(ep.NetworkID) >= 0 {
+		if err != nil || ep.ID == "" || s.on(ep.NetworkID) >= 0 {
 			continue // it was never attached, or a container before this one had its place
 		}
 		a := &attached{Endpoint: ep, network: n, sandbox: s}
+		if o, err := option.ParseEndpoint(ep.Spec.DriverOpts); err == nil {
+			a.sysctls = o.Sysctls
+		}
 		a.belongTo(AttachRequest{ContainerID: f.ContainerID, Name: f.Name, Names: ep.Names, Links: f.Links})
 		m.occupy(a)
 		m.enter(a)
@@ -162,7 +166,14 @@ func (m *Manager) known(key string) (*Sandbox, bool) {
 }
 
 func (m *Manager) restoreNetwork(n engine.Network) error {
-	if n.Bridge == "" {
+	if !hasLinks(n) {
+		return nil
+	}
+	if n.Parent != "" {
+		if err := m.restoreBranches(n); err != nil {
+			// A parent that was unplugged must not keep the engine from all the rest.
+			m.cfg.Log.Error("network not restored", "network", n.Spec.Name, "err", err)
+		}
 		return nil
 	}
 	if err := m.startForwarding(n, func() error { return m.ensureBridge(n) }); err != nil {
@@ -179,6 +190,27 @@ func (m *Manager) restoreNetwork(n engine.Network) error {
 	}
 	for _, a := range known.members {
 		if err := m.rewire(a, index); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restoreBranches makes sure that the endpoints of a network of macvlan or ipvlan have their links.
+func (m *Manager) restoreBranches(n engine.Network) error {
+	known, err := m.lookup(n.ID)
+	if err != nil {
+		return err
+	}
+	m.announce(known)
+	if err := m.ensureParent(n); err != nil {
+		return err
+	}
+	for _, a := range known.members {
+		if _, err := a.sandbox.rtnl.index(a.Interface); err == nil {
+			continue
+		}
+		if err := m.wire(a.sandbox, a); err != nil {
 			return err
 		}
 	}
@@ -202,7 +234,7 @@ func (m *Manager) rewire(a *attached, bridge int) error {
 func (m *Manager) sweep(networks []engine.Network, formers []Former) error {
 	known := map[string]bool{}
 	for _, n := range networks {
-		known[n.Bridge] = true
+		known[n.Bridge], known[n.Parent] = true, true
 	}
 	keys := map[string]bool{}
 	for _, f := range formers {

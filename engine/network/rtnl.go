@@ -236,13 +236,19 @@ func addAddress(what string, index int, a netip.Prefix) request {
 	return request{r, what}
 }
 
-// defaultRoute sends what has no other way to the gateway.
+// defaultRoute sends what has no other way to the gateway; to an unspecified one means to
+// the link itself.
 func defaultRoute(what string, index int, gateway netip.Addr) request {
 	r := nl.NewNetlinkRequest(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE)
 	msg := nl.NewRtMsg()
 	msg.Family = uint8(family(gateway))
+	if gateway.IsUnspecified() {
+		msg.Scope = unix.RT_SCOPE_LINK
+	}
 	r.AddData(msg)
-	r.AddData(nl.NewRtAttr(unix.RTA_GATEWAY, gateway.AsSlice()))
+	if !gateway.IsUnspecified() {
+		r.AddData(nl.NewRtAttr(unix.RTA_GATEWAY, gateway.AsSlice()))
+	}
 	r.AddData(nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(index))))
 	return request{r, what}
 }

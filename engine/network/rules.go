@@ -21,6 +21,16 @@ const (
 	mapPorts6      = "ports6"
 	mapAnyPorts4   = "anyports4" // port on every host address → container
 	mapAnyPorts6   = "anyports6"
+
+	// What gateway modes and other options of a network change, by family.
+	setMasqueraded4 = "masqueraded4" // bridges whose containers reach the outside as the host by IPv4 only
+	setMasqueraded6 = "masqueraded6"
+	mapSources4     = "sources4" // bridge → the address of the host that the outside is to see
+	mapSources6     = "sources6"
+	setUnguarded4   = "unguarded4" // bridges whose containers are reached by whoever has a route
+	setUnguarded6   = "unguarded6"
+	setOpened4      = "opened4" // addresses and ports of containers that are, too
+	setOpened6      = "opened6"
 )
 
 // loopback4 is never a destination that another host, or a container, may name.
@@ -61,6 +71,14 @@ func sets() []nft.Set {
 		{Name: mapPorts6, Key: []nft.Type{nft.TypeIPv6, nft.TypeProto, nft.TypePort}, Data: target6},
 		{Name: mapAnyPorts4, Key: port, Data: target4},
 		{Name: mapAnyPorts6, Key: port, Data: target6},
+		{Name: setMasqueraded4, Key: ifname},
+		{Name: setMasqueraded6, Key: ifname},
+		{Name: mapSources4, Key: ifname, Data: []nft.Type{nft.TypeIPv4}},
+		{Name: mapSources6, Key: ifname, Data: []nft.Type{nft.TypeIPv6}},
+		{Name: setUnguarded4, Key: ifname},
+		{Name: setUnguarded6, Key: ifname},
+		{Name: setOpened4, Key: []nft.Type{nft.TypeIPv4, nft.TypeProto, nft.TypePort}},
+		{Name: setOpened6, Key: []nft.Type{nft.TypeIPv6, nft.TypeProto, nft.TypePort}},
 	}
 }
 
@@ -100,6 +118,10 @@ func chains() []nft.Chain {
 				// A published port; everything else that has a container's address is
 				// from another network, or from a neighbour with a route of its own.
 				{nft.In{Fields: out, Set: setBridges}, nft.Any{Field: nft.CtStatus, Flags: []nft.Flag{nft.DNATed}}, nft.Accept},
+				{nft.In{Fields: append([]nft.Field{nft.Dest4}, port...), Set: setOpened4}, nft.Accept},
+				{nft.In{Fields: append([]nft.Field{nft.Dest6}, port...), Set: setOpened6}, nft.Accept},
+				{nft.NotIn{Fields: in, Set: setBridges}, notLoopback4, nft.In{Fields: out, Set: setUnguarded4}, nft.Accept},
+				{nft.NotIn{Fields: in, Set: setBridges}, notLoopback6, nft.In{Fields: out, Set: setUnguarded6}, nft.Accept},
 				{nft.In{Fields: out, Set: setBridges}, nft.Drop},
 				{nft.OfFamily{Family: nft.IPv4}, nft.In{Fields: in, Set: setClosed4}, nft.In{Fields: out, Set: setClosed4}, nft.Drop},
 				{nft.OfFamily{Family: nft.IPv6}, nft.In{Fields: in, Set: setClosed6}, nft.In{Fields: out, Set: setClosed6}, nft.Drop},
@@ -124,15 +146,23 @@ func chains() []nft.Chain {
 					nft.NotFromHost{},
 					nft.Masquerade{},
 				},
+				{nft.NotIn{Fields: out, Set: setBridges}, notLoopback4, nft.SNAT{Family: nft.IPv4, Fields: in, Map: mapSources4}},
+				{nft.NotIn{Fields: out, Set: setBridges}, notLoopback6, nft.SNAT{Family: nft.IPv6, Fields: in, Map: mapSources6}},
 				{nft.In{Fields: in, Set: setMasqueraded}, nft.NotIn{Fields: out, Set: setBridges}, nft.Masquerade{}},
+				{nft.In{Fields: in, Set: setMasqueraded4}, nft.NotIn{Fields: out, Set: setBridges}, notLoopback4, nft.Masquerade{}},
+				{nft.In{Fields: in, Set: setMasqueraded6}, nft.NotIn{Fields: out, Set: setBridges}, notLoopback6, nft.Masquerade{}},
 			},
 		},
 	}
 }
 
+// These match packets of a family, and leave out what never leaves a host.
+var (
+	notLoopback4 = nft.Outside{Field: nft.Dest4, Prefix: loopback4}
+	notLoopback6 = nft.Not{Field: nft.Dest6, Value: nft.Addr(netip.IPv6Loopback())}
+)
+
 func published(port []nft.Field) []nft.Rule {
-	notLoopback4 := nft.Outside{Field: nft.Dest4, Prefix: loopback4}
-	notLoopback6 := nft.Not{Field: nft.Dest6, Value: nft.Addr(netip.IPv6Loopback())}
 	return []nft.Rule{
 		{
 			notLoopback4,

@@ -103,6 +103,11 @@ func (m *Manager) DropSandbox(_ context.Context, key string) error {
 			m.leave(a)
 			m.forgetAddresses(a.addresses()...)
 			m.release(a)
+			if a.HostLink == "" {
+				// Its address on the host's segment must be free when the replica comes
+				// again, which may be before the kernel has come to the namespace.
+				errs = append(errs, s.cut(a))
+			}
 		}
 		errs = append(errs, s.close())
 		m.forget(s)

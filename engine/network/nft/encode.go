@@ -11,6 +11,7 @@ const (
 	firstReg   = unix.NFT_REG32_00
 
 	// Of linux/netfilter/nf_tables.h, missing in x/sys/unix.
+	natTypeSNAT    = 0
 	natTypeDNAT    = 1
 	lookupInverted = 1
 )
@@ -271,6 +272,16 @@ func (s DNAT) encode(e *expressions) {
 }
 
 func (Counter) encode(e *expressions) { e.expr("counter", func() {}) }
+func (s SNAT) encode(e *expressions) {
+	e.require(s.Family)
+	e.load(s.Fields...)
+	e.lookup(s.Map, func() { e.u32(unix.NFTA_LOOKUP_DREG, firstReg) })
+	e.expr("nat", func() {
+		e.u32(unix.NFTA_NAT_TYPE, natTypeSNAT)
+		e.u32(unix.NFTA_NAT_FAMILY, uint32(s.Family))
+		e.u32(unix.NFTA_NAT_REG_ADDR_MIN, firstReg)
+	})
+}
 
 func (Masquerade) encode(e *expressions) { e.expr("masq", func() {}) }
 

@@ -84,6 +84,14 @@ type DNAT struct {
 	Map    string
 }
 
+// SNAT gives the connection the source address that the map has for the fields. The
+// rule ends without effect when it has none.
+type SNAT struct {
+	Family Family // IPv4 or IPv6
+	Fields []Field
+	Map    string
+}
+
 // Masquerade gives the connection the address of the interface it leaves by.
 type Masquerade struct{}
 

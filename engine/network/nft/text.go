@@ -166,6 +166,9 @@ func (s DNAT) text() string {
 }
 
 func (Counter) text() string { return "counter packets 0 bytes 0" }
+func (s SNAT) text() string {
+	return fmt.Sprintf("snat %s to %s map @%s", s.Family, join(s.Fields), s.Map)
+}
 
 func (Masquerade) text() string { return "masquerade" }
 
