@@ -15,6 +15,9 @@ type PortBinding struct {
 	Name          string `json:",omitempty"`
 	AppProtocol   string `json:",omitempty"`
 	Mode          string `json:",omitempty"`
+	// Direct opens the port at the container's own address, for who has a route to it, in
+	// the family of HostIP; no port of the host is taken.
+	Direct bool `json:",omitempty"`
 }
 
 func (b PortBinding) String() string {
@@ -36,7 +39,7 @@ func (b PortBinding) String() string {
 // PublishedPort is a port as it is bound.
 type PublishedPort struct {
 	HostIP        netip.Addr
-	HostPort      uint16
+	HostPort      uint16 // 0: opened at the container's own address, see PortBinding.Direct
 	ContainerPort uint16
 	Protocol      string
 }

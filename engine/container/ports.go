@@ -30,7 +30,7 @@ func (c *Container) takePorts(ctx context.Context, record *engine.Container) (*n
 	c.mu.Unlock()
 	if r == nil && len(record.Spec.Ports) > 0 {
 		var err error
-		if r, err = c.rooms.Networks.Reserve(ctx, record.Name, record.Spec.Ports); err != nil {
+		if r, err = c.rooms.Networks.Reserve(ctx, record.Name, c.rooms.bindings(record)); err != nil {
 			return nil, err
 		}
 	}
@@ -38,6 +38,17 @@ func (c *Container) takePorts(ctx context.Context, record *engine.Container) (*n
 	defer c.mu.Unlock()
 	c.ports = r
 	return r, nil
+}
+
+// bindings are the ports of a container as its networks publish them.
+func (r *Rooms) bindings(record *engine.Container) []engine.PortBinding {
+	var on []network.Membership
+	for name, e := range record.Endpoints {
+		if n, ok := r.Index.Network(name); ok {
+			on = append(on, network.Membership{Network: n.Spec, Endpoint: e.Spec})
+		}
+	}
+	return network.Bindings(record.Spec.Ports, on)
 }
 
 // publish lets connections in, once the process runs.

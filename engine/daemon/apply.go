@@ -109,7 +109,7 @@ func (w *walk) run(ctx context.Context, s *plan.Step, results []*result) error {
 		if !e.Optional {
 			return errSkipped
 		}
-		w.report(engine.Progress{Status: engine.Warning, ID: progressID(s), Text: fmt.Sprintf("optional dependency failed to start: %v", before.err)})
+		w.report(engine.Progress{Status: engine.Warning, ID: s.Subject(), Text: fmt.Sprintf("optional dependency failed to start: %v", before.err)})
 	}
 	if mayWait(s.Kind) {
 		return w.step(ctx, s)

@@ -51,7 +51,7 @@ func (d *Daemon) create(ctx context.Context, req createRequest) (*container.Cont
 	if err := d.resolveReferences(&spec, req.stack); err != nil {
 		return nil, fmt.Errorf("create %s: %w", req.name, err)
 	}
-	spec.Healthcheck = mergeHealthcheck(spec.Healthcheck, img.Config.Healthcheck)
+	spec.Healthcheck = ocispec.Healthcheck(spec.Healthcheck, img.Config.Healthcheck)
 	record.Args, err = ocispec.Args(&spec, &img.Config)
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", req.name, err)
@@ -110,45 +110,6 @@ func (d *Daemon) takeName(record *engine.Container, req createRequest, back *con
 	name, id := record.Name, record.ID
 	back.Add(func(context.Context) error { d.releaseName(name, id); return nil })
 	return nil
-}
-
-// mergeHealthcheck fills what the spec leaves open from the image, and then Docker's defaults.
-func mergeHealthcheck(spec, image *engine.Healthcheck) *engine.Healthcheck {
-	if spec == nil {
-		spec = &engine.Healthcheck{}
-	}
-	if image == nil {
-		image = &engine.Healthcheck{}
-	}
-	h := engine.Healthcheck{
-		Test:          spec.Test,
-		Interval:      firstDuration(spec.Interval, image.Interval, 30*time.Second),
-		Timeout:       firstDuration(spec.Timeout, image.Timeout, 30*time.Second),
-		Retries:       firstOf(spec.Retries, image.Retries, 3),
-		StartPeriod:   firstDuration(spec.StartPeriod, image.StartPeriod, 0),
-		StartInterval: firstDuration(spec.StartInterval, image.StartInterval, 5*time.Second),
-	}
-	if len(h.Test) == 0 {
-		h.Test = image.Test
-	}
-	if len(h.Test) == 0 || h.Test[0] == "NONE" {
-		return nil
-	}
-	return &h
-}
-
-func firstOf[T comparable](values ...T) T {
-	var zero T
-	for _, v := range values {
-		if v != zero {
-			return v
-		}
-	}
-	return zero
-}
-
-func firstDuration(a, b engine.Duration, fallback time.Duration) engine.Duration {
-	return firstOf(a, b, engine.Duration(fallback))
 }
 
 // resolveReferences turns references to services into references to containers.

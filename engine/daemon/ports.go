@@ -7,6 +7,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/container"
+	"tiffin/engine/network"
 	"tiffin/engine/plan"
 )
 
@@ -16,15 +17,13 @@ import (
 // has ended; they are ours already.
 func (d *Daemon) reservePorts(ctx context.Context, w *walk, p *plan.Plan) error {
 	stopping := map[string]bool{}
-	var wants []plan.PortWant
-	replicas := map[string]replicaKey{}
+	var wants []plan.PortWish
 	for i := range p.Steps {
 		switch s := &p.Steps[i]; s.Kind {
 		case plan.StopContainer, plan.RemoveContainer:
 			stopping[s.Name] = true
 		case plan.StartContainer:
-			wants = append(wants, plan.PortWant{Name: s.Name, Bindings: w.bindings(s)})
-			replicas[s.Name] = replicaKey{s.Service, s.Number}
+			wants = append(wants, plan.PortWish{Service: s.Service, Number: s.Number, Name: s.Name, Ports: w.bindings(s)})
 		default:
 		}
 	}
@@ -32,30 +31,52 @@ func (d *Daemon) reservePorts(ctx context.Context, w *walk, p *plan.Plan) error 
 		return err
 	}
 	for _, want := range wants {
-		if stopping[want.Name] || len(want.Bindings) == 0 {
+		if stopping[want.Name] || len(want.Ports) == 0 {
 			continue
 		}
-		r, err := d.rooms.Networks.Reserve(ctx, want.Name, want.Bindings)
+		r, err := d.rooms.Networks.Reserve(ctx, want.Name, want.Ports)
 		if err != nil {
 			return errors.Join(fmt.Errorf("start %s: %w", want.Name, err), w.releasePorts())
 		}
 		w.mu.Lock()
-		w.ports[replicas[want.Name]] = r
+		w.ports[replicaKey{want.Service, want.Number}] = r
 		w.mu.Unlock()
 	}
 	return nil
 }
 
-// bindings are the ports of the container that a step starts.
+// bindings are the ports of the container that a step starts, as its networks publish them.
 func (w *walk) bindings(s *plan.Step) []engine.PortBinding {
+	var spec *engine.ContainerSpec
 	if s.Container != "" {
 		record := w.former[s.Container]
-		return record.Spec.Ports
+		spec = &record.Spec
+	} else if svc, ok := w.stack.Service(s.Service); ok {
+		spec = &svc.Container
+	} else {
+		return nil
 	}
-	if svc, ok := w.stack.Service(s.Service); ok {
-		return svc.Container.Ports
+	var on []network.Membership
+	for _, e := range spec.Endpoints {
+		if n, ok := w.network(e.Network); ok {
+			on = append(on, network.Membership{Network: n, Endpoint: e})
+		}
 	}
-	return nil
+	return network.Bindings(spec.Ports, on)
+}
+
+// network is the definition of a network of the Stack, as it is or will be.
+func (w *walk) network(key string) (engine.NetworkSpec, bool) {
+	name := key
+	if w.stack != nil {
+		if n, ok := w.stack.Network(key); ok && !n.External {
+			return *n, true
+		} else if ok {
+			name = n.Name
+		}
+	}
+	n, ok := w.d.Network(name)
+	return n.Spec, ok
 }
 
 // offerPorts gives a container the ports that were reserved for it.

@@ -12,63 +12,16 @@ import (
 	"tiffin/engine/plan"
 )
 
-// words are what users of docker compose read while a step is under way and after it.
-type words struct{ doing, done string }
-
-func stepWords(k plan.Kind) words {
-	switch k {
-	case plan.PullImage:
-		return words{"Pulling", "Pulled"}
-	case plan.BuildImage:
-		return words{"Building", "Built"}
-	case plan.CreateNetwork, plan.CreateVolume, plan.CreateContainer:
-		return words{"Creating", "Created"}
-	case plan.RecreateNetwork:
-		return words{"Recreate", "Recreated"}
-	case plan.RenameContainer:
-		return words{"Recreate", "Recreated"}
-	case plan.RemoveNetwork, plan.RemoveVolume, plan.RemoveImage, plan.RemoveContainer:
-		return words{"Removing", "Removed"}
-	case plan.StartContainer, plan.RestartContainer:
-		return words{"Starting", "Started"}
-	case plan.StopContainer:
-		return words{"Stopping", "Stopped"}
-	case plan.KillContainer:
-		return words{"Killing", "Killed"}
-	case plan.PauseContainer:
-		return words{"Pausing", "Paused"}
-	case plan.UnpauseContainer:
-		return words{"Unpausing", "Unpaused"}
-	case plan.Await:
-		return words{"Waiting", "Healthy"}
-	default:
-		return words{string(k), "Done"}
-	}
-}
-
-func progressID(s *plan.Step) string {
-	switch s.Kind {
-	case plan.PullImage, plan.BuildImage, plan.RemoveImage:
-		return "Image " + s.Name
-	case plan.CreateNetwork, plan.RecreateNetwork, plan.RemoveNetwork:
-		return "Network " + s.Name
-	case plan.CreateVolume, plan.RemoveVolume:
-		return "Volume " + s.Name
-	default:
-		return "Container " + s.Name
-	}
-}
-
 // step does one step and reports it.
 func (w *walk) step(ctx context.Context, s *plan.Step) error {
-	text := stepWords(s.Kind)
-	id := progressID(s)
-	w.report(engine.Progress{ID: id, Status: engine.Working, Text: text.doing})
+	doing, doneWord := s.Words()
+	id := s.Subject()
+	w.report(engine.Progress{ID: id, Status: engine.Working, Text: doing})
 	done, err := w.do(ctx, s)
 	switch {
 	case err == nil:
 		if done == "" {
-			done = text.done
+			done = doneWord
 		}
 		w.report(engine.Progress{ID: id, Status: engine.Done, Text: done})
 	case errors.Is(err, errInUse):

@@ -329,7 +329,7 @@ func (m *Manager) connect(s *Sandbox, a *attached) error {
 		return engine.Problem(engine.ErrUnavailable, errors.New("the network has 1,023 containers, and a bridge has no more ports"))
 	}
 	if err == nil && o.NoICC {
-		err = m.rtnl.do(isolatePort(a.HostLink))
+		err = m.isolatePort(a.HostLink)
 	}
 	return err
 }
@@ -339,15 +339,19 @@ const brportIsolated = 33
 
 // isolatePort keeps a port of a bridge from the other ports that are isolated, too; the
 // bridge itself still reaches it (Linux 4.18).
-func isolatePort(name string) request {
+func (m *Manager) isolatePort(name string) error {
+	index, err := m.rtnl.index(name)
+	if err != nil {
+		return err
+	}
+	h := nl.NewIfInfomsg(unix.AF_BRIDGE)
+	h.Index = int32(index)
 	port := nl.NewRtAttr(unix.IFLA_PROTINFO|unix.NLA_F_NESTED, nil)
 	port.AddRtAttr(brportIsolated, []byte{1})
 	r := nl.NewNetlinkRequest(unix.RTM_SETLINK, 0)
-	h := nl.NewIfInfomsg(unix.AF_BRIDGE)
 	r.AddData(h)
-	r.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
 	r.AddData(port)
-	return request{r, "isolate veth " + name}
+	return m.rtnl.do(request{r, "isolate veth " + name})
 }
 
 // vethInfoPeer is VETH_INFO_PEER of linux/veth.h.

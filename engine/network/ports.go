@@ -21,6 +21,7 @@ import (
 type Reservation struct {
 	owner   string
 	sockets []*socket
+	direct  []engine.PublishedPort // opened at the container's own address: no socket
 
 	change    sync.Mutex // one change at a time
 	published bool
@@ -51,6 +52,10 @@ func (m *Manager) Reserve(ctx context.Context, owner string, bindings []engine.P
 	r := &Reservation{owner: owner}
 	err := m.inHost(func() error {
 		for _, b := range bindings {
+			if b.Direct {
+				r.direct = append(r.direct, engine.PublishedPort{HostIP: b.HostIP, ContainerPort: b.ContainerPort, Protocol: b.Protocol})
+				continue
+			}
 			sockets, err := m.bind(ctx, b)
 			if err != nil {
 				return err
@@ -70,6 +75,10 @@ func (m *Manager) Resume(ctx context.Context, owner string, ports []engine.Publi
 	sockets := socketsOf(kept)
 	err := m.inHost(func() error {
 		for _, p := range ports {
+			if p.HostPort == 0 {
+				r.direct = append(r.direct, p)
+				continue
+			}
 			s := take(&sockets, p)
 			if s == nil {
 				b := engine.PortBinding{HostIP: p.HostIP, HostPort: p.HostPort, ContainerPort: p.ContainerPort, Protocol: p.Protocol}
@@ -120,7 +129,7 @@ func (r *Reservation) Ports() []engine.PublishedPort {
 	for _, s := range r.sockets {
 		ports = append(ports, s.PublishedPort)
 	}
-	return ports
+	return append(ports, r.direct...)
 }
 
 func (r *Reservation) close() error {

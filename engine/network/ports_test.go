@@ -258,14 +258,19 @@ func forgetLocal(dst netip.Addr, bits uint8) request {
 }
 
 func loopbackBy(index int, gateway netip.Addr) request {
+	return routeBy(loopback4.Addr(), 8, index, gateway)
+}
+
+// routeBy sends what is for some addresses of IPv4 to a gateway.
+func routeBy(dst netip.Addr, bits uint8, index int, gateway netip.Addr) request {
 	r := nl.NewNetlinkRequest(unix.RTM_NEWROUTE, unix.NLM_F_CREATE)
 	msg := nl.NewRtMsg()
-	msg.Dst_len, msg.Family = 8, unix.AF_INET
+	msg.Dst_len, msg.Family = bits, unix.AF_INET
 	r.AddData(msg)
-	r.AddData(nl.NewRtAttr(unix.RTA_DST, loopback4.Addr().AsSlice()))
+	r.AddData(nl.NewRtAttr(unix.RTA_DST, dst.AsSlice()))
 	r.AddData(nl.NewRtAttr(unix.RTA_GATEWAY, gateway.AsSlice()))
 	r.AddData(nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(index))))
-	return request{r, "127.0.0.0/8 by " + gateway.String()}
+	return request{r, dst.String() + " by " + gateway.String()}
 }
 
 func TestReserving(t *testing.T) {

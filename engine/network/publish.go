@@ -9,6 +9,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/network/nft"
+	"tiffin/engine/network/option"
 )
 
 // Publish lets connections to the reserved ports arrive in the sandbox, by the
@@ -155,12 +156,28 @@ func nearEntries(at place) []entry {
 	return entries
 }
 
+// openEntries are the elements that open a port at the container's own address, in the
+// family of the binding.
+func openEntries(p engine.PublishedPort, protocol nft.Value, at place) []entry {
+	ip, set := at.endpoint.IPv4.Addr(), setOpened4
+	if p.HostIP.Is6() {
+		ip, set = at.endpoint.IPv6.Addr(), setOpened6
+	}
+	if !ip.IsValid() {
+		return nil
+	}
+	return []entry{{set, nft.Element{Key: []nft.Value{nft.Addr(ip), protocol, nft.Port(p.ContainerPort)}}, at.owner}}
+}
+
 // portEntries are the elements that publish a port: destination NAT when both sides
 // speak one family, and none for loopback addresses.
 func portEntries(p engine.PublishedPort, at place) []entry {
 	protocol := nft.TCP
 	if p.Protocol == "udp" {
 		protocol = nft.UDP
+	}
+	if p.HostPort == 0 {
+		return openEntries(p, protocol, at)
 	}
 	key := []nft.Value{protocol, nft.Port(p.HostPort)}
 	if p.HostIP.IsLoopback() {
@@ -184,4 +201,35 @@ func portEntries(p engine.PublishedPort, at place) []entry {
 		set, key = mapPorts4, append([]nft.Value{nft.Addr(p.HostIP)}, key...)
 	}
 	return []entry{{set, nft.Element{Key: key, Data: []nft.Value{nft.Addr(to.Addr()), nft.Port(to.Port())}}, at.owner}}
+}
+
+// Membership is a container on a network, before there is either.
+type Membership struct {
+	Network  engine.NetworkSpec
+	Endpoint engine.EndpointSpec
+}
+
+// Bindings are the ports of a container as they are to be reserved: the network by which
+// they are published may have an address for those that say none, or open them at the
+// container's own.
+func Bindings(ports []engine.PortBinding, on []Membership) []engine.PortBinding {
+	var owner *Membership
+	for i := range on {
+		m := &on[i]
+		if d := m.Network.Driver; m.Network.Internal || d != "" && d != "bridge" {
+			continue
+		}
+		if owner == nil || m.Endpoint.GwPriority > owner.Endpoint.GwPriority ||
+			m.Endpoint.GwPriority == owner.Endpoint.GwPriority && m.Network.Name < owner.Network.Name {
+			owner = m
+		}
+	}
+	if owner == nil {
+		return ports
+	}
+	o, err := option.Parse(&owner.Network)
+	if err != nil {
+		return ports // to make the network tells
+	}
+	return o.Bind(ports)
 }

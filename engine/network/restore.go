@@ -227,6 +227,11 @@ func (m *Manager) rewire(a *attached, bridge int) error {
 	if err := m.rtnl.do(setLinkUp("restore veth "+a.HostLink, a.HostLink, master)); err != nil {
 		return err
 	}
+	if a.network.opts.NoICC { // a port that has changed its bridge begins anew
+		if err := m.isolatePort(a.HostLink); err != nil {
+			return err
+		}
+	}
 	return errors.Join(m.reflect(a), m.settle(a))
 }
 

@@ -9,27 +9,29 @@ import (
 	"tiffin/engine"
 )
 
-// PortWant is a container that will be started, and the ports that it is to publish.
-type PortWant struct {
-	Name     string
-	Bindings []engine.PortBinding
+// PortWish is a container that will be started, and the ports that it is to publish.
+type PortWish struct {
+	Service string
+	Number  int
+	Name    string
+	Ports   []engine.PortBinding
 }
 
 // CheckPorts refuses two containers that can only have the same port of the host.
 //
-// Errors: engine.ErrConflict.
-func CheckPorts(wants []PortWant) error {
-	var seen []PortWant
-	for _, want := range wants {
+// Errors: ErrConflict.
+func CheckPorts(wishes []PortWish) error {
+	var seen []PortWish
+	for _, wish := range wishes {
 		for _, other := range seen {
-			for _, b := range want.Bindings {
-				if slices.ContainsFunc(other.Bindings, func(o engine.PortBinding) bool { return samePort(b, o) }) {
-					return engine.Hint(engine.Problem(engine.ErrConflict, fmt.Errorf("start %s: port %s of the host is to be that of %s, too", want.Name, b, other.Name)),
+			for _, b := range wish.Ports {
+				if slices.ContainsFunc(other.Ports, func(o engine.PortBinding) bool { return samePort(b, o) }) {
+					return engine.Hint(engine.Problem(engine.ErrConflict, fmt.Errorf("start %s: port %s of the host is to be that of %s, too", wish.Name, b, other.Name)),
 						"publish another port, or a range of them for several replicas")
 				}
 			}
 		}
-		seen = append(seen, want)
+		seen = append(seen, wish)
 	}
 	return nil
 }

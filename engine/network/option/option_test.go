@@ -3,6 +3,7 @@ package option
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -122,6 +123,47 @@ func TestTagged(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: got %q, want %q", parent, got, want)
+		}
+	}
+}
+
+func TestBind(t *testing.T) {
+	port := func(host string) engine.PortBinding {
+		p := engine.PortBinding{HostPort: 8080, ContainerPort: 80, Protocol: "tcp"}
+		if host != "" {
+			p.HostIP = netip.MustParseAddr(host)
+		}
+		return p
+	}
+	for sentence, c := range map[string]struct {
+		opts map[string]string
+		port engine.PortBinding
+		want string
+	}{
+		"a port goes where it says":                   {nil, port("192.0.2.1"), "192.0.2.1:8080:80/tcp"},
+		"or to all addresses":                         {nil, port(""), "8080:80/tcp"},
+		"or where the network says":                   {map[string]string{hostBinding: "127.0.0.1"}, port(""), "127.0.0.1:8080:80/tcp"},
+		"unless it says so itself":                    {map[string]string{hostBinding: "127.0.0.1"}, port("192.0.2.1"), "192.0.2.1:8080:80/tcp"},
+		"0.0.0.0 of the network is all of both":       {map[string]string{hostBinding: "0.0.0.0"}, port(""), "8080:80/tcp"},
+		":: of the network is IPv6 alone":             {map[string]string{hostBinding: "::"}, port(""), "[::]:8080:80/tcp"},
+		"routed IPv6 leaves IPv4 as it is":            {map[string]string{gateway6: "routed"}, port(""), "0.0.0.0:8080:80/tcp direct [::]:80/tcp"},
+		"routed has no use for an address":            {map[string]string{gateway4: "routed"}, port("127.0.0.1"), "direct 0.0.0.0:80/tcp"},
+		"an address of the other family is published": {map[string]string{gateway4: "routed"}, port("::1"), "[::1]:8080:80/tcp"},
+	} {
+		o, err := Parse(&engine.NetworkSpec{DriverOpts: c.opts})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, b := range o.Bind([]engine.PortBinding{c.port}) {
+			text := b.String()
+			if b.Direct {
+				text = "direct " + text
+			}
+			got = append(got, text)
+		}
+		if diff := cmp.Diff(c.want, strings.Join(got, " ")); diff != "" {
+			t.Errorf("%s: want -, got +\n%s", sentence, diff)
 		}
 	}
 }
