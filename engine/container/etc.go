@@ -56,7 +56,7 @@ func renderHosts(spec *engine.ContainerSpec, hostname string, endpoints map[stri
 // hostGateway is how a container reaches the host: the gateway of its first network.
 func hostGateway(endpoints map[string]engine.Endpoint) netip.Addr {
 	for _, name := range endpointOrder(endpoints) {
-		if g := endpoints[name].Gateway4; g.IsValid() {
+		if g := endpoints[name].Gateway4; g.IsValid() && !g.IsUnspecified() {
 			return g
 		}
 	}

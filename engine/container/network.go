@@ -1,6 +1,7 @@
 package container
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -74,11 +75,24 @@ func (s *starter) attachNetworks(ctx context.Context) error {
 	if err := s.addDefaultBridge(ctx); err != nil {
 		return err
 	}
-	for _, name := range endpointOrder(s.record.Endpoints) {
-		if err := s.attach(ctx, name); err != nil {
+	order := endpointOrder(s.record.Endpoints)
+	requests := make([]network.AttachRequest, len(order))
+	for i, name := range order {
+		if requests[i], err = s.rooms.attachRequest(&s.record, name); err != nil {
 			return err
 		}
 	}
+	if err := s.rooms.Networks.Retain(ctx, sandbox, requests); err != nil {
+		return err
+	}
+	for i, name := range order {
+		ep, err := s.rooms.Networks.Attach(ctx, sandbox, requests[i])
+		if err != nil {
+			return err
+		}
+		s.c.SetEndpoint(name, ep)
+	}
+	s.record = s.c.Snapshot()
 	s.rooms.Networks.SetResolvers(sandbox, s.record.Spec.DNS)
 	if s.ports, err = s.c.takePorts(ctx, &s.record); err != nil {
 		return err
@@ -103,38 +117,51 @@ func (s *starter) addDefaultBridge(ctx context.Context) error {
 	return nil
 }
 
-// endpointOrder is by priority, highest first, then by name: the first is eth0.
+// endpointOrder is by priority, highest first, then by name: the first is eth0. Those
+// whose interface has a name given come before all, so that no other takes it.
 func endpointOrder(endpoints map[string]engine.Endpoint) []string {
 	names := slices.Sorted(maps.Keys(endpoints))
 	slices.SortStableFunc(names, func(a, b string) int {
-		return endpoints[b].Spec.Priority - endpoints[a].Spec.Priority
+		x, y := endpoints[a].Spec, endpoints[b].Spec
+		return cmp.Or(cmp.Compare(named(&y), named(&x)), cmp.Compare(y.Priority, x.Priority))
 	})
 	return names
 }
 
-func (s *starter) attach(ctx context.Context, name string) error {
-	n, ok := s.rooms.Index.Network(name)
-	if !ok {
-		return engine.Problem(engine.ErrNotFound, fmt.Errorf("network %s not found", name))
+// primary is the network that a service's own mac_address is for.
+func primary(endpoints map[string]engine.Endpoint) string {
+	return slices.MinFunc(slices.Collect(maps.Keys(endpoints)), func(a, b string) int {
+		return cmp.Or(cmp.Compare(endpoints[b].Spec.Priority, endpoints[a].Spec.Priority), cmp.Compare(a, b))
+	})
+}
+
+// named is 1 for an endpoint whose interface has a name given.
+func named(spec *engine.EndpointSpec) int {
+	if spec.Interface != "" || spec.DriverOpts[network.InterfaceOption] != "" {
+		return 1
 	}
-	want := s.record.Endpoints[name]
+	return 0
+}
+
+// attachRequest asks for a container to be put on one of its networks, at the address
+// that it had there.
+func (r *Rooms) attachRequest(record *engine.Container, name string) (network.AttachRequest, error) {
+	n, ok := r.Index.Network(name)
+	if !ok {
+		return network.AttachRequest{}, engine.Problem(engine.ErrNotFound, fmt.Errorf("network %s not found", name))
+	}
+	want := record.Endpoints[name]
 	spec := want.Spec
-	if spec.MacAddress == "" {
-		spec.MacAddress = s.record.Spec.MacAddress
+	if spec.MacAddress == "" && name == primary(record.Endpoints) {
+		spec.MacAddress = record.Spec.MacAddress
 	}
 	keep := want
 	if keep.NetworkID != n.ID {
 		keep = engine.Endpoint{} // of a network that was made anew: other addresses
 	}
-	ep, err := s.rooms.Networks.Attach(ctx, s.sandbox, network.AttachRequest{
-		ContainerID: s.record.ID, Name: s.record.Name, Network: n, Spec: spec, Names: want.Names, Links: links(&s.record.Spec), Keep: keep,
-	})
-	if err != nil {
-		return err
-	}
-	s.c.SetEndpoint(name, ep)
-	s.record = s.c.Snapshot()
-	return nil
+	return network.AttachRequest{
+		ContainerID: record.ID, Name: record.Name, Network: n, Spec: spec, Names: want.Names, Links: links(&record.Spec), Keep: keep,
+	}, nil
 }
 
 // links are the names by which a container calls others, beside their own: alias → name.

@@ -90,7 +90,12 @@ func (m *Manager) attach(s *Sandbox, n *network, r AttachRequest) (_ *attached, 
 		a := s.links[i]
 		m.leave(a)
 		a.belongTo(r)
+		moved := a.Spec.GwPriority != r.Spec.GwPriority
+		a.Spec = r.Spec
 		m.join(a)
+		if moved {
+			return a, s.route()
+		}
 		return a, nil
 	}
 	a, err := s.newEndpoint(n, r)
@@ -206,11 +211,7 @@ func (m *Manager) Detach(_ context.Context, s *Sandbox, ep engine.Endpoint) erro
 	if i < 0 {
 		return nil
 	}
-	a := s.links[i]
-	m.leave(a)
-	err := m.unwire(a)
-	m.forgetAddresses(a.addresses()...)
-	m.release(a)
+	err := m.takeOff(s.links[i])
 	if err == nil {
 		err = s.route()
 	}
@@ -275,10 +276,13 @@ func (a *attached) chooseMAC() error {
 	case a.Spec.MacAddress != "":
 		a.MacAddress = strings.ToLower(a.Spec.MacAddress)
 	default:
-		a.MacAddress = net.HardwareAddr(macOf(a.first())).String()
+		a.MacAddress = madeMAC(a.first())
 	}
 	return nil
 }
+
+// madeMAC is the MAC address that goes with an address.
+func madeMAC(a netip.Addr) string { return net.HardwareAddr(macOf(a)).String() }
 
 // first is the address that names the endpoint's MAC address.
 func (a *attached) first() netip.Addr {

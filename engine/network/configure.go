@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"tiffin/engine"
+	"tiffin/engine/network/option"
 )
 
 // configure gives the end in the sandbox its addresses, and the sandbox its routes.
@@ -34,6 +35,9 @@ func (s *Sandbox) configure(a *attached) error {
 	}
 	return s.rtnl.do(append(requests, routes...)...)
 }
+
+// InterfaceOption is the option of an endpoint that names its interface.
+const InterfaceOption = option.EndpointInterface
 
 // Link-local addresses have these sizes (RFC 3927, RFC 4291).
 const linkLocalBits4, linkLocalBits6 = 16, 64

@@ -59,13 +59,15 @@ func TestContainersWithoutICCReachEverythingButEachOther(t *testing.T) {
 		"the other's published port":        {a.File(), hostIP + ":8080", "b 10.1.1.1"},
 		"a published port from the outside": {outside, hostIP + ":8080", "b " + neighbourIP},
 	})
-	// By way of the host's router, past the isolation of ports.
-	index, err := a.rtnl.index("eth0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.rtnl.do(routeBy(epB.IPv4.Addr(), 32, index, epA.Gateway4)); err != nil {
-		t.Fatal(err)
+	// By way of the host's router, past the isolation of ports, if both sides want it.
+	for from, to := range map[*Sandbox]engine.Endpoint{a: epB, b: epA} {
+		index, err := from.rtnl.index("eth0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := from.rtnl.do(routeBy(to.IPv4.Addr(), 32, index, to.Gateway4)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if got := ask(a.File(), at(epB, "80")); got != "timeout" {
 		t.Errorf("the other by way of the gateway: got %q", got)

@@ -262,3 +262,41 @@ func TestManyCommandsAtOnce(t *testing.T) {
 		b.must(b.super.Remove(ctx))
 	})
 }
+
+func TestWhatIsDoneToAContainerIsNotDoneWhileItStarts(t *testing.T) {
+	var b *bench
+	run(t, func(made *bench, _ *Config) {
+		b = made
+		b.onStart = func(context.Context) error {
+			time.Sleep(time.Second)
+			b.note("the process is made")
+			return nil
+		}
+	}, func(b *bench) {
+		do := func() error {
+			return b.super.Do(b.t.Context(), func(context.Context) error { b.note("done"); return nil })
+		}
+		b.must(do())
+		go func() { _ = b.super.Start(b.t.Context()) }()
+		synctest.Wait()
+		b.must(do())
+		b.stop()
+		b.must(do())
+		b.saw(`0s done
+			0s starting
+			1s the process is made
+			1s running, start
+			1s done
+			1s stopping
+			1s stopping, kill signal=15
+			1s taken back
+			1s exited, die exitCode=143, stop
+			1s done`)
+		broken := errors.New("no")
+		if err := b.super.Do(b.t.Context(), func(context.Context) error { return broken }); !errors.Is(err, broken) {
+			b.t.Errorf("got %v", err)
+		}
+		b.must(b.super.Remove(b.t.Context()))
+		b.conflicts(do(), "change: the container is gone")
+	})
+}

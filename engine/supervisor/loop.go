@@ -53,6 +53,8 @@ func (s *Supervisor) idle(ctx context.Context) {
 			r.reply <- nil
 		case kill, pause, unpause:
 			refuse(r, "is not running")
+		case call:
+			r.reply <- r.call(ctx)
 		}
 	case <-ctx.Done():
 	}
@@ -160,6 +162,8 @@ func (s *Supervisor) command(ctx context.Context, r request) {
 		refuse(r, "is running: stop it first, or use force")
 	case resume, abandon:
 		r.reply <- nil
+	case call:
+		r.reply <- r.call(ctx)
 	}
 }
 
@@ -267,14 +271,14 @@ func (s *Supervisor) restarting(ctx context.Context) {
 		case <-timer.C:
 			s.begin()
 		case r := <-s.requests:
-			s.whileRestarting(r)
+			s.whileRestarting(ctx, r)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func (s *Supervisor) whileRestarting(r request) {
+func (s *Supervisor) whileRestarting(ctx context.Context, r request) {
 	switch {
 	case r.do == start:
 		s.startByCommand(r)
@@ -286,6 +290,8 @@ func (s *Supervisor) whileRestarting(r request) {
 		r.reply <- nil
 	case r.do == resume || r.do == abandon:
 		s.release(r)
+	case r.do == call:
+		r.reply <- r.call(ctx)
 	case r.do == remove:
 		refuse(r, "is restarting: stop it first, or use force")
 	default:

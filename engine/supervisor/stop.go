@@ -114,6 +114,8 @@ func (s *Supervisor) whileStopping(ctx context.Context, r request, p *patience) 
 		refuse(r, "is being stopped")
 	case resume, abandon:
 		r.reply <- nil
+	case call:
+		r.reply <- r.call(ctx)
 	}
 }
 

@@ -87,6 +87,7 @@ type request struct {
 	signal  unix.Signal
 	timeout time.Duration
 	why     error
+	call    func(ctx context.Context) error
 	reply   chan<- error // takes one answer without waiting
 }
 
@@ -101,10 +102,11 @@ const (
 	remove
 	resume
 	abandon
+	call
 )
 
 func (v verb) String() string {
-	return [...]string{"start", "stop", "kill", "pause", "unpause", "remove", "resume", "abandon"}[v]
+	return [...]string{"start", "stop", "kill", "pause", "unpause", "remove", "resume", "abandon", "change"}[v]
 }
 
 // New makes a supervisor; Run brings it to life. A container that is to be restarted is
@@ -142,6 +144,11 @@ func (s *Supervisor) Resume(ctx context.Context) error { return s.ask(ctx, reque
 // state. It does nothing to others.
 func (s *Supervisor) Abandon(ctx context.Context, why error) error {
 	return s.ask(ctx, request{do: abandon, why: why})
+}
+
+// Do calls f when nothing else happens to the container: no start or end of it is under way.
+func (s *Supervisor) Do(ctx context.Context, f func(ctx context.Context) error) error {
+	return s.ask(ctx, request{do: call, call: f})
 }
 
 // StopTimeout is the container's own time to stop.

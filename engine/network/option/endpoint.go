@@ -11,8 +11,8 @@ import (
 
 // The options of a container on a network.
 const (
-	endpointSysctls = "com.docker.network.endpoint.sysctls"
-	endpointIfname  = "com.docker.network.endpoint.ifname"
+	endpointSysctls   = "com.docker.network.endpoint.sysctls"
+	EndpointInterface = "com.docker.network.endpoint.ifname"
 )
 
 // placeholder stands for the interface's name in a kernel parameter's.
@@ -38,14 +38,14 @@ func ParseEndpoint(opts map[string]string) (Endpoint, error) {
 	for _, key := range slices.Sorted(maps.Keys(opts)) {
 		var err error
 		switch key {
-		case endpointIfname:
+		case EndpointInterface:
 			e.Interface, err = opts[key], interfaceName(opts[key])
 		case endpointSysctls:
 			e.Sysctls, err = readSysctls(opts[key])
 		default:
 			return e, engine.Hint(engine.Problem(engine.ErrUnsupported,
 				fmt.Errorf("driver option %s of an endpoint is not supported", key)),
-				"there are "+endpointIfname+" and "+endpointSysctls)
+				"there are "+EndpointInterface+" and "+endpointSysctls)
 		}
 		if err != nil {
 			return e, engine.Problem(engine.ErrInvalid, fmt.Errorf("driver option %s=%s: %w", key, opts[key], err))

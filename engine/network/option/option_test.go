@@ -84,7 +84,7 @@ func TestNetworkOptionsThatAreRefused(t *testing.T) {
 
 func TestEndpointOptions(t *testing.T) {
 	got, err := ParseEndpoint(map[string]string{
-		endpointIfname: "lan", endpointSysctls: "net.ipv4.conf.IFNAME.log_martians=1, net.ipv6.neigh.IFNAME.gc_stale_time=60",
+		EndpointInterface: "lan", endpointSysctls: "net.ipv4.conf.IFNAME.log_martians=1, net.ipv6.neigh.IFNAME.gc_stale_time=60",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestEndpointOptions(t *testing.T) {
 	}
 	for _, bad := range []map[string]string{
 		{"com.example": "1"},
-		{endpointIfname: ""},
+		{EndpointInterface: ""},
 		{endpointSysctls: "net.ipv4.ip_forward=1"},
 		{endpointSysctls: "net.ipv4.conf.all.forwarding=1"},
 		{endpointSysctls: "kernel.ipv4.conf.IFNAME.x=1"},
