@@ -40,9 +40,7 @@ type Network struct {
 	Pools []Pool
 	// Bridge is the name of the link on the host.
 	Bridge string `json:",omitempty"`
-	// Parent is the link of the host that the containers' links of a macvlan or ipvlan
-	// are made from.
-	Parent string `json:",omitempty"`
+	Parent string `json:",omitempty"` // of macvlan and ipvlan: the host's link that the containers' are made from
 }
 
 // EndpointSpec is how a container wants to be on a network.
@@ -58,6 +56,7 @@ type EndpointSpec struct {
 	Priority   int               `json:",omitempty"` // order of attachment
 	GwPriority int               `json:",omitempty"` // owner of the default route
 	DriverOpts map[string]string `json:",omitempty"`
+	Links      []string          `json:",omitempty"` // names for others there, its own only: NAME:ALIAS
 }
 
 // Endpoint is a container on a network. A replica keeps its addresses when it is
@@ -71,9 +70,8 @@ type Endpoint struct {
 	MacAddress string       `json:",omitempty"`
 	IPv4       netip.Prefix `json:",omitzero"`
 	IPv6       netip.Prefix `json:",omitzero"`
-	// The default routes lead to these; an unspecified address is the link itself.
-	Gateway4 netip.Addr `json:",omitzero"`
-	Gateway6 netip.Addr `json:",omitzero"`
+	Gateway4   netip.Addr   `json:",omitzero"` // where the default route leads; unspecified: to the link itself
+	Gateway6   netip.Addr   `json:",omitzero"`
 	// Names are all names that answer with this endpoint on this network.
 	Names []string `json:",omitempty"`
 	Spec  EndpointSpec

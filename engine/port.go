@@ -15,9 +15,7 @@ type PortBinding struct {
 	Name          string `json:",omitempty"`
 	AppProtocol   string `json:",omitempty"`
 	Mode          string `json:",omitempty"`
-	// Direct opens the port at the container's own address, for who has a route to it, in
-	// the family of HostIP; no port of the host is taken.
-	Direct bool `json:",omitempty"`
+	Direct        bool   `json:",omitempty"` // opened at the container's own address, in HostIP's family, instead
 }
 
 func (b PortBinding) String() string {

@@ -59,6 +59,16 @@ type Images interface {
 	ImportImage(ctx context.Context, rootfs io.Reader, name string, config engine.ImageConfig) (engine.Image, error)
 }
 
+// Networks works on networks, and on who is on them.
+type Networks interface {
+	Networks(ctx context.Context) ([]engine.Network, error)
+	CreateNetwork(ctx context.Context, spec *engine.NetworkSpec) (engine.Network, error)
+	RemoveNetwork(ctx context.Context, ref string) error
+	// ConnectNetwork puts a container on a further network; Network of how is not read.
+	ConnectNetwork(ctx context.Context, network, container string, how *engine.EndpointSpec) error
+	DisconnectNetwork(ctx context.Context, network, container string, force engine.ForceRemove) error
+}
+
 // Builder builds images.
 type Builder interface {
 	// Build serves a caller's builds on conn, by BuildKit's control API, until the caller
@@ -82,6 +92,7 @@ type Backend interface {
 	Planner
 	Containers
 	Images
+	Networks
 	Builder
 	System
 }

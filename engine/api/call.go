@@ -45,6 +45,14 @@ type (
 		ID   string
 		Exec engine.ExecRequest
 	}
+	connectRequest struct {
+		Network, Container string
+		How                engine.EndpointSpec
+	}
+	disconnectRequest struct {
+		Network, Container string
+		Force              engine.ForceRemove
+	}
 	// eventsRequest asks for events; zero times are open ends.
 	eventsRequest struct{ Since, Until time.Time }
 	createdAnswer struct{ ID string }
@@ -83,6 +91,7 @@ func (s *Server) calls(mux *http.ServeMux, b Backend) {
 	events(mux, "events", b)
 	s.containerCalls(mux, b)
 	imageCalls(mux, b)
+	networkCalls(mux, b)
 	tunnel(s, mux, "build", b.Build)
 }
 
@@ -131,5 +140,19 @@ func imageCalls(mux *http.ServeMux, b Images) {
 	})
 	frames(mux, "save", func(ctx context.Context, r *saveRequest, out *frameWriter, _ func() error) error {
 		return b.SaveImages(ctx, r.Refs, frameStream{out, engine.Stdout})
+	})
+}
+
+func networkCalls(mux *http.ServeMux, b Networks) {
+	answer(mux, "networks", func(ctx context.Context, _ *empty) ([]engine.Network, error) { return b.Networks(ctx) })
+	answer(mux, "network/create", b.CreateNetwork)
+	answer(mux, "network/remove", func(ctx context.Context, r *nameRequest) (empty, error) {
+		return empty{}, b.RemoveNetwork(ctx, r.Name)
+	})
+	answer(mux, "network/connect", func(ctx context.Context, r *connectRequest) (empty, error) {
+		return empty{}, b.ConnectNetwork(ctx, r.Network, r.Container, &r.How)
+	})
+	answer(mux, "network/disconnect", func(ctx context.Context, r *disconnectRequest) (empty, error) {
+		return empty{}, b.DisconnectNetwork(ctx, r.Network, r.Container, r.Force)
 	})
 }

@@ -148,6 +148,34 @@ func (c *Client) ImportImage(ctx context.Context, rootfs io.Reader, name string,
 	return img, err
 }
 
+// Networks lists the networks.
+func (c *Client) Networks(ctx context.Context) ([]engine.Network, error) {
+	return call[[]engine.Network](ctx, c, "networks", empty{})
+}
+
+// CreateNetwork makes a network.
+func (c *Client) CreateNetwork(ctx context.Context, spec *engine.NetworkSpec) (engine.Network, error) {
+	return call[engine.Network](ctx, c, "network/create", spec)
+}
+
+// RemoveNetwork removes a network that no container is on.
+func (c *Client) RemoveNetwork(ctx context.Context, ref string) error {
+	_, err := call[empty](ctx, c, "network/remove", nameRequest{ref})
+	return err
+}
+
+// ConnectNetwork puts a container on a network.
+func (c *Client) ConnectNetwork(ctx context.Context, network, container string, how *engine.EndpointSpec) error {
+	_, err := call[empty](ctx, c, "network/connect", connectRequest{network, container, *how})
+	return err
+}
+
+// DisconnectNetwork takes a container off a network.
+func (c *Client) DisconnectNetwork(ctx context.Context, network, container string, force engine.ForceRemove) error {
+	_, err := call[empty](ctx, c, "network/disconnect", disconnectRequest{network, container, force})
+	return err
+}
+
 // Info asks the engine about itself.
 func (c *Client) Info(ctx context.Context) (engine.Info, error) {
 	return call[engine.Info](ctx, c, "info", empty{})

@@ -181,6 +181,26 @@ func (f *fake) ImportImage(_ context.Context, rootfs io.Reader, name string, con
 	return engine.Image{ID: "sha256:1"}, f.call(nil, string(text), name, config)
 }
 
+var aNetwork = engine.Network{ID: "c0ffee", Spec: engine.NetworkSpec{Name: "lan", Driver: "macvlan"}}
+
+func (f *fake) Networks(context.Context) ([]engine.Network, error) {
+	return []engine.Network{aNetwork}, f.call(nil)
+}
+
+func (f *fake) CreateNetwork(_ context.Context, spec *engine.NetworkSpec) (engine.Network, error) {
+	return aNetwork, f.call(nil, *spec)
+}
+
+func (f *fake) RemoveNetwork(_ context.Context, ref string) error { return f.call(nil, ref) }
+
+func (f *fake) ConnectNetwork(_ context.Context, network, container string, how *engine.EndpointSpec) error {
+	return f.call(nil, network, container, *how)
+}
+
+func (f *fake) DisconnectNetwork(_ context.Context, network, container string, force engine.ForceRemove) error {
+	return f.call(nil, network, container, force)
+}
+
 func (f *fake) Build(ctx context.Context, conn net.Conn) error { return f.build(ctx, conn) }
 
 func (f *fake) Info(context.Context) (engine.Info, error) {

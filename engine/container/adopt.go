@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"strings"
 	"time"
 
@@ -30,10 +31,11 @@ func (c *Container) Former() (network.Former, bool) {
 		return network.Former{}, false
 	}
 	f := network.Former{
-		Key: SandboxKey(&record), ContainerID: c.ID, Name: record.Name, Links: links(&record.Spec), Resolvers: record.Spec.DNS,
+		Key: SandboxKey(&record), ContainerID: c.ID, Name: record.Name, Links: links(&record.Spec, &engine.EndpointSpec{}), Resolvers: record.Spec.DNS,
 	}
 	for _, e := range record.Endpoints {
 		f.Endpoints = append(f.Endpoints, e)
+		maps.Copy(f.Links, links(&engine.ContainerSpec{}, &e.Spec))
 	}
 	if record.State.Status.Alive() {
 		f.Published = record.Published

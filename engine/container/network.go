@@ -160,14 +160,14 @@ func (r *Rooms) attachRequest(record *engine.Container, name string) (network.At
 		keep = engine.Endpoint{} // of a network that was made anew: other addresses
 	}
 	return network.AttachRequest{
-		ContainerID: record.ID, Name: record.Name, Network: n, Spec: spec, Names: want.Names, Links: links(&record.Spec), Keep: keep,
+		ContainerID: record.ID, Name: record.Name, Network: n, Spec: spec, Names: want.Names, Links: links(&record.Spec, &spec), Keep: keep,
 	}, nil
 }
 
 // links are the names by which a container calls others, beside their own: alias → name.
-func links(spec *engine.ContainerSpec) map[string]string {
-	out := make(map[string]string, len(spec.Links))
-	for _, l := range spec.Links {
+func links(spec *engine.ContainerSpec, on *engine.EndpointSpec) map[string]string {
+	out := make(map[string]string, len(spec.Links)+len(on.Links))
+	for _, l := range append(slices.Clip(spec.Links), on.Links...) {
 		name, alias, ok := strings.Cut(l, ":")
 		if !ok {
 			alias = name

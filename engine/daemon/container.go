@@ -21,7 +21,7 @@ func (d *Daemon) Changed(c *container.Container, events []supervisor.Event) {
 		d.log.Warn("state not recorded", "container", record.Name, "err", err)
 	}
 	for _, ev := range events {
-		d.events.publish(containerEvent(&record, ev.Action, ev.Attributes))
+		d.events.Publish(containerEvent(&record, ev.Action, ev.Attributes))
 	}
 	if record.Spec.AutoRemove && record.Ended() && record.State.Status != engine.StatusRemoving {
 		d.removeLater(c)
@@ -134,7 +134,7 @@ func (d *Daemon) rename(c *container.Container, name string) error {
 		return err
 	}
 	d.releaseName(old, c.ID)
-	d.events.publish(containerEvent(&record, "rename", map[string]string{"oldName": "/" + old}))
+	d.events.Publish(containerEvent(&record, "rename", map[string]string{"oldName": "/" + old}))
 	return nil
 }
 

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -66,7 +64,9 @@ func (d *Daemon) create(ctx context.Context, req createRequest) (*container.Cont
 		return nil, fmt.Errorf("create %s: %w", req.name, err)
 	}
 	record.Endpoints = d.resolveEndpoints(&record, &spec, req)
-	spec.Labels = labels(&record, &spec, &img, req)
+	spec.Labels = plan.Labels(&record, plan.Origin{
+		Image: &img, Own: spec.Labels, Stack: req.stack, Service: req.service, Hash: req.hash, Slug: req.slug, Replaces: req.replaces,
+	})
 	record.Spec = spec
 	if err := d.rooms.Check(&record); err != nil {
 		return nil, fmt.Errorf("create %s: %w", req.name, err)
@@ -84,7 +84,7 @@ func (d *Daemon) create(ctx context.Context, req createRequest) (*container.Cont
 	d.containers[c.ID] = c
 	d.mu.Unlock()
 	d.supervise(c)
-	d.events.publish(containerEvent(&record, "create", nil))
+	d.events.Publish(containerEvent(&record, "create", nil))
 	return c, nil
 }
 
@@ -202,43 +202,4 @@ func endpointNames(record *engine.Container, spec *engine.ContainerSpec, e engin
 	names = append(names, engine.ShortID(record.ID))
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// composeVersion is what the label com.docker.compose.version says.
-const composeVersion = "5.0.0"
-
-// labels are the image's, the service's, and docker compose's.
-func labels(record *engine.Container, spec *engine.ContainerSpec, img *engine.Image, req createRequest) map[string]string {
-	out := maps.Clone(img.Config.Labels)
-	if out == nil {
-		out = map[string]string{}
-	}
-	maps.Copy(out, spec.Labels)
-	if req.stack == nil {
-		return out
-	}
-	oneOff := "False"
-	if record.OneOff {
-		oneOff = "True"
-		out[engine.LabelSlug] = req.slug
-	}
-	maps.Copy(out, map[string]string{
-		engine.LabelProject:     req.stack.Name,
-		engine.LabelService:     req.service.Name,
-		engine.LabelHash:        req.hash,
-		engine.LabelNumber:      strconv.Itoa(max(req.number, 1)),
-		engine.LabelOneOff:      oneOff,
-		engine.LabelImage:       img.ID,
-		engine.LabelDependsOn:   plan.DependsOnLabel(req.service.DependsOn),
-		engine.LabelWorkingDir:  req.stack.WorkingDir,
-		engine.LabelConfigFiles: strings.Join(req.stack.ConfigFiles, ","),
-		engine.LabelVersion:     composeVersion,
-	})
-	if len(req.stack.EnvFiles) > 0 {
-		out[engine.LabelEnvironmentFile] = strings.Join(req.stack.EnvFiles, ",")
-	}
-	if req.replaces != nil {
-		out[engine.LabelReplace] = req.replaces.Name
-	}
-	return out
 }

@@ -16,6 +16,7 @@ import (
 	"tiffin/engine"
 	"tiffin/engine/builder"
 	"tiffin/engine/container"
+	"tiffin/engine/daemon/events"
 	"tiffin/engine/image"
 	"tiffin/engine/network"
 	"tiffin/engine/runtime"
@@ -52,7 +53,7 @@ type Daemon struct {
 	states  *state.Store // as long as the machine runs
 	unread  int          // records that could not be read
 	rooms   container.Rooms
-	events  events
+	events  events.Log
 	builder *builder.Builder
 	jobs    atomic.Int32 // steps of builds that run
 
@@ -253,4 +254,9 @@ func (d *Daemon) Info(context.Context) (engine.Info, error) {
 	delete(projects, "")
 	info.Projects = len(projects)
 	return info, nil
+}
+
+// Events calls emit for each event; see events.Log.
+func (d *Daemon) Events(ctx context.Context, since, until time.Time, subscribed func(), emit func(engine.Event) error) error {
+	return d.events.Follow(ctx, since, until, subscribed, emit)
 }

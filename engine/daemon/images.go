@@ -25,7 +25,7 @@ func (d *Daemon) PullImage(ctx context.Context, ref, platform string, auths map[
 		Auth:     func(host string) (engine.RegistryAuth, error) { return auths[host], nil },
 	}, report)
 	if err == nil {
-		d.events.publish(engine.Event{Type: engine.EventImage, Action: "pull", ID: ref, Attributes: map[string]string{"name": ref}})
+		d.events.Publish(engine.Event{Type: engine.EventImage, Action: "pull", ID: ref, Attributes: map[string]string{"name": ref}})
 	}
 	return img, err
 }

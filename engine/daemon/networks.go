@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,12 +38,14 @@ func (d *Daemon) makeNetwork(ctx context.Context, spec engine.NetworkSpec, proje
 	d.mu.Lock()
 	d.networks[id] = n
 	d.mu.Unlock()
-	d.events.publish(networkEvent(&n, "create"))
+	d.events.Publish(networkEvent(&n, "create"))
 	return n, nil
 }
 
 func networkEvent(n *engine.Network, action string) engine.Event {
-	return engine.Event{Type: engine.EventNetwork, Action: action, ID: n.ID, Attributes: map[string]string{"name": n.Spec.Name, "type": "bridge"}}
+	return engine.Event{
+		Type: engine.EventNetwork, Action: action, ID: n.ID, Attributes: map[string]string{"name": n.Spec.Name, "type": cmp.Or(n.Spec.Driver, "bridge")},
+	}
 }
 
 // Network finds a network by its name on the host.
@@ -61,11 +64,16 @@ func (d *Daemon) Network(name string) (engine.Network, bool) {
 //
 // Errors: errInUse.
 func (d *Daemon) removeNetwork(ctx context.Context, name string) error {
+	ctx, unlock, err := d.lock(ctx, networkTurn(name))
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	n, ok := d.Network(name)
 	if !ok {
 		return nil
 	}
-	if users := d.all(func(c *engine.Container) bool { return c.Endpoints[name].NetworkID == n.ID }); len(users) > 0 {
+	if len(d.onNetwork(&n)) > 0 {
 		return errInUse
 	}
 	if err := d.rooms.Networks.Remove(ctx, n); err != nil {
@@ -77,7 +85,7 @@ func (d *Daemon) removeNetwork(ctx context.Context, name string) error {
 	d.mu.Lock()
 	delete(d.networks, n.ID)
 	d.mu.Unlock()
-	d.events.publish(networkEvent(&n, "destroy"))
+	d.events.Publish(networkEvent(&n, "destroy"))
 	return nil
 }
 
@@ -157,7 +165,10 @@ func (d *Daemon) dropUnusedBridge(ctx context.Context) error {
 	if d.jobs.Load() > 0 || len(d.all(func(c *engine.Container) bool { return c.Spec.NetworkMode == container.BridgeMode })) > 0 {
 		return nil
 	}
-	return d.removeNetwork(ctx, container.BridgeMode)
+	if err := d.removeNetwork(ctx, container.BridgeMode); !errors.Is(err, errInUse) {
+		return err
+	}
+	return nil // somebody was connected to it by command
 }
 
 // Bridge returns the network of network_mode: bridge. It is made for the first

@@ -59,7 +59,7 @@ func (d *Daemon) remove(ctx context.Context, c *container.Container, opts remove
 	d.forget(&record)
 	err := d.dropUnused(ctx, &record, opts)
 	close(c.Gone)
-	d.events.publish(containerEvent(&record, "destroy", nil))
+	d.events.Publish(containerEvent(&record, "destroy", nil))
 	if err != nil {
 		return fmt.Errorf("remove %s: %w", record.Name, err)
 	}

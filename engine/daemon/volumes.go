@@ -27,7 +27,7 @@ func (d *Daemon) makeVolume(ctx context.Context, spec engine.VolumeSpec, project
 	if err := d.saveVolume(v); err != nil {
 		return engine.Volume{}, errors.Join(err, d.rooms.Volumes.Remove(ctx, v.Name))
 	}
-	d.events.publish(engine.Event{Type: engine.EventVolume, Action: "create", ID: v.Name, Attributes: map[string]string{"driver": "local"}})
+	d.events.Publish(engine.Event{Type: engine.EventVolume, Action: "create", ID: v.Name, Attributes: map[string]string{"driver": "local"}})
 	return v, nil
 }
 
@@ -78,7 +78,7 @@ func (d *Daemon) removeVolume(ctx context.Context, name string) error {
 	if err := d.rooms.Volumes.Remove(ctx, name); err != nil {
 		return err
 	}
-	d.events.publish(engine.Event{Type: engine.EventVolume, Action: "destroy", ID: name, Attributes: map[string]string{"driver": "local"}})
+	d.events.Publish(engine.Event{Type: engine.EventVolume, Action: "destroy", ID: name, Attributes: map[string]string{"driver": "local"}})
 	return nil
 }
 

@@ -233,16 +233,16 @@ func (m *Manager) address(a *attached, r AttachRequest) error {
 	for _, pool := range a.network.pools {
 		want, keep := r.Spec.IPv4, r.Keep.IPv4
 		got, gateway := &a.IPv4, &a.Gateway4
-		if pool.pool.Subnet.Addr().Is6() {
+		if pool.Pool().Subnet.Addr().Is6() {
 			want, keep = r.Spec.IPv6, r.Keep.IPv6
 			got, gateway = &a.IPv6, &a.Gateway6
 		}
 		var err error
-		if *got, err = pool.pick(want, keep.Addr()); err != nil {
+		if *got, err = pool.Pick(want, keep.Addr()); err != nil {
 			return err
 		}
 		if !a.network.Spec.Internal {
-			*gateway = a.network.gateway(pool.pool)
+			*gateway = a.network.gateway(pool.Pool())
 		}
 	}
 	if r.Spec.IPv4.IsValid() && !a.IPv4.IsValid() || r.Spec.IPv6.IsValid() && !a.IPv6.IsValid() {
@@ -298,8 +298,8 @@ func (m *Manager) release(a *attached) {
 	defer m.mu.Unlock()
 	for _, pool := range a.network.pools {
 		for _, p := range []netip.Prefix{a.IPv4, a.IPv6} {
-			if p.IsValid() && pool.pool.Subnet.Contains(p.Addr()) {
-				pool.free(p.Addr())
+			if p.IsValid() && pool.Pool().Subnet.Contains(p.Addr()) {
+				pool.Free(p.Addr())
 			}
 		}
 	}

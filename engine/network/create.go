@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/network/ipam"
 	"tiffin/engine/network/nft"
 	"tiffin/engine/network/option"
 )
@@ -164,7 +165,7 @@ func (m *Manager) choosePools(n engine.Network) ([]engine.Pool, error) {
 	has := map[int]bool{}
 	others := m.subnets()
 	for _, p := range n.Spec.Pools {
-		p, err := completePool(p, gatewayOf(n))
+		p, err := ipam.CompletePool(p, gatewayOf(n))
 		if err != nil {
 			return nil, err
 		}
@@ -176,7 +177,7 @@ func (m *Manager) choosePools(n engine.Network) ([]engine.Pool, error) {
 		if f == unix.AF_INET && n.Spec.DisableIPv4 {
 			return nil, engine.Problem(engine.ErrInvalid, fmt.Errorf("subnet %s: the network has no IPv4 (enable_ipv4: false)", p.Subnet))
 		}
-		if overlapsAny(p.Subnet, others) {
+		if ipam.OverlapsAny(p.Subnet, others) {
 			return nil, engine.Problem(engine.ErrConflict,
 				fmt.Errorf("subnet %s: overlaps that of another network", p.Subnet))
 		}
@@ -187,14 +188,14 @@ func (m *Manager) choosePools(n engine.Network) ([]engine.Pool, error) {
 		if err != nil {
 			return nil, err
 		}
-		subnet, err := chooseSubnet(append(taken, others...), m.cfg.RunRoot+" "+n.Spec.Name)
+		subnet, err := ipam.ChooseSubnet(append(taken, others...), m.cfg.RunRoot+" "+n.Spec.Name)
 		if err != nil {
 			return nil, err
 		}
 		pools = append(pools, engine.Pool{Subnet: subnet, Gateway: gatewayOf(n)(subnet)})
 	}
 	if !has[unix.AF_INET6] && n.Spec.EnableIPv6 {
-		subnet := uniqueLocal(m.cfg.RunRoot, n.ID)
+		subnet := ipam.UniqueLocal(m.cfg.RunRoot, n.ID)
 		pools = append(pools, engine.Pool{Subnet: subnet, Gateway: gatewayOf(n)(subnet)})
 	}
 	if len(pools) == 0 {
@@ -230,7 +231,7 @@ func (m *Manager) register(n engine.Network) {
 	entry := &network{Network: n}
 	entry.opts, _ = option.Parse(&n.Spec) // Create has seen that they are good
 	for _, p := range n.Pools {
-		entry.pools = append(entry.pools, newAddresses(p))
+		entry.pools = append(entry.pools, ipam.New(p))
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

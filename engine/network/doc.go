@@ -9,12 +9,13 @@
 // Everything is done over netlink, with as few round trips as possible; whatever is
 // made in the kernel has a name or a group that says whose it is.
 //
-// Reading order: network.go (the Manager), create.go bridge.go vlan.go pool.go (networks),
-// sandbox.go netns.go (namespaces), attach.go configure.go ipam.go links.go (endpoints), rules.go
+// Reading order: network.go (the Manager), create.go bridge.go vlan.go (networks),
+// sandbox.go netns.go (namespaces), attach.go configure.go retain.go links.go (endpoints), rules.go
 // firewall.go forwarding.go neighbours.go (the firewall), ports.go portowner.go
 // publish.go forward.go forwardudp.go shortcut.go bpf.go conntrack.go (ports), names.go
 // resolver.go resolvconf.go (names), restore.go (a new engine), rtnl.go (netlink).
 //
 // Not here: answering name queries (package dns), nftables messages (network/nft), driver_opts (network/option),
+// which subnets and addresses there are (network/ipam),
 // and what a container is.
 package network

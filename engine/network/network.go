@@ -16,6 +16,7 @@ import (
 
 	"tiffin/dns"
 	"tiffin/engine"
+	"tiffin/engine/network/ipam"
 	"tiffin/engine/network/nft"
 	"tiffin/engine/network/option"
 	"tiffin/engine/network/router"
@@ -201,8 +202,8 @@ func (m *Manager) group() uint32 {
 type network struct {
 	engine.Network
 	opts      option.Network
-	pools     []*addresses // one a family
-	members   []*attached  // never changed in place
+	pools     []*ipam.Addresses // one a family
+	members   []*attached       // never changed in place
 	directory directory
 }
 

@@ -131,9 +131,7 @@ func (m *Manager) occupy(a *attached) {
 	defer m.mu.Unlock()
 	for _, pool := range a.network.pools {
 		for _, ip := range a.addresses() {
-			if pool.pool.Subnet.Contains(ip) {
-				pool.used[ip] = true
-			}
+			pool.Occupy(ip)
 		}
 	}
 }

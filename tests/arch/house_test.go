@@ -29,10 +29,11 @@ var allowed = map[string][]string{
 	"engine/api":  {"engine", "engine/plan"},
 	"engine/plan": {"engine"},
 	"engine/daemon": {
-		"engine", "engine/builder", "engine/container", "engine/image", "engine/logs", "engine/network", "engine/ocispec", "engine/plan",
+		"engine", "engine/builder", "engine/container", "engine/daemon/events", "engine/image", "engine/logs", "engine/network", "engine/ocispec", "engine/plan",
 		"engine/runtime", "engine/settings", "engine/state", "engine/supervisor", "engine/volume",
 	},
-	"engine/settings": {"engine"},
+	"engine/daemon/events": {"engine"},
+	"engine/settings":      {"engine"},
 	"engine/container": {
 		"dns", "engine", "engine/image", "engine/logs", "engine/network", "engine/ocispec", "engine/runtime",
 		"engine/supervisor", "engine/volume", "healthcheck",
@@ -43,7 +44,8 @@ var allowed = map[string][]string{
 	"engine/image/credentials": {"engine"},
 	"engine/image/layer":       {"engine"},
 	"engine/image/registry":    {"engine"},
-	"engine/network":           {"dns", "engine", "engine/network/nft", "engine/network/option", "engine/network/router"},
+	"engine/network":           {"dns", "engine", "engine/network/ipam", "engine/network/nft", "engine/network/option", "engine/network/router"},
+	"engine/network/ipam":      {"engine"},
 	"engine/network/option":    {"engine"},
 	"engine/network/router":    {"engine/network/nft"},
 	"engine/ocispec":           {"engine"},

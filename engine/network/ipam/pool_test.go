@@ -1,4 +1,4 @@
-package network
+package ipam
 
 import (
 	"errors"
@@ -9,6 +9,8 @@ import (
 
 	"tiffin/engine"
 )
+
+func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
 func prefixes(s ...string) []netip.Prefix {
 	var all []netip.Prefix
@@ -33,7 +35,7 @@ func TestChooseSubnet(t *testing.T) {
 		"IPv6 routes are in nobody's way":                 {prefixes("fd00::/8"), "10.207.172.0/24"},
 		"nothing is left when all private space is taken": {prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"), ""},
 	} {
-		got, err := chooseSubnet(c.taken, "seed")
+		got, err := ChooseSubnet(c.taken, "seed")
 		if c.want == "" {
 			if !errors.Is(err, engine.ErrUnavailable) || engine.HintOf(err) == "" {
 				t.Errorf("%s: got %v, %v", sentence, got, err)
@@ -47,7 +49,7 @@ func TestChooseSubnet(t *testing.T) {
 }
 
 func TestUniqueLocal(t *testing.T) {
-	a, b := uniqueLocal("engine", "a"), uniqueLocal("engine", "b")
+	a, b := UniqueLocal("engine", "a"), UniqueLocal("engine", "b")
 	if a.Bits() != 64 || a.Addr().As16()[0] != 0xfd || a == b {
 		t.Errorf("got %s and %s", a, b)
 	}
@@ -78,7 +80,7 @@ func TestCompletePool(t *testing.T) {
 		"and not larger than it":            {with(func(p *engine.Pool) { p.Range = prefix("10.1.0.0/16") }), "ip_range 10.1.0.0/16: is not inside the subnet 10.1.0.0/24"},
 		"reserved addresses are in it, too": {with(func(p *engine.Pool) { p.Aux = map[string]netip.Addr{"r": netip.MustParseAddr("10.2.0.9")} }), "aux_addresses r: 10.2.0.9 is not inside the subnet 10.1.0.0/24"},
 	} {
-		p, err := completePool(c.pool, gatewayOf(engine.Network{}))
+		p, err := CompletePool(c.pool, func(p netip.Prefix) netip.Addr { return p.Addr().Next() })
 		got := p.Gateway.String()
 		if err != nil {
 			got = err.Error()
@@ -90,7 +92,7 @@ func TestCompletePool(t *testing.T) {
 }
 
 func TestAddressesAreGivenOutInTurn(t *testing.T) {
-	a := newAddresses(engine.Pool{
+	a := New(engine.Pool{
 		Subnet: prefix("10.1.0.0/24"), Gateway: netip.MustParseAddr("10.1.0.1"), Range: prefix("10.1.0.0/29"),
 		Aux: map[string]netip.Addr{"router": netip.MustParseAddr("10.1.0.3")},
 	})
@@ -105,7 +107,7 @@ func TestAddressesAreGivenOutInTurn(t *testing.T) {
 	}
 	take()
 	take()
-	a.free(netip.MustParseAddr("10.1.0.2"))
+	a.Free(netip.MustParseAddr("10.1.0.2"))
 	take()
 	take()
 	take()
@@ -121,7 +123,7 @@ func TestAddressesAreGivenOutInTurn(t *testing.T) {
 }
 
 func TestPick(t *testing.T) {
-	a := newAddresses(engine.Pool{Subnet: prefix("10.1.0.0/29"), Gateway: netip.MustParseAddr("10.1.0.1")})
+	a := New(engine.Pool{Subnet: prefix("10.1.0.0/29"), Gateway: netip.MustParseAddr("10.1.0.1")})
 	var none netip.Addr
 	former := netip.MustParseAddr("10.1.0.5")
 	for _, c := range []struct {
@@ -137,7 +139,7 @@ func TestPick(t *testing.T) {
 		{"nor may it be the gateway's", netip.MustParseAddr("10.1.0.1"), none, "Address already in use: 10.1.0.1"},
 		{"nor the broadcast address", netip.MustParseAddr("10.1.0.7"), none, "Address already in use: 10.1.0.7"},
 	} {
-		p, err := a.pick(c.want, c.keep)
+		p, err := a.Pick(c.want, c.keep)
 		got := p.String()
 		if err != nil {
 			got = err.Error()

@@ -1,4 +1,4 @@
-package network
+package ipam
 
 import (
 	"fmt"
@@ -7,16 +7,17 @@ import (
 	"tiffin/engine"
 )
 
-// addresses hands out the addresses of one pool. A freed one is given out again
+// Addresses hands out the addresses of one pool. A freed one is given out again
 // only after all the others, so that nobody who still remembers it meets a stranger.
-type addresses struct {
+type Addresses struct {
 	pool engine.Pool
 	used map[netip.Addr]bool
 	last netip.Addr
 }
 
-func newAddresses(p engine.Pool) *addresses {
-	a := &addresses{pool: p, used: map[netip.Addr]bool{p.Subnet.Addr(): true}}
+// New makes the addresses of a pool, of which none is given out but what it reserves.
+func New(p engine.Pool) *Addresses {
+	a := &Addresses{pool: p, used: map[netip.Addr]bool{p.Subnet.Addr(): true}}
 	if p.Gateway.IsValid() {
 		a.used[p.Gateway] = true
 	}
@@ -31,7 +32,7 @@ func newAddresses(p engine.Pool) *addresses {
 }
 
 // within is the part that addresses are chosen from.
-func (a *addresses) within() netip.Prefix {
+func (a *Addresses) within() netip.Prefix {
 	if a.pool.Range.IsValid() {
 		return a.pool.Range.Masked()
 	}
@@ -39,7 +40,7 @@ func (a *addresses) within() netip.Prefix {
 }
 
 // take reserves the next free address.
-func (a *addresses) take() (netip.Prefix, error) {
+func (a *Addresses) take() (netip.Prefix, error) {
 	part := a.within()
 	next := a.last
 	for range len(a.used) + 1 { // so many cannot all be in use, unless there are no more
@@ -59,7 +60,7 @@ func (a *addresses) take() (netip.Prefix, error) {
 }
 
 // claim reserves an address that was asked for.
-func (a *addresses) claim(ip netip.Addr) (netip.Prefix, error) {
+func (a *Addresses) claim(ip netip.Addr) (netip.Prefix, error) {
 	if !a.pool.Subnet.Contains(ip) {
 		return netip.Prefix{}, engine.Problem(engine.ErrInvalid,
 			fmt.Errorf("address %s: is not inside the subnet %s", ip, a.pool.Subnet))
@@ -71,10 +72,20 @@ func (a *addresses) claim(ip netip.Addr) (netip.Prefix, error) {
 	return netip.PrefixFrom(ip, a.pool.Subnet.Bits()), nil
 }
 
-// free gives an address back.
-func (a *addresses) free(ip netip.Addr) {
+// Free gives an address back.
+func (a *Addresses) Free(ip netip.Addr) {
 	if ip != a.pool.Gateway {
 		delete(a.used, ip)
+	}
+}
+
+// Pool is where the addresses are of.
+func (a *Addresses) Pool() engine.Pool { return a.pool }
+
+// Occupy marks an address as in use, if it is of the pool.
+func (a *Addresses) Occupy(ip netip.Addr) {
+	if a.pool.Subnet.Contains(ip) {
+		a.used[ip] = true
 	}
 }
 
@@ -87,9 +98,9 @@ func lastOf(p netip.Prefix) netip.Addr {
 	return a
 }
 
-// pick reserves the address that is wanted; if none is, the one that was there
+// Pick reserves the address that is wanted; if none is, the one that was there
 // before, when it is free; else the next.
-func (a *addresses) pick(want, keep netip.Addr) (netip.Prefix, error) {
+func (a *Addresses) Pick(want, keep netip.Addr) (netip.Prefix, error) {
 	if want.IsValid() {
 		return a.claim(want)
 	}

@@ -1,4 +1,7 @@
-package daemon
+// Package events hands what happens to whoever listens.
+//
+// It keeps the last events, for those who ask for what was before they came.
+package events
 
 import (
 	"context"
@@ -13,14 +16,16 @@ const (
 	eventQueue   = 1024 // a subscriber this far behind is dropped
 )
 
-// events hands every event to whoever listens, and keeps the last ones.
-type events struct {
+// Log hands every event to whoever listens, and keeps the last ones. The zero value is
+// ready for use.
+type Log struct {
 	mu      sync.Mutex
 	backlog []engine.Event
 	subs    map[chan engine.Event]struct{}
 }
 
-func (e *events) publish(ev engine.Event) {
+// Publish tells an event. One without a time happens now.
+func (e *Log) Publish(ev engine.Event) {
 	if ev.Time.IsZero() {
 		ev.Time = time.Now()
 	}
@@ -41,14 +46,14 @@ func (e *events) publish(ev engine.Event) {
 	}
 }
 
-// Events calls emit for each event after since (zero: from now on), until until (zero:
+// Follow calls emit for each event after since (zero: from now on), until until (zero:
 // until ctx ends). subscribed, if not nil, is called when no event can be missed any more.
 //
 // Errors: what emit returns; engine.ErrUnavailable when the reader was too slow.
-func (d *Daemon) Events(ctx context.Context, since, until time.Time, subscribed func(), emit func(engine.Event) error) error {
+func (e *Log) Follow(ctx context.Context, since, until time.Time, subscribed func(), emit func(engine.Event) error) error {
 	ch := make(chan engine.Event, eventQueue)
-	past := d.events.subscribe(ch, since)
-	defer d.events.unsubscribe(ch)
+	past := e.subscribe(ch, since)
+	defer e.unsubscribe(ch)
 	if subscribed != nil {
 		subscribed()
 	}
@@ -77,7 +82,7 @@ func (d *Daemon) Events(ctx context.Context, since, until time.Time, subscribed 
 	}
 }
 
-func (e *events) subscribe(ch chan engine.Event, since time.Time) []engine.Event {
+func (e *Log) subscribe(ch chan engine.Event, since time.Time) []engine.Event {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.subs == nil {
@@ -96,7 +101,7 @@ func (e *events) subscribe(ch chan engine.Event, since time.Time) []engine.Event
 	return past
 }
 
-func (e *events) unsubscribe(ch chan engine.Event) {
+func (e *Log) unsubscribe(ch chan engine.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.subs, ch)

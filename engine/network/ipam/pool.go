@@ -1,9 +1,10 @@
-package network
+package ipam
 
 import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"net/netip"
 	"slices"
 
@@ -20,18 +21,20 @@ var ranges = [...]string{"10.207.0.0/16", "172.27.0.0/16", "192.168.128.0/17", "
 // errNoSubnet is the end of all ranges.
 var errNoSubnet = errors.New("every subnet of 10.207.0.0/16, 172.27.0.0/16, 192.168.128.0/17 and 10.208.0.0/12 is in use or routed elsewhere")
 
-// chooseSubnet returns a free subnet: one that overlaps nothing in taken, which are
+// ChooseSubnet returns a free subnet: one that overlaps nothing in taken, which are
 // the host's routes, addresses and name servers and the other networks. The seed
 // says where in a range to begin, so that a network gets the same subnet again, and
 // engines that do not know each other seldom want the same.
-func chooseSubnet(taken []netip.Prefix, seed string) (netip.Prefix, error) {
-	begin := hash32(seed)
+func ChooseSubnet(taken []netip.Prefix, seed string) (netip.Prefix, error) {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(seed)) // a hash takes everything
+	begin := h.Sum32()
 	for _, r := range ranges {
 		whole := netip.MustParsePrefix(r)
 		count := uint32(1) << (subnetBits - whole.Bits())
 		for i := range count {
 			candidate := nthSubnet(whole, (begin+i)%count)
-			if !overlapsAny(candidate, taken) {
+			if !OverlapsAny(candidate, taken) {
 				return candidate, nil
 			}
 		}
@@ -47,9 +50,9 @@ func nthSubnet(whole netip.Prefix, n uint32) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4(b), subnetBits)
 }
 
-// uniqueLocal makes an IPv6 subnet of the seed: fd, 40 bits that are this engine's,
+// UniqueLocal makes an IPv6 subnet of the seed: fd, 40 bits that are this engine's,
 // 16 that are the network's (RFC 4193).
-func uniqueLocal(engineSeed, networkSeed string) netip.Prefix {
+func UniqueLocal(engineSeed, networkSeed string) netip.Prefix {
 	site, subnet := sha256.Sum256([]byte(engineSeed)), sha256.Sum256([]byte(networkSeed))
 	b := [16]byte{0xfd}
 	copy(b[1:], site[:5])
@@ -57,13 +60,14 @@ func uniqueLocal(engineSeed, networkSeed string) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom16(b), 64)
 }
 
-func overlapsAny(p netip.Prefix, taken []netip.Prefix) bool {
+// OverlapsAny says whether a prefix shares an address with one of others.
+func OverlapsAny(p netip.Prefix, taken []netip.Prefix) bool {
 	return slices.ContainsFunc(taken, p.Overlaps)
 }
 
-// completePool checks a pool of the Compose file and fills in its gateway, if there is to
+// CompletePool checks a pool of the Compose file and fills in its gateway, if there is to
 // be one.
-func completePool(p engine.Pool, gateway func(netip.Prefix) netip.Addr) (engine.Pool, error) {
+func CompletePool(p engine.Pool, gateway func(netip.Prefix) netip.Addr) (engine.Pool, error) {
 	invalid := func(format string, args ...any) (engine.Pool, error) {
 		return engine.Pool{}, engine.Problem(engine.ErrInvalid, fmt.Errorf(format, args...))
 	}

@@ -1,0 +1,130 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"tiffin/engine"
+	"tiffin/engine/network"
+)
+
+// Connectable says why a container cannot be put on a further network, in Docker's words.
+//
+// Errors: ErrConflict, ErrInvalid, ErrDenied.
+func Connectable(c *engine.Container, name string) error {
+	mode := c.Spec.NetworkMode
+	switch {
+	case mode == "host", strings.HasPrefix(mode, "container:"):
+		return engine.Problem(engine.ErrConflict,
+			errors.New("container sharing network namespace with another container or host cannot be connected to any other network"))
+	case mode == "none":
+		return engine.Problem(engine.ErrConflict,
+			errors.New("container cannot be connected to multiple networks with one of the networks in private (none) mode"))
+	}
+	if _, there := c.Endpoints[name]; there {
+		return engine.Problem(engine.ErrDenied,
+			fmt.Errorf("container %s is already connected to network %s: endpoint with name %s already exists", c.Name, name, c.Name))
+	}
+	return nil
+}
+
+// Join puts the container on a network that its record names already, if it has a process;
+// else its next start does. Ports are published by the new network if the default route
+// leads there now. The container's goroutine calls it, through its supervisor.
+func (c *Container) Join(ctx context.Context, name string) error {
+	if c.running() == nil {
+		return nil
+	}
+	return c.rewire(ctx, func(s *network.Sandbox, record *engine.Container) error {
+		req, err := c.rooms.attachRequest(record, name)
+		if err != nil {
+			return err
+		}
+		ep, err := c.rooms.Networks.Attach(ctx, s, req)
+		if err == nil {
+			c.SetEndpoint(name, ep)
+		}
+		return err
+	})
+}
+
+// Part takes the container off a network that its record does not name any more. What it
+// had there is in former.
+func (c *Container) Part(ctx context.Context, former engine.Endpoint) error {
+	if former.ID == "" {
+		return nil // it was never attached
+	}
+	return c.rewire(ctx, func(s *network.Sandbox, _ *engine.Container) error {
+		return c.rooms.Networks.Detach(ctx, s, former)
+	})
+}
+
+// rewire changes the networks of a container, and lets everything follow that depends on
+// them: published ports, and what /etc/hosts says.
+func (c *Container) rewire(ctx context.Context, change func(*network.Sandbox, *engine.Container) error) error {
+	record := c.Snapshot()
+	s, err := c.rooms.SandboxOf(ctx, &record)
+	if err != nil || s == nil {
+		return err
+	}
+	before, _ := s.Outside()
+	if err := change(s, &record); err != nil {
+		return err
+	}
+	after, outside := s.Outside()
+	c.mu.Lock()
+	ports := c.ports
+	c.mu.Unlock()
+	switch {
+	case ports == nil || before.ID == after.ID:
+	case outside:
+		err = c.rooms.Networks.Publish(ctx, ports, s)
+	default:
+		err = c.rooms.Networks.Unpublish(ctx, ports)
+	}
+	return errors.Join(err, c.updateHosts())
+}
+
+// updateHosts writes /etc/hosts of a container that runs: into the file that is mounted
+// there. What the container has written to it itself is lost, as with Docker.
+func (c *Container) updateHosts() error {
+	record := c.Snapshot()
+	path := filepath.Join(c.rooms.Run, c.ID, "hosts")
+	if _, err := os.Stat(path); err != nil {
+		return nil //nolint:nilerr // the user mounts one of his own
+	}
+	text := renderHosts(&record.Spec, c.rooms.hostname(&record), record.Endpoints)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:forbidigo,gosec // the file itself is mounted: another one would not be seen
+		return fmt.Errorf("update /etc/hosts: %w", err)
+	}
+	return nil
+}
+
+// DropEndpoint takes a network out of the record.
+func (c *Container) DropEndpoint(name string) {
+	c.Update(func(r *engine.Container) {
+		endpoints := maps.Clone(r.Endpoints)
+		delete(endpoints, name)
+		r.Endpoints = endpoints
+		if name == BridgeMode && r.Spec.NetworkMode == BridgeMode {
+			r.Spec.NetworkMode = "" // the next start would put it there again
+		}
+	})
+}
+
+// ConnectedNames are the names that answer with a container on a network that it was put
+// on by command.
+func ConnectedNames(c *engine.Container, e *engine.EndpointSpec) []string {
+	names := append([]string{c.Name, engine.ShortID(c.ID)}, e.Aliases...)
+	if c.Spec.Hostname != "" {
+		names = append(names, c.Spec.Hostname)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}

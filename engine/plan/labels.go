@@ -1,0 +1,60 @@
+package plan
+
+import (
+	"maps"
+	"strconv"
+	"strings"
+
+	"tiffin/engine"
+)
+
+// Origin is what a container is made of.
+type Origin struct {
+	Image   *engine.Image
+	Own     map[string]string // the service's labels
+	Stack   *engine.Stack     // nil: outside of a project
+	Service *engine.Service
+	Hash    string
+	Slug    string // of a one-off
+	// Replaces is the container whose place it takes.
+	Replaces *engine.Container
+}
+
+// composeVersion is what the label com.docker.compose.version says.
+const composeVersion = "5.0.0"
+
+// Labels are the image's, the service's, and docker compose's.
+func Labels(c *engine.Container, of Origin) map[string]string {
+	out := maps.Clone(of.Image.Config.Labels)
+	if out == nil {
+		out = map[string]string{}
+	}
+	maps.Copy(out, of.Own)
+	if of.Stack == nil {
+		return out
+	}
+	oneOff := "False"
+	if c.OneOff {
+		oneOff = "True"
+		out[engine.LabelSlug] = of.Slug
+	}
+	maps.Copy(out, map[string]string{
+		engine.LabelProject:     of.Stack.Name,
+		engine.LabelService:     of.Service.Name,
+		engine.LabelHash:        of.Hash,
+		engine.LabelNumber:      strconv.Itoa(max(c.Number, 1)),
+		engine.LabelOneOff:      oneOff,
+		engine.LabelImage:       of.Image.ID,
+		engine.LabelDependsOn:   DependsOnLabel(of.Service.DependsOn),
+		engine.LabelWorkingDir:  of.Stack.WorkingDir,
+		engine.LabelConfigFiles: strings.Join(of.Stack.ConfigFiles, ","),
+		engine.LabelVersion:     composeVersion,
+	})
+	if len(of.Stack.EnvFiles) > 0 {
+		out[engine.LabelEnvironmentFile] = strings.Join(of.Stack.EnvFiles, ",")
+	}
+	if of.Replaces != nil {
+		out[engine.LabelReplace] = of.Replaces.Name
+	}
+	return out
+}
