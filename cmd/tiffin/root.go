@@ -58,11 +58,11 @@ func newRoot(c *cli) *cobra.Command {
 		return runRoot(cmd, args)
 	}
 	addGroup(root, "stack", "Stack", newUp(c), newDown(c), newPlan(c), newCreate(c), newStart(c), newStop(c), newRestart(c), newRun(c), newBuild(c), newPull(c), newScale(c))
-	addGroup(root, "look", "Look", newPs(c), newLogs(c), newTop(c), newPort(c), newLs(c), newConfig(c), newImages(c), newEvents(c))
+	addGroup(root, "look", "Look", newPs(c), newLogs(c), newTop(c), newPort(c), newLs(c), newConfig(c), newImages(c), newEvents(c), newGraph(c))
 	addGroup(root, "containers", "Containers", newExec(c), newAttach(c), newKill(c), newPause(c), newUnpause(c), newRm(c), newWait(c))
 	addGroup(root, "images", "Images", newLoad(c), newSave(c), newImport(c), newTag(c), newRmi(c), newBuilder(c))
 	addGroup(root, "tiffin", "Tiffin", newEngine(c), newVersion(c))
-	root.AddCommand(newPluginMetadata(c))
+	root.AddCommand(newPluginMetadata(c), newAlpha(c))
 	root.SetHelpCommandGroupID("tiffin")
 	root.SetCompletionCommandGroupID("tiffin")
 	c.addCompletions(root)
@@ -79,7 +79,7 @@ func addGroup(root *cobra.Command, id, title string, cmds ...*cobra.Command) {
 
 // notYet are docker compose's commands that tiffin does not have.
 func notYet() []string {
-	return []string{"alpha", "bridge", "commit", "cp", "export", "publish", "push", "stats", "volumes", "watch"}
+	return []string{"bridge", "commit", "cp", "export", "publish", "push", "stats", "volumes", "watch"}
 }
 
 // unknownCommand shows the help, and then what is wrong.

@@ -10,12 +10,14 @@ import (
 // before it is built.
 var allowed = map[string][]string{
 	"cmd/tiffin": {
-		"cmd/tiffin/builds", "cmd/tiffin/caller", "cmd/tiffin/format", "cmd/tiffin/lines", "cmd/tiffin/progress", "engine", "engine/api",
+		"cmd/tiffin/builds", "cmd/tiffin/caller", "cmd/tiffin/format", "cmd/tiffin/graph", "cmd/tiffin/lines", "cmd/tiffin/progress", "engine",
+		"engine/api",
 		"engine/builder/client", "engine/daemon", "engine/image/credentials", "engine/plan", "project",
 	},
 	"cmd/tiffin/caller":   {"cmd/tiffin/progress", "engine", "engine/api", "engine/image/credentials", "project"},
 	"cmd/tiffin/builds":   {"cmd/tiffin/progress", "engine", "engine/builder/client", "engine/plan"},
 	"cmd/tiffin/format":   {"cmd/tiffin/progress", "engine"},
+	"cmd/tiffin/graph":    {"engine"},
 	"cmd/tiffin/lines":    {"engine"},
 	"cmd/tiffin/progress": {"engine"},
 	"cmd/tiffin-keeper":   {"engine/keeper"},
