@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tiffin/cmd/tiffin/caller"
+	"tiffin/cmd/tiffin/networks"
 	"tiffin/engine"
 )
 
@@ -59,7 +60,7 @@ func newRoot(c *cli) *cobra.Command {
 	}
 	addGroup(root, "stack", "Stack", newUp(c), newDown(c), newPlan(c), newCreate(c), newStart(c), newStop(c), newRestart(c), newRun(c), newBuild(c), newPull(c), newScale(c))
 	addGroup(root, "look", "Look", newPs(c), newLogs(c), newTop(c), newPort(c), newLs(c), newConfig(c), newImages(c), newEvents(c), newGraph(c))
-	addGroup(root, "containers", "Containers", newExec(c), newAttach(c), newKill(c), newPause(c), newUnpause(c), newRm(c), newWait(c))
+	addGroup(root, "containers", "Containers", newExec(c), newAttach(c), newKill(c), newPause(c), newUnpause(c), newRm(c), newWait(c), c.networkCommands())
 	addGroup(root, "images", "Images", newLoad(c), newSave(c), newImport(c), newTag(c), newRmi(c), newBuilder(c))
 	addGroup(root, "tiffin", "Tiffin", newEngine(c), newVersion(c))
 	root.AddCommand(newPluginMetadata(c), newAlpha(c))
@@ -67,6 +68,11 @@ func newRoot(c *cli) *cobra.Command {
 	root.SetCompletionCommandGroupID("tiffin")
 	c.addCompletions(root)
 	return root
+}
+
+// networkCommands are those of tiffin network.
+func (c *cli) networkCommands() *cobra.Command {
+	return networks.Command(&networks.Host{Out: c.Out, Connect: c.Connect, Confirm: c.confirm, Exactly: caller.Exactly, AtLeast: caller.AtLeast})
 }
 
 func addGroup(root *cobra.Command, id, title string, cmds ...*cobra.Command) {

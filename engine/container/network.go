@@ -117,15 +117,25 @@ func (s *starter) addDefaultBridge(ctx context.Context) error {
 	return nil
 }
 
-// endpointOrder is by priority, highest first, then by name: the first is eth0. Those
-// whose interface has a name given come before all, so that no other takes it.
+// endpointOrder is by priority, highest first, then as it was before, then by name: the
+// first is eth0. Those whose interface has a name given come before all, so that no other
+// takes it.
 func endpointOrder(endpoints map[string]engine.Endpoint) []string {
 	names := slices.Sorted(maps.Keys(endpoints))
 	slices.SortStableFunc(names, func(a, b string) int {
 		x, y := endpoints[a].Spec, endpoints[b].Spec
-		return cmp.Or(cmp.Compare(named(&y), named(&x)), cmp.Compare(y.Priority, x.Priority))
+		return cmp.Or(cmp.Compare(named(&y), named(&x)), cmp.Compare(y.Priority, x.Priority),
+			compareInterfaces(endpoints[a].Interface, endpoints[b].Interface))
 	})
 	return names
+}
+
+// compareInterfaces sorts eth2 before eth10, and what has no name yet behind both.
+func compareInterfaces(a, b string) int {
+	if a == "" || b == "" {
+		return -cmp.Compare(len(a), len(b))
+	}
+	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
 // primary is the network that a service's own mac_address is for.

@@ -118,7 +118,8 @@ func (d *Daemon) detachAll(ctx context.Context, name string) error {
 			err = d.rooms.Networks.Detach(ctx, s, record.Endpoints[name])
 		}
 		errs = append(errs, err)
-		c.SetEndpoint(name, engine.Endpoint{Network: name, Spec: record.Endpoints[name].Spec, Names: record.Endpoints[name].Names})
+		was := record.Endpoints[name]
+		c.SetEndpoint(name, engine.Endpoint{Network: name, Spec: was.Spec, Names: was.Names, Interface: was.Interface})
 	}
 	return errors.Join(errs...)
 }

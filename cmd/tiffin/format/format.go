@@ -35,6 +35,17 @@ func JSONLines[T any](w io.Writer, rows []T) error {
 	return nil
 }
 
+// Indented writes one value for people to read, as docker inspect does.
+func Indented(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "    ")
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	return nil
+}
+
 // JSON writes one value and the end of the line.
 func JSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
