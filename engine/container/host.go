@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/network"
 	"tiffin/engine/ocispec"
 )
 
@@ -35,6 +36,11 @@ func (r *Rooms) Check(c *engine.Container) error {
 	if sig := c.StopSignal(); sig != "" {
 		if _, err := ParseSignal(sig); err != nil {
 			return err
+		}
+	}
+	for name, e := range c.Endpoints {
+		if err := network.CheckEndpoint(&e.Spec); err != nil {
+			return fmt.Errorf("network %s: %w", name, err)
 		}
 	}
 	return ocispec.Check(c, r.hostInfo())

@@ -330,7 +330,8 @@ func (m *Manager) connect(s *Sandbox, a *attached) error {
 		link{name: a.HostLink, group: m.group(), mtu: o.MTU, up: true, queues: 1},
 		nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(bridge))), linkInfo("veth", data)))
 	if errors.Is(err, unix.EXFULL) {
-		return engine.Problem(engine.ErrUnavailable, errors.New("the network has 1,023 containers, and a bridge has no more ports"))
+		return engine.Hint(engine.Problem(engine.ErrUnavailable, errors.New("the network has 1,023 containers, and a bridge has no more ports")),
+			"spread the containers over several networks")
 	}
 	if err == nil && o.NoICC {
 		err = m.isolatePort(a.HostLink)

@@ -36,6 +36,27 @@ func (s *Sandbox) configure(a *attached) error {
 	return s.rtnl.do(append(requests, routes...)...)
 }
 
+// CheckEndpoint says what can never be in how a container wants to be on a network.
+//
+// Errors: ErrInvalid, ErrUnsupported.
+func CheckEndpoint(spec *engine.EndpointSpec) error {
+	if _, err := option.ParseEndpoint(spec.DriverOpts); err != nil {
+		return err
+	}
+	if spec.Interface != "" {
+		if err := option.InterfaceName(spec.Interface); err != nil {
+			return err
+		}
+	}
+	if spec.MacAddress != "" {
+		if _, err := parseMAC(spec.MacAddress); err != nil {
+			return err
+		}
+	}
+	_, err := linkLocal(spec)
+	return err
+}
+
 // InterfaceOption is the option of an endpoint that names its interface.
 const InterfaceOption = option.EndpointInterface
 
@@ -50,7 +71,14 @@ func (a *attached) prefixes() ([]netip.Prefix, error) {
 			all = append(all, p)
 		}
 	}
-	for _, ip := range a.Spec.LinkLocal {
+	more, err := linkLocal(&a.Spec)
+	return append(all, more...), err
+}
+
+// linkLocal are the link-local addresses that an endpoint is to have.
+func linkLocal(spec *engine.EndpointSpec) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, ip := range spec.LinkLocal {
 		switch {
 		case !ip.IsLinkLocalUnicast():
 			return nil, engine.Problem(engine.ErrInvalid, fmt.Errorf("link_local_ips: %s is not a link-local address (169.254.0.0/16, fe80::/10)", ip))

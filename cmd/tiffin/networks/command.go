@@ -75,7 +75,11 @@ func (h *Host) ls(ctx context.Context, o *lsOptions) error {
 	if err != nil {
 		return err
 	}
-	_, all, containers, err := h.all(ctx)
+	client, err := h.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	all, containers, err := look(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -101,18 +105,14 @@ func (h *Host) ls(ctx context.Context, o *lsOptions) error {
 	}
 }
 
-// all lists all networks, and all containers that may be on them.
-func (h *Host) all(ctx context.Context) (*api.Client, []engine.Network, []engine.Container, error) {
-	client, err := h.Connect(ctx)
-	if err != nil {
-		return nil, nil, nil, err
-	}
+// look lists all networks, and all containers that may be on them.
+func look(ctx context.Context, client *api.Client) ([]engine.Network, []engine.Container, error) {
 	all, err := client.Networks(ctx)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	containers, err := client.List(ctx, &engine.ListRequest{All: true, OneOffs: true})
-	return client, all, containers, err
+	return all, containers, err
 }
 
 func newInspect(h *Host) *cobra.Command {
@@ -130,7 +130,11 @@ func newInspect(h *Host) *cobra.Command {
 }
 
 func (h *Host) inspect(ctx context.Context, layout string, refs []string) error {
-	_, all, containers, err := h.all(ctx)
+	client, err := h.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	all, containers, err := look(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -165,7 +169,7 @@ func newRm(h *Host) *cobra.Command {
 	return cmd
 }
 
-func (h *Host) rm(ctx context.Context, force bool, refs []string) error { //nolint:revive // the flag is docker's
+func (h *Host) rm(ctx context.Context, force bool, refs []string) error {
 	client, err := h.Connect(ctx)
 	if err != nil {
 		return err
@@ -210,7 +214,11 @@ func (h *Host) prune(ctx context.Context, o *pruneOptions) error {
 	if !o.force && !h.Confirm("WARNING! This will remove all custom networks not used by at least one container. Are you sure you want to continue?") {
 		return nil
 	}
-	client, all, containers, err := h.all(ctx)
+	client, err := h.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	all, containers, err := look(ctx, client)
 	if err != nil {
 		return err
 	}

@@ -50,16 +50,19 @@ func (o *Network) macvlan(key, value string) (known bool, err error) {
 }
 
 func (o *Network) ipvlan(key, value string) (known bool, err error) {
-	ok := true
 	switch key {
 	case "ipvlan_mode":
-		if o.VLAN.Mode, ok = ipvlanModes[value]; !ok {
+		mode, ok := ipvlanModes[value]
+		if !ok {
 			err = errors.New("the modes are l2, l3 and l3s")
 		}
+		o.VLAN.Mode = mode
 	case "ipvlan_flag":
-		if o.VLAN.Flag, ok = ipvlanFlags[value]; !ok {
+		flag, ok := ipvlanFlags[value]
+		if !ok {
 			err = errors.New("the flags are bridge, private and vepa")
 		}
+		o.VLAN.Flag = flag
 	case "parent":
 		o.Parent, err = value, parentName(value)
 	default:
