@@ -2,8 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,19 +10,8 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/container"
+	"tiffin/engine/plan"
 )
-
-// predefined are the networks that there always are. The bridge is made when it is needed.
-func (d *Daemon) predefined() []engine.Network {
-	var all []engine.Network
-	for _, n := range [...]engine.NetworkSpec{
-		{Name: container.BridgeMode, Driver: "bridge"}, {Name: "host", Driver: "host"}, {Name: "none", Driver: "null"},
-	} {
-		id := sha256.Sum256([]byte("network " + n.Name))
-		all = append(all, engine.Network{ID: hex.EncodeToString(id[:]), Created: d.started, Spec: n})
-	}
-	return all
-}
 
 // Networks lists the networks, by name.
 func (d *Daemon) Networks(context.Context) ([]engine.Network, error) {
@@ -34,7 +21,8 @@ func (d *Daemon) Networks(context.Context) ([]engine.Network, error) {
 	for _, n := range d.networks {
 		all = append(all, n)
 	}
-	for _, n := range d.predefined() {
+	for _, n := range plan.PredefinedNetworks() {
+		n.Created = d.started
 		if !slices.ContainsFunc(all, func(other engine.Network) bool { return other.Spec.Name == n.Spec.Name }) {
 			all = append(all, n)
 		}
@@ -43,30 +31,14 @@ func (d *Daemon) Networks(context.Context) ([]engine.Network, error) {
 	return all, nil
 }
 
-// findNetwork finds a network by its name, its ID, or a prefix of it that is its alone.
+// findNetwork finds a network by its name or ID.
 func (d *Daemon) findNetwork(ref string) (engine.Network, error) {
 	all, _ := d.Networks(context.Background()) // it does not fail
-	var found []engine.Network
-	for _, n := range all {
-		if n.Spec.Name == ref || n.ID == ref {
-			return n, nil
-		}
-		if ref != "" && strings.HasPrefix(n.ID, ref) {
-			found = append(found, n)
-		}
-	}
-	switch len(found) {
-	case 1:
-		return found[0], nil
-	case 0:
-		return engine.Network{}, engine.Problem(engine.ErrNotFound, fmt.Errorf("network %s not found", ref))
-	default:
-		return engine.Network{}, engine.Problem(engine.ErrInvalid, fmt.Errorf("network %s is ambiguous (%d matches found on ID prefix)", ref, len(found)))
-	}
+	return plan.FindNetwork(all, ref)
 }
 
-// networkTurn is the turn of who changes who is on a network, or removes it; no project
-// has a name with a blank.
+// networkTurn is the turn of who makes a network by command, or changes who is on it; no
+// project has a name with a blank.
 func networkTurn(name string) string { return "network " + name }
 
 // CreateNetwork makes a network outside of a project.
@@ -94,7 +66,7 @@ func (d *Daemon) RemoveNetwork(ctx context.Context, ref string) error {
 		return err
 	}
 	name := n.Spec.Name
-	if slices.ContainsFunc(d.predefined(), func(p engine.Network) bool { return p.Spec.Name == name }) {
+	if plan.IsPredefined(&n) {
 		return engine.Problem(engine.ErrDenied, fmt.Errorf("%s is a pre-defined network and cannot be removed", name))
 	}
 	err = d.removeNetwork(ctx, name)
@@ -126,12 +98,13 @@ func (d *Daemon) ConnectNetwork(ctx context.Context, network, ref string, how *e
 		if err := d.mayJoin(ctx, n); err != nil {
 			return err
 		}
-		ep := engine.Endpoint{Network: name, Spec: *how, Names: container.ConnectedNames(&record, how)}
-		if record.State.Status.Alive() {
-			ep.NetworkID = n.ID
+		c.SetEndpoint(name, engine.Endpoint{
+			Network: name, NetworkID: n.ID, Spec: *how, Names: container.ConnectedNames(&record, how),
+		})
+		_, err := d.findNetwork(n.ID) // see removeNetwork
+		if err == nil {
+			err = d.saveConnections(c)
 		}
-		c.SetEndpoint(name, ep)
-		err := d.saveConnections(c)
 		if err == nil {
 			err = c.Join(ctx, name)
 		}

@@ -64,11 +64,6 @@ func (d *Daemon) Network(name string) (engine.Network, bool) {
 //
 // Errors: errInUse.
 func (d *Daemon) removeNetwork(ctx context.Context, name string) error {
-	ctx, unlock, err := d.lock(ctx, networkTurn(name))
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	n, ok := d.Network(name)
 	if !ok {
 		return nil
@@ -76,17 +71,34 @@ func (d *Daemon) removeNetwork(ctx context.Context, name string) error {
 	if len(d.onNetwork(&n)) > 0 {
 		return errInUse
 	}
-	if err := d.rooms.Networks.Remove(ctx, n); err != nil {
+	// Who connects a container names the network in its record first, and then looks
+	// whether it is there: one of the two sees the other.
+	d.forgetNetwork(&n)
+	err := d.unmakeNetwork(ctx, &n)
+	if err != nil {
+		d.mu.Lock()
+		d.networks[n.ID] = n
+		d.mu.Unlock()
 		return err
 	}
-	if err := d.records.Delete(kindNetwork, n.ID); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	delete(d.networks, n.ID)
-	d.mu.Unlock()
 	d.events.Publish(networkEvent(&n, "destroy"))
 	return nil
+}
+
+func (d *Daemon) forgetNetwork(n *engine.Network) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.networks, n.ID)
+}
+
+func (d *Daemon) unmakeNetwork(ctx context.Context, n *engine.Network) error {
+	if len(d.onNetwork(n)) > 0 {
+		return errInUse
+	}
+	if err := d.rooms.Networks.Remove(ctx, *n); err != nil {
+		return err
+	}
+	return d.records.Delete(kindNetwork, n.ID)
 }
 
 // recreateNetwork makes a network anew whose definition changed. Nothing runs on it;

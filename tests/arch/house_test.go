@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"cmd/tiffin/format":   {"cmd/tiffin/progress", "engine"},
 	"cmd/tiffin/graph":    {"engine"},
 	"cmd/tiffin/lines":    {"engine"},
-	"cmd/tiffin/networks": {"cmd/tiffin/format", "engine", "engine/api"},
+	"cmd/tiffin/networks": {"cmd/tiffin/format", "engine", "engine/api", "engine/plan"},
 	"cmd/tiffin/progress": {"engine"},
 	"cmd/tiffin-keeper":   {"engine/keeper"},
 

@@ -13,6 +13,7 @@ import (
 	"tiffin/cmd/tiffin/format"
 	"tiffin/engine"
 	"tiffin/engine/api"
+	"tiffin/engine/plan"
 )
 
 // Host is the command line that the commands are part of.
@@ -141,12 +142,12 @@ func (h *Host) inspect(ctx context.Context, layout string, refs []string) error 
 	found := []Inspected{}
 	var errs []error
 	for _, ref := range refs {
-		n, err := Find(all, ref)
+		n, err := plan.FindNetwork(all, ref)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		found = append(found, Inspect(n, containers))
+		found = append(found, Inspect(&n, containers))
 	}
 	if layout == "json" || layout == "" {
 		err = format.Indented(h.Out, found)
@@ -227,7 +228,7 @@ func (h *Host) prune(ctx context.Context, o *pruneOptions) error {
 	for i := range all {
 		n := &all[i]
 		users := Users(n, containers)
-		if users > 0 || Predefined(n) || !keep(n, users) {
+		if users > 0 || plan.IsPredefined(n) || !keep(n, users) {
 			continue
 		}
 		err := client.RemoveNetwork(ctx, n.ID)

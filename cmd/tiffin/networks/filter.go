@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/plan"
 )
 
 // Filter says of a network, and of how many containers are on it, whether it is meant.
@@ -58,13 +59,13 @@ func parseFilter(key, value string, now time.Time) (Filter, error) {
 		if value != "builtin" && value != "custom" {
 			return nil, invalid("invalid filter 'type=%s': builtin and custom are known", value)
 		}
-		return func(n *engine.Network, _ int) bool { return Predefined(n) == (value == "builtin") }, nil
+		return func(n *engine.Network, _ int) bool { return plan.IsPredefined(n) == (value == "builtin") }, nil
 	case "dangling":
 		want, err := strconv.ParseBool(value)
 		if err != nil {
 			return nil, invalid("invalid filter 'dangling=%s': true and false are known", value)
 		}
-		return func(n *engine.Network, users int) bool { return !Predefined(n) && (users == 0) == want }, nil
+		return func(n *engine.Network, users int) bool { return !plan.IsPredefined(n) && (users == 0) == want }, nil
 	case "label":
 		return labelled(value), nil
 	case "label!":
@@ -100,35 +101,6 @@ func readTime(text string, now time.Time) (time.Time, error) {
 	return time.Unix(seconds, 0), nil
 }
 
-// Predefined says that a network is one that there always is.
-func Predefined(n *engine.Network) bool {
-	return n.Project == "" && slices.Contains([]string{"bridge", "host", "none"}, n.Spec.Name)
-}
-
 func invalid(format string, args ...any) error {
 	return engine.Problem(engine.ErrInvalid, fmt.Errorf(format, args...))
-}
-
-// Find finds a network by its name, its ID, or a prefix of it that is its alone.
-//
-// Errors: ErrNotFound, ErrInvalid for a prefix of several.
-func Find(all []engine.Network, ref string) (*engine.Network, error) {
-	var found []*engine.Network
-	for i := range all {
-		n := &all[i]
-		if n.Spec.Name == ref || n.ID == ref {
-			return n, nil
-		}
-		if ref != "" && strings.HasPrefix(n.ID, ref) {
-			found = append(found, n)
-		}
-	}
-	switch len(found) {
-	case 1:
-		return found[0], nil
-	case 0:
-		return nil, engine.Problem(engine.ErrNotFound, fmt.Errorf("network %s not found", ref))
-	default:
-		return nil, invalid("network %s is ambiguous (%d matches found on ID prefix)", ref, len(found))
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tiffin/engine"
+	"tiffin/engine/plan"
 )
 
 var created = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -81,9 +82,9 @@ func TestFind(t *testing.T) {
 		"aaaa": "network aaaa is ambiguous (2 matches found on ID prefix)",
 		"x":    "network x not found", "": "network  not found",
 	} {
-		n, err := Find(sample(), ref)
+		n, err := plan.FindNetwork(sample(), ref)
 		if err != nil {
-			n = &engine.Network{Spec: engine.NetworkSpec{Name: err.Error()}}
+			n.Spec.Name = err.Error()
 		}
 		if got := n.Spec.Name; got != want {
 			t.Errorf("%q: got %s, want %s", ref, got, want)
