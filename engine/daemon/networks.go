@@ -101,39 +101,52 @@ func (d *Daemon) unmakeNetwork(ctx context.Context, n *engine.Network) error {
 	return d.records.Delete(kindNetwork, n.ID)
 }
 
-// recreateNetwork makes a network anew whose definition changed. Nothing runs on it;
-// the containers that were on it are attached again when they start.
+// recreateNetwork makes a network anew whose definition changed. Nothing of its project
+// runs on it: those containers are attached again when they start; others at once.
 func (d *Daemon) recreateNetwork(ctx context.Context, stack *engine.Stack, key string) error {
 	spec, ok := stack.Network(key)
 	if !ok {
 		return engine.Problem(engine.ErrInvalid, fmt.Errorf("network %q is not defined", key))
 	}
-	if err := d.detachAll(ctx, spec.Name); err != nil {
+	users, err := d.detachAll(ctx, spec.Name)
+	if err != nil {
 		return err
 	}
 	if err := d.removeNetwork(ctx, spec.Name); err != nil {
 		return err
 	}
-	return d.createNetwork(ctx, stack, key)
+	if err := d.createNetwork(ctx, stack, key); err != nil {
+		return err
+	}
+	for _, c := range users {
+		err := c.Super.Do(ctx, func(ctx context.Context) error { return c.Join(ctx, spec.Name) })
+		if err = errors.Join(err, d.saveConnections(c)); err != nil { // its project is not this one
+			d.log.Warn("not connected again", "container", c.Name(), "network", spec.Name, "err", err)
+		}
+		record := c.Snapshot()
+		d.answering(&record)
+	}
+	return nil
 }
 
-// detachAll takes every container off a network.
-func (d *Daemon) detachAll(ctx context.Context, name string) error {
+// detachAll takes every container off a network, and says which.
+func (d *Daemon) detachAll(ctx context.Context, name string) ([]*container.Container, error) {
+	var users []*container.Container
 	var errs []error
 	for _, record := range d.all(func(c *engine.Container) bool { return c.Endpoints[name].NetworkID != "" }) {
 		c, err := d.byID(record.ID)
 		if err != nil {
 			continue
 		}
-		s, err := d.rooms.Networks.EnsureSandbox(ctx, container.SandboxKey(&record))
-		if err == nil {
-			err = d.rooms.Networks.Detach(ctx, s, record.Endpoints[name])
-		}
-		errs = append(errs, err)
 		was := record.Endpoints[name]
 		c.SetEndpoint(name, engine.Endpoint{Network: name, Spec: was.Spec, Names: was.Names, Interface: was.Interface})
+		err = c.Super.Do(ctx, func(ctx context.Context) error { return c.Part(ctx, was) })
+		if errors.Is(err, engine.ErrConflict) {
+			continue // it is being removed
+		}
+		users, errs = append(users, c), append(errs, err)
 	}
-	return errors.Join(errs...)
+	return users, errors.Join(errs...)
 }
 
 // dropSandbox removes the namespace of a container unless its replacement has it. Who else is

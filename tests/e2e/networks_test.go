@@ -345,6 +345,10 @@ func TestAChangedNetworkHasTheSameContainers(t *testing.T) {
 	}
 	ids := e.OK(t, "ps", "-a", "-q", "--no-trunc")
 	asks(t, e, "app", "http://web/", "web")
+	// A guest from another project, connected by command.
+	e.Write(t, "guest/compose.yaml", "name: guest\nservices: {mate: {image: busybox, init: true, command: [sleep, inf]}}\n")
+	e.OK(t, "-f", "guest/compose.yaml", "up", "-d")
+	e.OK(t, "network", "connect", "change_default", "guest-mate-1")
 	for _, c := range []struct{ subnet, mtu string }{{"10.222.4.0/24", "1500"}, {"10.222.4.0/24", "1400"}} {
 		write(c.subnet, c.mtu)
 		e.OK(t, "up", "-d", "-t", "1")
@@ -355,7 +359,11 @@ func TestAChangedNetworkHasTheSameContainers(t *testing.T) {
 			t.Errorf("subnet %s, MTU %s: got %s", c.subnet, c.mtu, got)
 		}
 		asks(t, e, "app", "http://web/", "web")
+		if got := e.OK(t, "-f", "guest/compose.yaml", "exec", "-T", "mate", "sh", "-c", "ip addr show eth1; nslookup web"); strings.Count(got, c.subnet[:9]) < 2 {
+			t.Errorf("the guest: got %s", got)
+		}
 	}
+	e.OK(t, "-f", "guest/compose.yaml", "down", "-t", "1")
 	e.OK(t, "down", "-t", "1")
 	if got := e.OK(t, "network", "ls", "--filter", "type=custom", "--format", "{{.Name}}"); got != "somebodys\ntheirs\n" {
 		t.Errorf("after down: got %q", got)
