@@ -70,7 +70,11 @@ func table() []row { //nolint:funlen // data
 		{parent: "services.*", names: "network_mode", why: "bridge, host, none, service:, container:"},
 		{parent: "services.*", names: "networks mac_address"},
 		{parent: "services.*.networks.*", names: "aliases ipv4_address ipv6_address link_local_ips mac_address " +
-			"interface_name driver_opts gw_priority priority"},
+			"interface_name gw_priority priority"},
+		{
+			parent: "services.*.networks.*", names: "driver_opts",
+			why: "com.docker.network.endpoint.ifname and .sysctls; others are refused when the container is created",
+		},
 		{
 			parent: "services.*.networks.*", names: "use_service_name_alias", fate: Warn,
 			why: "is not carried out yet: the service's name always answers", unless: "true",
@@ -154,9 +158,10 @@ func table() []row { //nolint:funlen // data
 
 		// The top of the file.
 		{
-			parent: "networks.*", names: "name driver driver_opts external internal attachable enable_ipv4 enable_ipv6 labels ipam",
+			parent: "networks.*", names: "name driver external internal attachable enable_ipv4 enable_ipv6 labels ipam",
 			why: "drivers: bridge, host, none, macvlan, ipvlan; others are refused",
 		},
+		{parent: "networks.*", names: "driver_opts", why: "those of docs/networks.md; others are refused when the network is created"},
 		{parent: "networks.*.external", names: "name"},
 		{parent: "networks.*.ipam", names: "driver config", why: "the driver is default"},
 		{parent: "networks.*.ipam", names: "options", fate: Warn, why: "is not carried out"},

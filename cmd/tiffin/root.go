@@ -72,7 +72,9 @@ func newRoot(c *cli) *cobra.Command {
 
 // networkCommands are those of tiffin network.
 func (c *cli) networkCommands() *cobra.Command {
-	return networks.Command(&networks.Host{Out: c.Out, Connect: c.Connect, Confirm: c.confirm, Exactly: caller.Exactly, AtLeast: caller.AtLeast})
+	return networks.Command(&networks.Host{
+		Out: c.Out, Connect: c.Connect, Confirm: c.confirm, Dry: func() bool { return c.Opts.DryRun }, Exactly: caller.Exactly, AtLeast: caller.AtLeast,
+	})
 }
 
 func addGroup(root *cobra.Command, id, title string, cmds ...*cobra.Command) {

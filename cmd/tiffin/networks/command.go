@@ -23,6 +23,8 @@ type Host struct {
 	Connect func(context.Context) (*api.Client, error)
 	// Confirm asks the user.
 	Confirm func(question string) bool
+	// Dry says that the user wants to know what would be done (--dry-run).
+	Dry func() bool
 	// Exactly and AtLeast want so many words after the flags.
 	Exactly, AtLeast func(int) cobra.PositionalArgs
 }
@@ -39,11 +41,19 @@ func Command(h *Host) *cobra.Command {
 			return cmd.Help()
 		},
 	}
-	for _, sub := range []*cobra.Command{
-		newConnect(h), newCreate(h), newDisconnect(h), newInspect(h), newLs(h), newPrune(h), newRm(h),
-	} {
-		sub.DisableFlagsInUseLine = true
+	for _, sub := range []*cobra.Command{newConnect(h), newCreate(h), newDisconnect(h), newPrune(h), newRm(h)} {
+		act := sub.RunE
+		sub.RunE = func(cmd *cobra.Command, args []string) error {
+			if h.Dry() {
+				return engine.Problem(engine.ErrUnsupported, fmt.Errorf("%q cannot be tried dry", cmd.CommandPath()))
+			}
+			return act(cmd, args)
+		}
 		cmd.AddCommand(sub)
+	}
+	cmd.AddCommand(newInspect(h), newLs(h))
+	for _, sub := range cmd.Commands() {
+		sub.DisableFlagsInUseLine = true
 	}
 	return cmd
 }

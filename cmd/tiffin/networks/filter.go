@@ -75,7 +75,7 @@ func parseFilter(key, value string, now time.Time) (Filter, error) {
 		until, err := readTime(value, now)
 		return func(n *engine.Network, _ int) bool { return n.Created.Before(until) }, err
 	default:
-		return nil, invalid("invalid filter '%s': driver, id, label, name, scope, type, dangling and until are known", key)
+		return nil, invalid("invalid filter '%s=%s': driver, id, label, name, scope, type, dangling and until are known", key, value)
 	}
 }
 
