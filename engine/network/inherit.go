@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/network/shortcut"
 )
 
 // What must not close while no engine runs is given to somebody who lives on, as copies
@@ -39,16 +40,19 @@ func (m *Manager) PortFiles(r *Reservation) ([]*os.File, error) {
 		} else {
 			conns = append(conns, s.udp)
 		}
-		short = short || shortens(s.PublishedPort)
+		short = short || shortcut.Serves(s.PublishedPort)
 	}
-	m.shortcut.mu.Lock()
-	defer m.shortcut.mu.Unlock()
-	if short {
-		for _, l := range m.shortcut.links {
-			conns = append(conns, l)
+	var files []*os.File
+	err := m.shortcut.Links(func(links []*os.File) (err error) {
+		if short {
+			for _, l := range links {
+				conns = append(conns, l)
+			}
 		}
-	}
-	return copies(conns...)
+		files, err = copies(conns...)
+		return err
+	})
+	return files, err
 }
 
 func copies(of ...syscall.Conn) ([]*os.File, error) {

@@ -20,6 +20,7 @@ import (
 	"tiffin/engine/network/nft"
 	"tiffin/engine/network/option"
 	"tiffin/engine/network/router"
+	"tiffin/engine/network/shortcut"
 )
 
 // Config is what a Manager needs to know.
@@ -57,7 +58,7 @@ type Manager struct {
 	router *router.Router
 
 	forwarding forwarding
-	shortcut   shortcut
+	shortcut   shortcut.Way
 
 	planning sync.Mutex // one network chooses its subnets at a time
 
@@ -116,8 +117,8 @@ func (m *Manager) open(life context.Context) error {
 	if m.rtnl, err = dialRtnl(); err != nil {
 		return err
 	}
-	m.shortcut.log = m.cfg.Log
-	if m.shortcut.cookie, err = m.rtnl.cookie(); err != nil {
+	m.shortcut.Log = m.cfg.Log
+	if m.shortcut.Cookie, err = m.rtnl.cookie(); err != nil {
 		return err
 	}
 	if m.nft, err = nft.Dial(); err != nil {
@@ -132,7 +133,7 @@ func (m *Manager) open(life context.Context) error {
 	m.fw = newFirewall(m.nft, m.tableName())
 	m.fw.watch, m.fw.following, m.fw.log = m.watchFirewall, &m.serving, m.cfg.Log
 	m.router = router.New(router.Config{
-		Dir: m.cfg.HostRoot, Cookie: m.shortcut.cookie, InHost: m.inHost, NFT: m.nft,
+		Dir: m.cfg.HostRoot, Cookie: m.shortcut.Cookie, InHost: m.inHost, NFT: m.nft,
 		Links:          func() ([]netlink.Link, error) { return whole(m.look.LinkList) },
 		LeaveFirewalls: m.cfg.LeaveFirewalls, Log: m.cfg.Log,
 	})
@@ -162,7 +163,7 @@ func (m *Manager) Close() error {
 		errs = append(errs, m.fw.close())
 	}
 	m.serving.Wait()
-	errs = append(errs, m.shortcut.close())
+	errs = append(errs, m.shortcut.Close())
 	if m.look != nil {
 		m.look.Close()
 	}

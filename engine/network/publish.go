@@ -52,7 +52,7 @@ func (m *Manager) publish(ctx context.Context, r *Reservation, at place) (err er
 	for _, s := range r.sockets {
 		to := target(s.PublishedPort, ep)
 		s.forward(m.dialer(), to)
-		if err := m.shortcut.add(s.PublishedPort, to); err != nil {
+		if err := m.shortcut.Add(s.PublishedPort, to); err != nil {
 			return err
 		}
 	}
@@ -78,7 +78,7 @@ func (m *Manager) unpublish(r *Reservation) error {
 	errs := []error{m.fw.remove(r.entries...), m.forgetFlows(r.sockets, r.endpoint)}
 	r.entries = nil
 	for _, s := range r.sockets {
-		errs = append(errs, m.shortcut.remove(s.PublishedPort))
+		errs = append(errs, m.shortcut.Remove(s.PublishedPort))
 		s.stop()
 	}
 	return errors.Join(errs...)

@@ -75,7 +75,7 @@ func TestTheShortCutIsTakenWhereItLeadsToTheSamePlace(t *testing.T) {
 
 func TestWithoutTheShortCutConnectionsAreForwarded(t *testing.T) {
 	h := newTestHost(t)
-	h.shortcut.refused = true
+	h.shortcut.Refuse()
 	n := h.network(engine.NetworkSpec{Name: "n"})
 	web := h.sandbox("web")
 	ep := h.attach(web, n)

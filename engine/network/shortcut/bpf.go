@@ -1,4 +1,4 @@
-package network
+package shortcut
 
 import (
 	"encoding/binary"

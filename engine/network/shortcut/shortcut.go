@@ -1,4 +1,4 @@
-package network
+package shortcut
 
 import (
 	"encoding/binary"
@@ -16,14 +16,14 @@ import (
 	"tiffin/engine"
 )
 
-// shortcut lets connections to published ports on loopback addresses go to the
+// Way lets connections to published ports on loopback addresses go to the
 // container at once: two programs in the root control group look at each connect(2),
 // and replace the address before the kernel does anything with it. Nobody but the host's own
 // processes can connect that way, and there is no forwarding at all. Where it cannot
 // be had, or does not apply, connections arrive at the socket that holds the port.
-type shortcut struct {
-	cookie uint64 // of the network namespace
-	log    *slog.Logger
+type Way struct {
+	Cookie uint64 // of the network namespace
+	Log    *slog.Logger
 
 	mu      sync.Mutex
 	refused bool       // it cannot be had
@@ -57,10 +57,10 @@ const (
 	helperNetnsCookie = 122
 )
 
-// add lets connections to a published port go to the address. A port that the short
+// Add lets connections to a published port go to the address. A port that the short
 // cut does not serve, and a host that does not have it, are no errors.
-func (s *shortcut) add(p engine.PublishedPort, to netip.AddrPort) error {
-	if !shortens(p) || p.HostIP.Is6() != to.Addr().Is6() {
+func (s *Way) Add(p engine.PublishedPort, to netip.AddrPort) error {
+	if !Serves(p) || p.HostIP.Is6() != to.Addr().Is6() {
 		return nil
 	}
 	s.mu.Lock()
@@ -71,7 +71,7 @@ func (s *shortcut) add(p engine.PublishedPort, to netip.AddrPort) error {
 	if s.ports == nil {
 		if err := s.attach(); err != nil {
 			s.refused = true
-			s.log.Warn("connections to published ports on loopback addresses are forwarded, which is slower", "reason", err)
+			s.Log.Warn("connections to published ports on loopback addresses are forwarded, which is slower", "reason", err)
 			return s.detach()
 		}
 	}
@@ -80,13 +80,13 @@ func (s *shortcut) add(p engine.PublishedPort, to netip.AddrPort) error {
 	return mapUpdate(s.ports, key, portValue(to))
 }
 
-// remove undoes add, which need not have been called. With the last port the
+// Remove undoes Add, which need not have been called. With the last port the
 // programs go: they cost every connect(2) on the host a few nanoseconds.
-func (s *shortcut) remove(p engine.PublishedPort) error {
+func (s *Way) Remove(p engine.PublishedPort) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := portKey(p)
-	if !shortens(p) || !s.keys[string(key)] {
+	if !Serves(p) || !s.keys[string(key)] {
 		return nil
 	}
 	err := mapDelete(s.ports, key) // also with the last: a copy of the links may stay a while
@@ -96,14 +96,29 @@ func (s *shortcut) remove(p engine.PublishedPort) error {
 	return err
 }
 
-func (s *shortcut) close() error {
+// Close takes everything away.
+func (s *Way) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.detach()
 }
 
+// Refuse does without: connections are forwarded.
+func (s *Way) Refuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = true
+}
+
+// Links calls do with what keeps the programs alone, which stays open meanwhile.
+func (s *Way) Links(do func(links []*os.File) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return do(s.links)
+}
+
 // attach loads the programs and attaches them to the root control group.
-func (s *shortcut) attach() error {
+func (s *Way) attach() error {
 	cgroup, err := openRootCgroup()
 	if err != nil {
 		return err
@@ -119,8 +134,8 @@ func (s *shortcut) attach() error {
 		code   assembly
 		attach uint32
 	}{
-		{"tiffin_connect4", connect4(ports, s.cookie), unix.BPF_CGROUP_INET4_CONNECT},
-		{"tiffin_connect6", connect6(ports, s.cookie), unix.BPF_CGROUP_INET6_CONNECT},
+		{"tiffin_connect4", connect4(ports, s.Cookie), unix.BPF_CGROUP_INET4_CONNECT},
+		{"tiffin_connect6", connect6(ports, s.Cookie), unix.BPF_CGROUP_INET6_CONNECT},
 	} {
 		program, err := loadProgram(p.name, p.code.bytes(), p.attach)
 		if err != nil {
@@ -137,7 +152,7 @@ func (s *shortcut) attach() error {
 	return nil
 }
 
-func (s *shortcut) detach() error {
+func (s *Way) detach() error {
 	var errs []error
 	for _, f := range slices.Backward(s.files) {
 		errs = append(errs, f.Close())
@@ -224,8 +239,8 @@ func (a *assembly) end() {
 	a.add(moveConst(r0, 1), exit())
 }
 
-// shortens says whether connections to a published port can take the short cut.
-func shortens(p engine.PublishedPort) bool {
+// Serves says whether connections to a published port can take the short cut.
+func Serves(p engine.PublishedPort) bool {
 	return p.Protocol == "tcp" && (p.HostIP.IsLoopback() || p.HostIP.IsUnspecified())
 }
 
