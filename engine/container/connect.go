@@ -118,12 +118,12 @@ func (c *Container) DropEndpoint(name string) {
 	})
 }
 
-// ConnectedNames are the names that answer with a container on a network that it was put
-// on by command.
-func ConnectedNames(c *engine.Container, e *engine.EndpointSpec) []string {
-	names := append([]string{c.Name, engine.ShortID(c.ID)}, e.Aliases...)
-	if c.Spec.Hostname != "" {
-		names = append(names, c.Spec.Hostname)
+// Names are all that answer with a container on a network: its own name, its short ID, its
+// hostname, and those that it shares with others.
+func Names(id, name, hostname string, shared []string) []string {
+	names := append([]string{name, engine.ShortID(id)}, shared...)
+	if hostname != "" {
+		names = append(names, hostname)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)

@@ -10,6 +10,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/container"
+	"tiffin/engine/daemon/events"
 	"tiffin/engine/plan"
 )
 
@@ -99,7 +100,7 @@ func (d *Daemon) ConnectNetwork(ctx context.Context, network, ref string, how *e
 			return err
 		}
 		c.SetEndpoint(name, engine.Endpoint{
-			Network: name, NetworkID: n.ID, Spec: *how, Names: container.ConnectedNames(&record, how),
+			Network: name, NetworkID: n.ID, Spec: *how, Names: container.Names(c.ID, record.Name, record.Spec.Hostname, how.Aliases),
 		})
 		_, err := d.findNetwork(n.ID) // see removeNetwork
 		if err == nil {
@@ -180,7 +181,7 @@ func (d *Daemon) rewire(ctx context.Context, network, ref string, change func(co
 	if err := c.Super.Do(bounded, func(context.Context) error { return change(bounded, &n, c) }); err != nil {
 		return err
 	}
-	ev := networkEvent(&n, action)
+	ev := events.OfNetwork(&n, action)
 	ev.Attributes["container"] = c.ID
 	d.events.Publish(ev)
 	return nil

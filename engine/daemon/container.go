@@ -9,34 +9,24 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/container"
+	"tiffin/engine/daemon/events"
 	"tiffin/engine/supervisor"
 )
 
 // Changed implements container.Index: it writes the state down, tells who listens, and
 // lets names answer or not.
-func (d *Daemon) Changed(c *container.Container, events []supervisor.Event) {
+func (d *Daemon) Changed(c *container.Container, happened []supervisor.Event) {
 	record := c.Snapshot()
 	d.answering(&record)
 	if err := d.saveState(&record); err != nil {
 		d.log.Warn("state not recorded", "container", record.Name, "err", err)
 	}
-	for _, ev := range events {
-		d.events.Publish(containerEvent(&record, ev.Action, ev.Attributes))
+	for _, ev := range happened {
+		d.events.Publish(events.OfContainer(&record, ev.Action, ev.Attributes))
 	}
 	if record.Spec.AutoRemove && record.Ended() && record.State.Status != engine.StatusRemoving {
 		d.removeLater(c)
 	}
-}
-
-// containerEvent is an event of a container in Docker's shape: labels, name and image
-// are attributes.
-func containerEvent(c *engine.Container, action string, more map[string]string) engine.Event {
-	attributes := make(map[string]string, len(c.Spec.Labels)+len(more)+2)
-	maps.Copy(attributes, c.Spec.Labels)
-	attributes["name"] = c.Name
-	attributes["image"] = c.Spec.Image
-	maps.Copy(attributes, more)
-	return engine.Event{Type: engine.EventContainer, Action: action, ID: c.ID, Attributes: attributes}
 }
 
 // byID finds a container by its full ID.
@@ -134,7 +124,7 @@ func (d *Daemon) rename(c *container.Container, name string) error {
 		return err
 	}
 	d.releaseName(old, c.ID)
-	d.events.Publish(containerEvent(&record, "rename", map[string]string{"oldName": "/" + old}))
+	d.events.Publish(events.OfContainer(&record, "rename", map[string]string{"oldName": "/" + old}))
 	return nil
 }
 

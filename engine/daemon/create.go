@@ -10,6 +10,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/container"
+	"tiffin/engine/daemon/events"
 	"tiffin/engine/ocispec"
 	"tiffin/engine/plan"
 )
@@ -84,7 +85,7 @@ func (d *Daemon) create(ctx context.Context, req createRequest) (*container.Cont
 	d.containers[c.ID] = c
 	d.mu.Unlock()
 	d.supervise(c)
-	d.events.Publish(containerEvent(&record, "create", nil))
+	d.events.Publish(events.OfContainer(&record, "create", nil))
 	return c, nil
 }
 
@@ -174,7 +175,7 @@ func (d *Daemon) resolveEndpoints(record *engine.Container, spec *engine.Contain
 				name = n.Name
 			}
 		}
-		e := engine.Endpoint{Network: name, Spec: want, Names: endpointNames(record, spec, want, req)}
+		e := engine.Endpoint{Network: name, Spec: want, Names: container.Names(record.ID, req.name, spec.Hostname, sharedNames(record, want, req))}
 		if req.replaces != nil {
 			if former, ok := req.replaces.Endpoints[name]; ok {
 				e.IPv4, e.IPv6, e.NetworkID = former.IPv4, former.IPv6, former.NetworkID
@@ -185,21 +186,15 @@ func (d *Daemon) resolveEndpoints(record *engine.Container, spec *engine.Contain
 	return out
 }
 
-// endpointNames are the names that answer with a container on a network: its own, its
-// service's, the aliases, its short ID. A one-off goes without those of its service.
-func endpointNames(record *engine.Container, spec *engine.ContainerSpec, e engine.EndpointSpec, req createRequest) []string {
-	names := []string{req.name}
-	if req.service != nil && (!record.OneOff || req.useAliases) {
-		names = append(names, req.service.Name)
-		names = append(names, e.Aliases...)
+// sharedNames are the names on a network that a container shares with others: its
+// service's and the aliases. A one-off goes without those of its service.
+func sharedNames(record *engine.Container, e engine.EndpointSpec, req createRequest) []string {
+	switch {
+	case req.stack == nil:
+		return e.Aliases
+	case record.OneOff && !req.useAliases:
+		return nil
+	default:
+		return append([]string{req.service.Name}, e.Aliases...)
 	}
-	if req.stack == nil {
-		names = append(names, e.Aliases...)
-	}
-	if spec.Hostname != "" {
-		names = append(names, spec.Hostname)
-	}
-	names = append(names, engine.ShortID(record.ID))
-	slices.Sort(names)
-	return slices.Compact(names)
 }

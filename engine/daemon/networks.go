@@ -1,13 +1,13 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
 	"tiffin/engine"
 	"tiffin/engine/container"
+	"tiffin/engine/daemon/events"
 )
 
 // createNetwork makes a network of a Stack.
@@ -38,14 +38,8 @@ func (d *Daemon) makeNetwork(ctx context.Context, spec engine.NetworkSpec, proje
 	d.mu.Lock()
 	d.networks[id] = n
 	d.mu.Unlock()
-	d.events.Publish(networkEvent(&n, "create"))
+	d.events.Publish(events.OfNetwork(&n, "create"))
 	return n, nil
-}
-
-func networkEvent(n *engine.Network, action string) engine.Event {
-	return engine.Event{
-		Type: engine.EventNetwork, Action: action, ID: n.ID, Attributes: map[string]string{"name": n.Spec.Name, "type": cmp.Or(n.Spec.Driver, "bridge")},
-	}
 }
 
 // Network finds a network by its name on the host.
@@ -81,7 +75,7 @@ func (d *Daemon) removeNetwork(ctx context.Context, name string) error {
 		d.mu.Unlock()
 		return err
 	}
-	d.events.Publish(networkEvent(&n, "destroy"))
+	d.events.Publish(events.OfNetwork(&n, "destroy"))
 	return nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"tiffin/engine"
@@ -194,7 +193,7 @@ func (d *Daemon) sweep(live map[string]liveRecord) error {
 		}
 		return false
 	}
-	if err := sweepFolder(d.runContainerRoot(), unmount); err != nil {
+	if err := state.SweepFolder(d.runContainerRoot(), unmount); err != nil {
 		return err
 	}
 	damaged, err := d.recordsDamaged()
@@ -205,7 +204,7 @@ func (d *Daemon) sweep(live map[string]liveRecord) error {
 		d.log.Warn("records are damaged: what they do not mention is left where it is", "root", d.cfg.DataRoot)
 		return nil
 	}
-	if err := sweepFolder(d.containerRoot(), func(id string) bool { return d.containers[id] != nil }); err != nil {
+	if err := state.SweepFolder(d.containerRoot(), func(id string) bool { return d.containers[id] != nil }); err != nil {
 		return err
 	}
 	return d.sweepVolumes()
@@ -247,18 +246,4 @@ func (d *Daemon) sweepVolumes() error {
 func isAnonymous(name string) bool {
 	_, err := hex.DecodeString(name)
 	return err == nil && len(name) == len(engine.NewID()) && name == strings.ToLower(name)
-}
-
-func sweepFolder(root string, known func(string) bool) error {
-	entries, err := os.ReadDir(root)
-	if err != nil {
-		return fmt.Errorf("sweep: %w", err)
-	}
-	var errs []error
-	for _, e := range entries {
-		if !known(e.Name()) {
-			errs = append(errs, os.RemoveAll(filepath.Join(root, e.Name())))
-		}
-	}
-	return errors.Join(errs...)
 }

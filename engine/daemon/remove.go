@@ -12,6 +12,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/container"
+	"tiffin/engine/daemon/events"
 )
 
 type removeOptions struct {
@@ -59,7 +60,7 @@ func (d *Daemon) remove(ctx context.Context, c *container.Container, opts remove
 	d.forget(&record)
 	err := d.dropUnused(ctx, &record, opts)
 	close(c.Gone)
-	d.events.Publish(containerEvent(&record, "destroy", nil))
+	d.events.Publish(events.OfContainer(&record, "destroy", nil))
 	if err != nil {
 		return fmt.Errorf("remove %s: %w", record.Name, err)
 	}
