@@ -70,7 +70,7 @@ func (m *Manager) Attach(ctx context.Context, s *Sandbox, r AttachRequest) (engi
 	defer s.change.Unlock()
 	a, err := m.attach(s, n, r)
 	if err == nil {
-		err = ctx.Err()
+		err = errors.Join(m.approach(s), ctx.Err())
 	}
 	if err != nil {
 		return engine.Endpoint{}, fmt.Errorf("attach to network %s: %w", n.Spec.Name, err)
@@ -213,7 +213,7 @@ func (m *Manager) Detach(_ context.Context, s *Sandbox, ep engine.Endpoint) erro
 	}
 	err := m.takeOff(s.links[i])
 	if err == nil {
-		err = s.route()
+		err = errors.Join(s.route(), m.approach(s))
 	}
 	if err != nil {
 		return fmt.Errorf("detach from network %s: %w", ep.Network, err)

@@ -118,7 +118,8 @@ func (m *Manager) remove(n engine.Network) error {
 		return nil
 	}
 	err := m.removeBridge(n.Bridge)
-	return errors.Join(err, m.fw.remove(networkEntries(n)...), m.stopForwarding(n.ID))
+	entries := append(networkEntries(n), named(setApart, n.Bridge, n.ID))
+	return errors.Join(err, m.fw.remove(entries...), m.stopForwarding(n.ID))
 }
 
 // networkEntries are a bridge's elements in our table.

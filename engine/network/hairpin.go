@@ -14,9 +14,15 @@ import (
 // routed, and never leaves the bridge. Elsewhere it is routed, and none comes back:
 // a container then does not hear its own broadcasts.
 func (m *Manager) reflect(a *attached) error {
+	if a.HostLink == "" { // on no bridge
+		return nil
+	}
 	on, err := m.filtersFrames()
 	if err != nil || !on {
 		return err
+	}
+	if a.network.opts.NoICC {
+		return m.fw.add(named(setApart, a.network.Bridge, a.NetworkID))
 	}
 	index, err := m.rtnl.index(a.HostLink)
 	if err != nil {

@@ -112,3 +112,37 @@ func TestAContainerReachesThePortsOfItsOwnNetwork(t *testing.T) {
 		})
 	}
 }
+
+// A container that is put on a further network while its ports are published is asked
+// for them from there, too; and as before when it has left.
+func TestAContainerThatIsConnectedLaterIsNotAnsweredPastTheHost(t *testing.T) {
+	h := newTestHost(t)
+	h.neighbour()
+	front := h.network(engine.NetworkSpec{Name: "front"})
+	other := h.network(engine.NetworkSpec{Name: "other"})
+	web, client := h.sandbox("web"), h.sandbox("client")
+	ep := h.attach(web, front)
+	clientEP := h.attach(client, other)
+	serve(t, web.File(), ":80", "web")
+	r := h.publish(web, tcp("", 8080))
+	itself, gateway := "web "+clientEP.IPv4.Addr().String(), "web "+ep.Gateway4.String()
+	if got := ask(client.File(), hostIP+":8080"); got != itself {
+		t.Errorf("before: got %q, want %q", got, itself)
+	}
+	second := h.attach(web, other)
+	if got := ask(client.File(), hostIP+":8080"); got != gateway {
+		t.Errorf("on one network: got %q, want %q", got, gateway)
+	}
+	if err := h.Detach(t.Context(), web, second); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(client.File(), hostIP+":8080"); got != itself {
+		t.Errorf("afterwards: got %q, want %q", got, itself)
+	}
+	if err := h.Release(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if left := h.fw.wanted[setNear]; len(left) > 0 {
+		t.Errorf("elements are left: %v", left)
+	}
+}

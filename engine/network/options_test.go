@@ -26,11 +26,7 @@ type reach struct {
 func tryAll(t *testing.T, all map[string]reach) {
 	t.Helper()
 	for sentence, c := range all {
-		got := ask(c.from, c.to)
-		if got == "timeout" && c.want != "timeout" {
-			got = askAgain(c.from, c.to)
-		}
-		if got != c.want {
+		if got := expect(c.want, c.from, c.to); got != c.want {
 			t.Errorf("%s: got %q, want %q", sentence, got, c.want)
 		}
 	}
@@ -70,7 +66,7 @@ func TestContainersWithoutICCReachEverythingButEachOther(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := ask(a.File(), at(epB, "80")); got != "timeout" {
+	if got := expect("timeout", a.File(), at(epB, "80")); got != "timeout" {
 		t.Errorf("the other by way of the gateway: got %q", got)
 	}
 }

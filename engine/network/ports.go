@@ -25,6 +25,7 @@ type Reservation struct {
 
 	change    sync.Mutex // one change at a time
 	published bool
+	sandbox   *Sandbox        // whose ports they are meanwhile
 	endpoint  engine.Endpoint // where the ports lead meanwhile
 	entries   []entry         // in our table meanwhile
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -30,18 +31,18 @@ func (m *Manager) Publish(ctx context.Context, r *Reservation, s *Sandbox) error
 	}
 	r.change.Lock()
 	defer r.change.Unlock()
-	if err := m.publish(ctx, r, at); err != nil {
+	if err := m.publish(ctx, r, s, at); err != nil {
 		return fmt.Errorf("publish ports: %w", err)
 	}
 	return nil
 }
 
-func (m *Manager) publish(ctx context.Context, r *Reservation, at place) (err error) {
+func (m *Manager) publish(ctx context.Context, r *Reservation, in *Sandbox, at place) (err error) {
 	ep := at.endpoint
 	var back undo
 	defer func() { err = back.unless(err) }()
 	back.add(func() error { return m.unpublish(r) })
-	r.published, r.endpoint = true, ep
+	r.published, r.sandbox, r.endpoint = true, in, ep
 	r.entries = at.entries(r.Ports())
 	if err := m.fw.add(r.entries...); err != nil {
 		return err
@@ -74,7 +75,7 @@ func (m *Manager) unpublish(r *Reservation) error {
 	if !r.published {
 		return nil
 	}
-	r.published = false
+	r.published, r.sandbox = false, nil
 	errs := []error{m.fw.remove(r.entries...), m.forgetFlows(r.sockets, r.endpoint)}
 	r.entries = nil
 	for _, s := range r.sockets {
@@ -123,13 +124,50 @@ func (m *Manager) place(owner string, s *Sandbox, ep engine.Endpoint) (place, er
 	if err != nil {
 		return place{}, err
 	}
-	at := place{owner: owner, endpoint: ep, bridge: n.Bridge}
 	s.change.Lock()
 	defer s.change.Unlock()
+	return place{owner: owner, endpoint: ep, bridge: n.Bridge, bridges: s.bridges()}, nil
+}
+
+// bridges are those that the sandbox is on.
+func (s *Sandbox) bridges() []string {
+	var names []string
 	for _, a := range s.links {
-		at.bridges = append(at.bridges, a.network.Bridge)
+		if a.HostLink != "" {
+			names = append(names, a.network.Bridge)
+		}
 	}
-	return at, nil
+	return names
+}
+
+// approach tells of the networks of a sandbox, whose ports may be published, that they
+// are others now.
+func (m *Manager) approach(s *Sandbox) error {
+	m.mu.Lock()
+	all := slices.Collect(maps.Keys(m.reservations))
+	m.mu.Unlock()
+	var errs []error
+	for _, r := range all {
+		errs = append(errs, m.renewNear(r, s))
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Manager) renewNear(r *Reservation, s *Sandbox) error {
+	r.change.Lock()
+	defer r.change.Unlock()
+	n, err := m.lookup(r.endpoint.NetworkID)
+	if r.sandbox != s || err != nil || len(r.entries) == 0 {
+		return nil //nolint:nilerr // a network that is gone has taken its ports along
+	}
+	isNear := func(e entry) bool { return e.set == setNear }
+	old := slices.DeleteFunc(slices.Clone(r.entries), func(e entry) bool { return !isNear(e) })
+	news := nearEntries(place{owner: r.owner, bridge: n.Bridge, bridges: s.bridges()})
+	r.entries = append(slices.DeleteFunc(r.entries, isNear), news...)
+	gone := slices.DeleteFunc(old, func(e entry) bool {
+		return slices.ContainsFunc(news, func(other entry) bool { return other.String() == e.String() })
+	})
+	return errors.Join(m.fw.add(news...), m.fw.remove(gone...))
 }
 
 // entries are the elements that publish the ports of a container.

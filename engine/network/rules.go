@@ -16,6 +16,7 @@ const (
 	setClosed4     = "closed4"     // interfaces between which the host was no router before us
 	setClosed6     = "closed6"     // the same for IPv6
 	setNear        = "near"        // bridges from and to which a container with published ports may be asked for them past the NAT
+	setApart       = "apart"       // bridges whose ports do not reach each other, not even after NAT
 	setLoopback    = "loopback"    // ports published on an address of 127.0.0.0/8
 	mapPorts4      = "ports4"      // host address and port → container
 	mapPorts6      = "ports6"
@@ -66,6 +67,7 @@ func sets() []nft.Set {
 		{Name: setClosed4, Key: ifname},
 		{Name: setClosed6, Key: ifname},
 		{Name: setNear, Key: []nft.Type{nft.TypeIfname, nft.TypeIfname}},
+		{Name: setApart, Key: ifname},
 		{Name: setLoopback, Key: port},
 		{Name: mapPorts4, Key: []nft.Type{nft.TypeIPv4, nft.TypeProto, nft.TypePort}, Data: target4},
 		{Name: mapPorts6, Key: []nft.Type{nft.TypeIPv6, nft.TypeProto, nft.TypePort}, Data: target6},
@@ -129,7 +131,9 @@ func chains() []nft.Chain {
 		},
 		{
 			Name: "prerouting", Hook: &nft.Hook{Type: "nat", At: nft.Prerouting, Priority: -100},
-			Rules: published(port),
+			// Where br_netfilter is at work, a frame from one isolated port of a bridge to
+			// another is lost, once it has its new destination: the forwarder serves those.
+			Rules: append([]nft.Rule{{nft.In{Fields: in, Set: setApart}, nft.Accept}}, published(port)...),
 		},
 		{
 			Name: "output", Hook: &nft.Hook{Type: "nat", At: nft.Output, Priority: -100},

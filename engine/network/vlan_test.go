@@ -48,10 +48,10 @@ func TestMacvlanPutsContainersOnTheLAN(t *testing.T) {
 				"addresses are of the range":     {epA.IPv4.String() + " " + epA.MacAddress, "192.0.2.128/24 02:42:c0:00:02:80"},
 				"no link is left on the host":    {epA.HostLink, ""},
 				"the gateway is the one given":   {gateway(t, a), neighbourIP},
-				"one container from another":     {ask(a.File(), at(epB, "80")), peer},
+				"one container from another":     {expect(peer, a.File(), at(epB, "80")), peer},
 				"a neighbour from a container":   {ask(a.File(), neighbourIP+":81"), "neighbour 192.0.2.128"},
 				"a container from a neighbour":   {ask(outside, at(epB, "80")), "b " + neighbourIP},
-				"the host is not to be reached":  {ask(a.File(), hostIP+":82"), "timeout"},
+				"the host is not to be reached":  {expect("timeout", a.File(), hostIP+":82"), "timeout"},
 				"no port of it can be published": {outsideName(a), "none"},
 			} {
 				if w.got != w.want {
@@ -155,7 +155,7 @@ func TestMacvlanWithoutParentReachesItselfOnly(t *testing.T) {
 	if err := h.Detach(t.Context(), b, ep); err != nil {
 		t.Fatal(err)
 	}
-	if got := ask(a.File(), at(ep, "80")); got != "timeout" {
+	if got := expect("timeout", a.File(), at(ep, "80")); got != "timeout" {
 		t.Errorf("one that was taken off: got %q", got)
 	}
 	h.gone("a", "b")
@@ -192,6 +192,7 @@ func TestRestoreFindsMacvlansAsTheyWere(t *testing.T) {
 				t.Errorf("a neighbour: got %q", got)
 			}
 			h.SetAnswering("b", Answering)
+			h.AnswerNames()
 			if got := resolve(a, "udp", "b"); got != formers[1].Endpoints[0].IPv4.Addr().String() {
 				t.Errorf("its name: got %q", got)
 			}
