@@ -12,11 +12,12 @@
 // Reading order: network.go (the Manager), create.go bridge.go vlan.go (networks),
 // sandbox.go netns.go (namespaces), attach.go configure.go retain.go links.go (endpoints), rules.go
 // firewall.go forwarding.go neighbours.go (the firewall), ports.go portowner.go
-// publish.go forward.go forwardudp.go conntrack.go (ports), names.go
+// publish.go hairpin.go conntrack.go (ports), names.go
 // resolver.go resolvconf.go (names), restore.go (a new engine), rtnl.go (netlink).
 //
-// Not here: answering name queries (package dns), nftables messages (network/nft), driver_opts (network/option),
-// which subnets and addresses there are (network/ipam), the short way to ports on loopback
-// (network/shortcut),
+// Not here: answering name queries (package dns), nftables messages (network/nft), what
+// carries from socket to socket (network/relay), the short way to ports on loopback
+// (network/shortcut), driver_opts (network/option), which subnets and addresses there are
+// (network/ipam),
 // and what a container is.
 package network

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/network/relay"
 )
 
 // Reservation holds host ports: each is a socket that is bound, so that nobody else
@@ -36,7 +37,7 @@ type socket struct {
 	tcp *net.TCPListener
 	udp *net.UDPConn
 
-	forwarder *forwarder // while published
+	relay *relay.Relay // while published
 }
 
 // ephemeralTries is how often a port that is free for one family may turn out to be
@@ -223,7 +224,7 @@ func bindOne(ctx context.Context, protocol string, addr netip.AddrPort) (*socket
 	if protocol == "tcp" {
 		s.tcp, err = listenTCP(ctx, network, addr)
 	} else {
-		s.udp, err = listenUDP(ctx, network, addr)
+		s.udp, err = relay.ListenUDP(ctx, network, addr)
 	}
 	return &s, err
 }

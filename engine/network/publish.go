@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"tiffin/engine"
 	"tiffin/engine/network/nft"
 	"tiffin/engine/network/option"
+	"tiffin/engine/network/relay"
 )
 
 // Publish lets connections to the reserved ports arrive in the sandbox, by the
@@ -58,6 +61,40 @@ func (m *Manager) publish(ctx context.Context, r *Reservation, in *Sandbox, at p
 		}
 	}
 	return ctx.Err()
+}
+
+// dialTimeout bounds the wait for a container that is there but does not answer.
+const dialTimeout = 10 * time.Second
+
+// dialer dials from the Manager's network namespace.
+func (m *Manager) dialer() relay.Dial {
+	return func(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error) {
+		var c net.Conn
+		err := m.inHost(func() (err error) {
+			d := net.Dialer{Timeout: dialTimeout}
+			d.SetMultipathTCP(false)
+			c, err = d.DialContext(ctx, network, to.String())
+			return err
+		})
+		return c, err
+	}
+}
+
+// forward begins to carry what arrives on the socket.
+func (s *socket) forward(dial relay.Dial, to netip.AddrPort) {
+	if s.tcp != nil {
+		s.relay = relay.TCP(s.tcp, dial, to)
+	} else {
+		s.relay = relay.UDP(s.udp, dial, to)
+	}
+}
+
+// stop ends all connections. The socket stays open.
+func (s *socket) stop() {
+	if s.relay != nil {
+		s.relay.Stop()
+		s.relay = nil
+	}
 }
 
 // Unpublish stops what Publish began. The ports stay reserved: connections wait for

@@ -1,4 +1,4 @@
-package network
+package relay
 
 import (
 	"context"
@@ -12,72 +12,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialFunc opens a connection from the host.
-type dialFunc func(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error)
+// Dial opens a connection to a container.
+type Dial func(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error)
 
-// forwarder carries what arrives on a reserved socket to a container. It is for what
-// destination NAT must not touch, loopback addresses, and cannot do, IPv6 to a
-// container that has only IPv4.
-type forwarder struct {
-	dial dialFunc
+// Relay is one socket that is served.
+type Relay struct {
+	dial Dial
 	to   netip.AddrPort
 
 	end  context.CancelFunc
+	wake func(time.Time) error // the socket's deadline
 	work sync.WaitGroup
 }
 
-// dialTimeout bounds the wait for a container that is there but does not answer.
-const dialTimeout = 10 * time.Second
-
-// dialer dials from the Manager's network namespace.
-func (m *Manager) dialer() dialFunc {
-	return func(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error) {
-		var c net.Conn
-		err := m.inHost(func() (err error) {
-			d := net.Dialer{Timeout: dialTimeout}
-			d.SetMultipathTCP(false)
-			c, err = d.DialContext(ctx, network, to.String())
-			return err
-		})
-		return c, err
-	}
+// TCP begins to serve what connects to the socket.
+func TCP(l *net.TCPListener, dial Dial, to netip.AddrPort) *Relay {
+	r, ctx := begin(dial, to)
+	r.wake = l.SetDeadline
+	r.work.Go(func() { r.accept(ctx, l) })
+	return r
 }
 
-// forward begins to carry what arrives on the socket.
-func (s *socket) forward(dial dialFunc, to netip.AddrPort) {
+func begin(dial Dial, to netip.AddrPort) (*Relay, context.Context) {
 	ctx, end := context.WithCancel(context.Background())
-	f := &forwarder{dial: dial, to: to, end: end}
-	s.forwarder = f
-	if s.tcp != nil {
-		f.work.Go(func() { f.accept(ctx, s.tcp) })
-		return
-	}
-	f.work.Go(func() { f.relay(ctx, s.udp) })
+	return &Relay{dial: dial, to: to, end: end}, ctx
 }
 
-// stop ends all connections and waits until they have ended. The socket stays open.
-func (s *socket) stop() {
-	if s.forwarder == nil {
-		return
-	}
-	s.forwarder.end()
-	past := time.Unix(1, 0)
-	if s.tcp != nil {
-		_ = s.tcp.SetDeadline(past) // a closed socket has nobody waiting
-	} else {
-		_ = s.udp.SetReadDeadline(past)
-	}
-	s.forwarder.work.Wait()
-	if s.tcp != nil {
-		_ = s.tcp.SetDeadline(time.Time{})
-	} else {
-		_ = s.udp.SetReadDeadline(time.Time{})
-	}
-	s.forwarder = nil
+// Stop ends all connections and waits until they have ended. The socket stays open.
+func (r *Relay) Stop() {
+	r.end()
+	_ = r.wake(time.Unix(1, 0)) // a closed socket has nobody waiting
+	r.work.Wait()
+	_ = r.wake(time.Time{})
 }
 
 // accept serves connections until the listener's deadline passes or it is closed.
-func (f *forwarder) accept(ctx context.Context, l *net.TCPListener) {
+func (r *Relay) accept(ctx context.Context, l *net.TCPListener) {
 	for {
 		client, err := l.AcceptTCP()
 		switch {
@@ -87,7 +57,7 @@ func (f *forwarder) accept(ctx context.Context, l *net.TCPListener) {
 			}
 			return
 		case err == nil:
-			f.work.Go(func() { f.join(ctx, client) })
+			r.work.Go(func() { r.join(ctx, client) })
 		case !temporary(err):
 			return
 		default: // no descriptor left: wait for one
@@ -110,8 +80,8 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // join connects a client with the container until both have nothing more to say.
-func (f *forwarder) join(ctx context.Context, client *net.TCPConn) {
-	c, err := f.dial(ctx, "tcp", f.to)
+func (r *Relay) join(ctx context.Context, client *net.TCPConn) {
+	c, err := r.dial(ctx, "tcp", r.to)
 	if err != nil {
 		abort(client)
 		return

@@ -1,4 +1,4 @@
-package network
+package relay
 
 import (
 	"context"
@@ -34,8 +34,16 @@ type flowKey struct {
 	local  string // a control message with a struct in_pktinfo or in6_pktinfo
 }
 
+// UDP begins to serve clients of the socket.
+func UDP(l *net.UDPConn, dial Dial, to netip.AddrPort) *Relay {
+	r, ctx := begin(dial, to)
+	r.wake = l.SetReadDeadline
+	r.work.Go(func() { r.relay(ctx, l) })
+	return r
+}
+
 // relay serves clients until the socket's deadline passes or it is closed.
-func (f *forwarder) relay(ctx context.Context, l *net.UDPConn) {
+func (r *Relay) relay(ctx context.Context, l *net.UDPConn) {
 	all := flows{open: map[flowKey]net.Conn{}}
 	control := make([]byte, unix.CmsgSpace(unix.SizeofInet6Pktinfo))
 	for {
@@ -44,7 +52,7 @@ func (f *forwarder) relay(ctx context.Context, l *net.UDPConn) {
 			if err != nil {
 				return err
 			}
-			if c := f.flow(ctx, &all, l, flowKey{client, string(control[:cn])}); c != nil {
+			if c := r.flow(ctx, &all, l, flowKey{client, string(control[:cn])}); c != nil {
 				_, _ = c.Write(buf[:n]) // as with every datagram: it may be lost
 			}
 			return nil
@@ -61,18 +69,18 @@ func (f *forwarder) relay(ctx context.Context, l *net.UDPConn) {
 }
 
 // flow finds or makes the socket for a client.
-func (f *forwarder) flow(ctx context.Context, all *flows, l *net.UDPConn, key flowKey) net.Conn {
+func (r *Relay) flow(ctx context.Context, all *flows, l *net.UDPConn, key flowKey) net.Conn {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if c := all.open[key]; c != nil || len(all.open) >= maxFlows {
 		return c
 	}
-	c, err := f.dial(ctx, "udp", f.to)
+	c, err := r.dial(ctx, "udp", r.to)
 	if err != nil {
 		return nil
 	}
 	all.open[key] = c
-	f.work.Go(func() {
+	r.work.Go(func() {
 		answers(l, c, key)
 		all.mu.Lock()
 		defer all.mu.Unlock()
@@ -126,9 +134,9 @@ func withDatagram(c *net.UDPConn, read func(buf []byte) error) error {
 	return read(buf[:])
 }
 
-// listenUDP binds in the calling thread's namespace, and asks to be told which of
+// ListenUDP binds in the calling thread's namespace, and asks to be told which of
 // the host's addresses a datagram was sent to.
-func listenUDP(ctx context.Context, network string, addr netip.AddrPort) (*net.UDPConn, error) {
+func ListenUDP(ctx context.Context, network string, addr netip.AddrPort) (*net.UDPConn, error) {
 	config := net.ListenConfig{Control: func(network, _ string, c syscall.RawConn) error {
 		var err error
 		set := func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_PKTINFO, 1) }
