@@ -254,6 +254,7 @@ type Info struct {
 	Containers int
 	Running    int
 	Projects   int
+	HostNames  string `json:",omitempty"` // how the host finds containers by name, or why not; empty if it is not to
 }
 
 // RemoveOptions say how a container is removed.

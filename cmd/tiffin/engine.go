@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -182,6 +183,9 @@ func newEngineStatus(c *cli) *cobra.Command {
 			_, err = fmt.Fprintf(c.Out, "pid: %d\nversion: %s\nup: %s\nsocket: %s\ndata: %s\nprojects: %d\ncontainers: %d (%d running)\n",
 				info.Pid, info.Version, time.Since(info.StartedAt).Round(time.Second), c.Roots().Socket(), info.DataRoot,
 				info.Projects, info.Containers, info.Running)
+			if info.HostNames != "" {
+				_, err = fmt.Fprintf(c.Out, "names on the host: %s\n", strings.TrimPrefix(info.HostNames, "names on the host: "))
+			}
 			return err
 		},
 	}

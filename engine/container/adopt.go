@@ -31,7 +31,7 @@ func (c *Container) Former() (network.Former, bool) {
 		return network.Former{}, false
 	}
 	f := network.Former{
-		Key: SandboxKey(&record), ContainerID: c.ID, Name: record.Name, Links: links(&record.Spec, &engine.EndpointSpec{}), Resolvers: record.Spec.DNS,
+		Key: SandboxKey(&record), ContainerID: c.ID, Name: record.Name, Project: record.Project, Links: links(&record.Spec, &engine.EndpointSpec{}), Resolvers: record.Spec.DNS,
 	}
 	for _, e := range record.Endpoints {
 		f.Endpoints = append(f.Endpoints, e)

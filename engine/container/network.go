@@ -170,7 +170,8 @@ func (r *Rooms) attachRequest(record *engine.Container, name string) (network.At
 		keep = engine.Endpoint{} // of a network that was made anew: other addresses
 	}
 	return network.AttachRequest{
-		ContainerID: record.ID, Name: record.Name, Network: n, Spec: spec, Names: want.Names, Links: links(&record.Spec, &spec), Keep: keep,
+		ContainerID: record.ID, Name: record.Name, Project: record.Project, Network: n,
+		Spec: spec, Names: want.Names, Links: links(&record.Spec, &spec), Keep: keep,
 	}, nil
 }
 

@@ -189,6 +189,7 @@ func (d *Daemon) openRooms(ctx context.Context) error {
 	}
 	if r.Networks, err = network.Open(ctx, network.Config{
 		RunRoot: d.cfg.RunRoot, Key: networkKey(d.cfg.RunRoot), Log: d.log, LeaveFirewalls: conf.OtherFirewalls == settings.Leave,
+		HostNames: network.HostNames(conf.HostNames),
 	}); err != nil {
 		return err
 	}
@@ -242,6 +243,7 @@ func (d *Daemon) Shutdown(context.Context) error {
 func (d *Daemon) Info(context.Context) (engine.Info, error) {
 	info := engine.Info{
 		Version: d.cfg.Version, Pid: os.Getpid(), StartedAt: d.started, DataRoot: d.cfg.DataRoot, RunRoot: d.cfg.RunRoot,
+		HostNames: d.rooms.Networks.HostNames(),
 	}
 	projects := map[string]bool{}
 	for _, c := range d.all(func(*engine.Container) bool { return true }) {

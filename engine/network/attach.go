@@ -25,6 +25,8 @@ type AttachRequest struct {
 	Spec        engine.EndpointSpec
 	// Name is the container's name, which its addresses lead back to.
 	Name string
+	// Project is whose it is: the host finds it below that, see HostNames.
+	Project string
 	// Names are all the names that lead to it on this network: its own and its
 	// service's, aliases, its short ID.
 	Names []string
@@ -45,6 +47,7 @@ type attached struct {
 	// Guarded by the Manager's mutex.
 	container string
 	name      string
+	project   string
 	aliases   map[string]string
 	answer    Answer
 
@@ -52,7 +55,7 @@ type attached struct {
 }
 
 func (a *attached) belongTo(r AttachRequest) {
-	a.container, a.name, a.Names, a.aliases, a.answer = r.ContainerID, r.Name, r.Names, r.Links, Silent
+	a.container, a.name, a.project, a.Names, a.aliases, a.answer = r.ContainerID, r.Name, r.Project, r.Names, r.Links, Silent
 }
 
 // Attach puts a sandbox on a network: addresses, a pair of links, routes and names.

@@ -63,6 +63,7 @@ type directory struct {
 	// Guarded by the Manager's mutex, and never changed in place.
 	zone  *dns.Zone
 	names map[string][]netip.Addr
+	host  *dns.Zone // what the host sees; nil if it sees nothing
 }
 
 // announce brings a change on a network to everybody there. Changes that come while
@@ -78,21 +79,54 @@ func (m *Manager) announce(n *network) {
 	d.built = d.wanted.Load()
 
 	m.mu.Lock()
-	records := n.records()
+	records, host := n.records(), n.hostRecords(m.cfg.HostNames.Domain)
 	members := slices.Clone(n.members)
 	m.mu.Unlock()
 	zone := dns.NewZone(records)
+	var hostZone *dns.Zone
+	if m.cfg.HostNames.Domain != "" {
+		hostZone = dns.NewZone(host)
+	}
 	m.mu.Lock()
-	d.zone, d.names = zone, records.Names
+	d.zone, d.names, d.host = zone, records.Names, hostZone
 	m.mu.Unlock()
 	for _, a := range members {
 		m.refresh(a.sandbox)
 	}
+	m.refreshHost()
+}
+
+// leads collects where names lead.
+type leads struct{ best, worse map[string][]netip.Addr }
+
+func newLeads() leads { return leads{map[string][]netip.Addr{}, map[string][]netip.Addr{}} }
+
+// exists enters a name that leads nowhere, so far.
+func (l leads) exists(name string) { l.best[name] = append(l.best[name], nil...) }
+
+func (l leads) add(name string, a *attached) {
+	l.exists(name)
+	switch a.answer {
+	case Silent:
+	case Unhealthy:
+		l.worse[name] = append(l.worse[name], a.addresses()...)
+	case Answering:
+		l.best[name] = append(l.best[name], a.addresses()...)
+	}
+}
+
+func (l leads) names() map[string][]netip.Addr {
+	for name, addrs := range l.worse {
+		if len(l.best[name]) == 0 {
+			l.best[name] = addrs
+		}
+	}
+	return l.best
 }
 
 // records are the names on a network, with the Manager's mutex held.
 func (n *network) records() dns.Records {
-	r := dns.Records{Names: map[string][]netip.Addr{}, Pointers: map[netip.Addr]string{}}
+	r := dns.Records{Pointers: map[netip.Addr]string{}}
 	for _, p := range n.Pools {
 		r.Subnets = append(r.Subnets, p.Subnet)
 	}
@@ -100,28 +134,16 @@ func (n *network) records() dns.Records {
 		return r
 	}
 	r.Domain = n.Spec.Name
-	worse := map[string][]netip.Addr{}
+	l := newLeads()
 	for _, a := range n.members {
-		addrs := a.addresses()
 		for _, name := range a.Names {
-			switch a.answer {
-			case Silent:
-				r.Names[name] = append(r.Names[name], nil...) // it exists
-			case Unhealthy:
-				worse[name] = append(worse[name], addrs...)
-			case Answering:
-				r.Names[name] = append(r.Names[name], addrs...)
-			}
+			l.add(name, a)
 		}
-		for _, ip := range addrs {
+		for _, ip := range a.addresses() {
 			r.Pointers[ip] = a.name + "." + n.Spec.Name
 		}
 	}
-	for name, addrs := range worse {
-		if len(r.Names[name]) == 0 {
-			r.Names[name] = addrs
-		}
-	}
+	r.Names = l.names()
 	return r
 }
 
@@ -165,6 +187,9 @@ func (m *Manager) view(s *Sandbox) *dns.View {
 	if len(aliases) > 0 {
 		v.Zones = append([]*dns.Zone{dns.NewZone(dns.Records{Names: aliases})}, v.Zones...)
 	}
+	if m.hostNames.hidden != nil {
+		v.Zones = append(v.Zones, m.hostNames.hidden)
+	}
 	v.Upstreams = m.upstreams(s)
 	return v
 }
@@ -182,6 +207,9 @@ func (m *Manager) upstreams(s *Sandbox) []dns.Upstream {
 		return all
 	}
 	for _, addr := range m.hostConf.Forwarding(dns.Wishes{}) {
+		if addr == m.cfg.HostNames.Listen {
+			continue // it is for the host, and would refuse
+		}
 		all = append(all, dns.Upstream{Addr: addr, Dial: m.upstream})
 	}
 	return all

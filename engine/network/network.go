@@ -38,6 +38,8 @@ type Config struct {
 	HostRoot string
 	// LeaveFirewalls leaves other people's firewalls as they are: what they drop is dropped.
 	LeaveFirewalls bool
+	// HostNames are the names under which the host's programs find containers.
+	HostNames HostNames
 	// Log takes what goes wrong where nobody waits for an answer; nil: nothing does.
 	Log *slog.Logger
 }
@@ -77,6 +79,7 @@ type Manager struct {
 	// What answers name queries.
 	hostConf  dns.ResolvConf
 	forwarder *dns.Forwarder
+	hostNames hostNames
 	serving   sync.WaitGroup // of everything that Close ends
 	end       context.CancelFunc
 }
@@ -130,6 +133,7 @@ func (m *Manager) open(life context.Context) error {
 	if err := m.followResolvConf(life); err != nil {
 		m.cfg.Log.Warn(err.Error()) // those of now are better than none
 	}
+	m.listenForHost(life)
 	m.fw = newFirewall(m.nft, m.tableName())
 	m.fw.watch, m.fw.following, m.fw.log = m.watchFirewall, &m.serving, m.cfg.Log
 	m.router = router.New(router.Config{
@@ -163,7 +167,7 @@ func (m *Manager) Close() error {
 		errs = append(errs, m.fw.close())
 	}
 	m.serving.Wait()
-	errs = append(errs, m.shortcut.Close())
+	errs = append(errs, m.hostNames.close(), m.shortcut.Close())
 	if m.look != nil {
 		m.look.Close()
 	}

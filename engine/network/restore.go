@@ -22,6 +22,7 @@ type Former struct {
 	Key         string // of its sandbox
 	ContainerID string
 	Name        string
+	Project     string
 	// Endpoints are those that Attach returned, Links those of its requests.
 	Endpoints []engine.Endpoint
 	Links     map[string]string
@@ -75,7 +76,8 @@ func (m *Manager) Restore(ctx context.Context, networks []engine.Network, former
 	return ctx.Err()
 }
 
-// AnswerNames begins to answer the name queries of the sandboxes that Restore took over. It
+// AnswerNames begins to answer the name queries of the sandboxes that Restore took over, and
+// the host's. It
 // comes after SetAnswering for their containers: a name that leads nowhere yet would be
 // answered wrongly, and a client believes that.
 func (m *Manager) AnswerNames() {
@@ -90,6 +92,7 @@ func (m *Manager) AnswerNames() {
 		}
 		s.change.Unlock()
 	}
+	m.hostNames.answer()
 }
 
 // remember takes over a sandbox that is still there, and the addresses of one that is
@@ -118,7 +121,7 @@ func (m *Manager) remember(ctx context.Context, f Former) error {
 		if o, err := option.ParseEndpoint(ep.Spec.DriverOpts); err == nil {
 			a.sysctls = o.Sysctls
 		}
-		a.belongTo(AttachRequest{ContainerID: f.ContainerID, Name: f.Name, Names: ep.Names, Links: f.Links})
+		a.belongTo(AttachRequest{ContainerID: f.ContainerID, Name: f.Name, Project: f.Project, Names: ep.Names, Links: f.Links})
 		m.occupy(a)
 		m.enter(a)
 	}

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
+	"strings"
 
 	"tiffin/engine"
 )
@@ -20,6 +23,74 @@ type Settings struct {
 	// OtherFirewalls says what becomes of the host's other firewalls that drop what they do not know: Open or Leave;
 	// "" is Open.
 	OtherFirewalls string `json:"other-firewalls"`
+	// HostNames lets the host's programs find containers by name; without the key they do not.
+	HostNames HostNames `json:"host-names"`
+}
+
+// HostNames is about SERVICE.PROJECT.Domain on the host, see docs/names.md.
+type HostNames struct {
+	// Listen is where the name server for the host listens: a loopback address.
+	Listen netip.AddrPort
+	Domain string
+}
+
+// What holds where the key "host-names" says nothing. The address is none of systemd-resolved's (127.0.0.53 and .54) nor
+// Docker's inside containers, where engines run, too (127.0.0.11). The domain is below the one that is kept free for
+// private use (ICANN, 2024); below localhost, resolvers answer 127.0.0.1 by themselves (RFC 6761).
+const (
+	hostListen = "127.0.0.111"
+	hostPort   = "53"
+	hostDomain = "tiffin.internal"
+)
+
+// UnmarshalJSON reads the object, or true for the defaults.
+func (h *HostNames) UnmarshalJSON(text []byte) error {
+	*h = HostNames{}
+	said := struct {
+		Listen string `json:"listen"`
+		Domain string `json:"domain"`
+	}{hostListen, hostDomain}
+	switch string(text) {
+	case "null", "false":
+		return nil
+	case "true":
+	default:
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&said); err != nil {
+			return fmt.Errorf(`host-names: true, or an object with the keys "listen" and "domain": %w`, err)
+		}
+	}
+	addr := said.Listen
+	if _, err := netip.ParseAddr(addr); err == nil {
+		addr = net.JoinHostPort(addr, hostPort)
+	}
+	listen, err := netip.ParseAddrPort(addr)
+	if err != nil || !listen.Addr().IsLoopback() || listen.Port() == 0 {
+		return fmt.Errorf("host-names: listen: %q is no loopback address, with or without a port: other hosts must not ask", said.Listen)
+	}
+	domain := strings.ToLower(strings.Trim(said.Domain, "."))
+	if !isDomain(domain) {
+		return fmt.Errorf("host-names: domain: %q is no domain", said.Domain)
+	}
+	if domain == "localhost" || strings.HasSuffix(domain, ".localhost") {
+		return fmt.Errorf("host-names: domain: below localhost every name means 127.0.0.1 to resolvers and browsers; say another, as %q", hostDomain)
+	}
+	*h = HostNames{Listen: listen, Domain: domain}
+	return nil
+}
+
+// isDomain knows names that containers can be below, with what is before them.
+func isDomain(domain string) bool {
+	if len(domain) > 100 {
+		return false
+	}
+	for label := range strings.SplitSeq(domain, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // What can be done about other firewalls: containers' packets are let through, or the firewalls are left as they are.
@@ -71,7 +142,7 @@ func Read(path string) (Settings, error) {
 	}
 	if err != nil {
 		return s, engine.Hint(engine.Problem(engine.ErrInvalid, fmt.Errorf("settings %s: %w", path, err)),
-			`it is JSON with the keys "registry-mirrors", "insecure-registries", "build" and "other-firewalls"`)
+			`it is JSON with the keys "registry-mirrors", "insecure-registries", "build", "other-firewalls" and "host-names"`)
 	}
 	return s, nil
 }

@@ -2,12 +2,14 @@ package settings
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"tiffin/engine"
 )
@@ -24,19 +26,37 @@ func TestRead(t *testing.T) {
 		"an empty one": {text: "{}", granted: []string{"network.host"}},
 		"everything": {
 			text: `{"registry-mirrors": {"docker.io": ["http://127.0.0.1:5000"]}, "insecure-registries": ["10.0.0.0/8"],
-				"build": {"entitlements": [], "cache-size": 1000, "linger": "1s"}, "other-firewalls": "leave"}`,
+				"build": {"entitlements": [], "cache-size": 1000, "linger": "1s"},
+				"other-firewalls": "leave",
+				"host-names": {"listen": "[::1]:5353", "domain": ".Dev.Example."}}`,
 			want: Settings{
 				Mirrors: map[string][]string{"docker.io": {"http://127.0.0.1:5000"}}, Insecure: []string{"10.0.0.0/8"},
 				Build:          Build{Entitlements: &none, CacheSize: 1000, Linger: engine.Duration(time.Second)},
 				OtherFirewalls: Leave,
+				HostNames:      HostNames{Listen: netip.MustParseAddrPort("[::1]:5353"), Domain: "dev.example"},
 			},
 			granted: none,
 		},
-		"no JSON":                 {text: "registry-mirrors:", fails: true},
-		"a key that is misspelt":  {text: `{"registry-mirror": {}}`, fails: true},
-		"more than one document":  {text: "{} {}", fails: true},
-		"a word of no meaning":    {text: `{"other-firewalls": "shut"}`, fails: true},
-		"a number for a duration": {text: `{"build": {"linger": 3}}`, fails: true},
+		"names on the host": {
+			text: `{"host-names": true}`, granted: []string{"network.host"},
+			want: Settings{HostNames: HostNames{Listen: netip.MustParseAddrPort("127.0.0.111:53"), Domain: "tiffin.internal"}},
+		},
+		"names on the host, elsewhere": {
+			text: `{"host-names": {"listen": "127.0.0.9"}}`, granted: []string{"network.host"},
+			want: Settings{HostNames: HostNames{Listen: netip.MustParseAddrPort("127.0.0.9:53"), Domain: "tiffin.internal"}},
+		},
+		"no names on the host":                        {text: `{"host-names": false}`, granted: []string{"network.host"}},
+		"names for the whole network":                 {text: `{"host-names": {"listen": "0.0.0.0:53"}}`, fails: true},
+		"names at no port":                            {text: `{"host-names": {"listen": "127.0.0.9:0"}}`, fails: true},
+		"names at no address":                         {text: `{"host-names": {"listen": "localhost"}}`, fails: true},
+		"names below localhost, which is always here": {text: `{"host-names": {"domain": "x.localhost"}}`, fails: true},
+		"names below nothing":                         {text: `{"host-names": {"domain": "a..b"}}`, fails: true},
+		"names with a key that is misspelt":           {text: `{"host-names": {"address": "127.0.0.9"}}`, fails: true},
+		"a word of no meaning":                        {text: `{"other-firewalls": "shut"}`, fails: true},
+		"no JSON":                                     {text: "registry-mirrors:", fails: true},
+		"a key that is misspelt":                      {text: `{"registry-mirror": {}}`, fails: true},
+		"more than one document":                      {text: "{} {}", fails: true},
+		"a number for a duration":                     {text: `{"build": {"linger": 3}}`, fails: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -51,7 +71,7 @@ func TestRead(t *testing.T) {
 			if c.fails {
 				return
 			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
+			if diff := cmp.Diff(c.want, got, cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 			if diff := cmp.Diff(c.granted, got.Build.Granted()); diff != "" {
@@ -64,7 +84,7 @@ func TestRead(t *testing.T) {
 func TestNoFileIsNoError(t *testing.T) {
 	t.Parallel()
 	got, err := Read(filepath.Join(t.TempDir(), "engine.json"))
-	if diff := cmp.Diff(Settings{}, got); err != nil || diff != "" {
+	if diff := cmp.Diff(Settings{}, got, cmpopts.EquateComparable(netip.AddrPort{})); err != nil || diff != "" {
 		t.Errorf("%v, -want +got:\n%s", err, diff)
 	}
 }
