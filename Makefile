@@ -94,6 +94,7 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 .PHONY: bench
 bench: build images ## measure the binary beside the floor of this machine
 	@TIFFIN_BINARY=$(CURDIR)/$(BINARY) REQUIRE_ROOT=1 $(GO) test -run "^$$" -bench Table -benchtime 1x -timeout 20m ./tests/bench
+	@REQUIRE_ROOT=1 $(GO) test -run "^$$" -bench NameQueries -benchtime 1x ./engine/network
 
 .PHONY: cover
 cover: ## show what the tests beside the code do not reach
