@@ -24,6 +24,8 @@
 //     case check it), addresses begin with another one each time.
 //   - What has no answer outside (internal network) is NXDOMAIN and not an
 //     error: musl waits five seconds after an error, for nothing.
+//   - Whoever has other servers to ask (the host, see View.Partial) is refused what
+//     is not ours: every resolver then asks another one.
 //
 // Reading order:
 //

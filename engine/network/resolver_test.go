@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -260,11 +259,7 @@ func TestANameServerInAContainer(t *testing.T) {
 // Our server is not asked what we have been asked, were it ever so often in dns:.
 func TestOurServerIsNoResolver(t *testing.T) {
 	h := newTestHost(t)
-	conf := filepath.Join(h.root, "resolv.conf")
-	if err := os.WriteFile(conf, []byte("nameserver 127.0.0.53\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	h.reopen(Config{ResolvConf: conf})
+	h.resolvers("127.0.0.53")
 	nameServer(t, h.host, "127.0.0.53:53", answering([4]byte{198, 51, 100, 9}))
 	s, _ := h.replica(h.network(engine.NetworkSpec{Name: "n"}), "web-1", "web")
 	h.SetResolvers(s, []netip.Addr{resolverAddr})
@@ -273,15 +268,41 @@ func TestOurServerIsNoResolver(t *testing.T) {
 	}
 }
 
+// A resolver that is not there, and one that fails, cost nothing but the next question.
+func TestTheNextResolverIsAsked(t *testing.T) {
+	h := newTestHost(t)
+	h.resolvers("127.0.0.50", "127.0.0.51", "127.0.0.52", "127.0.0.53")
+	failing := func(code dnsmessage.RCode) responder {
+		return func(m *dnsmessage.Message) *dnsmessage.Message {
+			m.Response, m.RCode, m.Additionals = true, code, nil
+			return m
+		}
+	}
+	nameServer(t, h.host, "127.0.0.51:53", failing(dnsmessage.RCodeServerFailure))
+	nameServer(t, h.host, "127.0.0.52:53", failing(dnsmessage.RCodeRefused))
+	last := nameServer(t, h.host, "127.0.0.53:53", func(m *dnsmessage.Message) *dnsmessage.Message {
+		if m.Questions[0].Name.String() == "gone.example.com." {
+			return failing(dnsmessage.RCodeNameError)(m)
+		}
+		return answering([4]byte{198, 51, 100, 9})(m)
+	})
+	s, _ := h.replica(h.network(engine.NetworkSpec{Name: "n"}), "web-1", "web")
+	for _, network := range []string{"udp", "tcp"} {
+		got := []string{resolve(s, network, "example.com"), resolve(s, network, "gone.example.com")}
+		if diff := cmp.Diff([]string{"198.51.100.9", "NameError"}, got); diff != "" {
+			t.Errorf("%s: want -, got +\n%s", network, diff)
+		}
+	}
+	if n := last.count.Load(); n != 4 {
+		t.Errorf("the last was asked %d times", n)
+	}
+}
+
 // A container without network (network_mode: none) is told nothing, and nothing of
 // what it asks leaves the host.
 func TestWithoutNetworkNothingIsForwarded(t *testing.T) {
 	h := newTestHost(t)
-	conf := filepath.Join(h.root, "resolv.conf")
-	if err := os.WriteFile(conf, []byte("nameserver 127.0.0.53\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	h.reopen(Config{ResolvConf: conf})
+	h.resolvers("127.0.0.53")
 	asked := nameServer(t, h.host, "127.0.0.53:53", answering([4]byte{198, 51, 100, 9}))
 	s := h.sandbox("none")
 	if got := resolve(s, "udp", "secret.example.com"); got != "NameError" {
@@ -380,17 +401,13 @@ func nameServer(tb testing.TB, ns *os.File, addr string, respond responder) *ser
 func TestAHostWithDnsmasq(t *testing.T) {
 	requireTool(t, "dnsmasq")
 	h := newTestHost(t)
-	conf := filepath.Join(h.root, "resolv.conf")
-	if err := os.WriteFile(conf, []byte("nameserver 127.0.0.1\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	cmd := exec.CommandContext(t.Context(), "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=",
 		"--user=root", "--no-resolv", "--no-hosts", "--address=/www.example.com/198.51.100.7")
 	if err := within(h.host, cmd.Start); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	h.reopen(Config{ResolvConf: conf})
+	h.resolvers("127.0.0.1")
 	s, ip := h.replica(h.network(engine.NetworkSpec{Name: "n"}), "web-1", "web")
 	until(t, func() string { // it takes a moment to begin
 		m, err := exchange(h.host, "tcp", "127.0.0.1:53", question{"www.example.com", dnsmessage.TypeA, 0})
