@@ -1,27 +1,31 @@
 package network
 
 import (
+	"cmp"
+	"context"
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"tiffin/dns"
+	"tiffin/engine/network/names"
 )
 
 // Answer says whether the names of a container lead to it.
-type Answer int
+type Answer = names.Answer
 
+// What a container answers to, see package names.
 const (
-	// Silent is a container that does not run: its names exist, and lead nowhere.
-	Silent Answer = iota
-	// Unhealthy is a container to which a name leads if there is no better one: always
-	// its own, and its service's when all replicas are unhealthy. The check may be
-	// wrong, and a name that leads nowhere helps nobody.
-	Unhealthy
-	// Answering is a container to which all its names lead.
-	Answering
+	Silent    = names.Silent
+	Unhealthy = names.Unhealthy
+	Answering = names.Answering
 )
+
+// HostNames are the names under which the host's programs find containers.
+type HostNames = names.HostNames
 
 // SetAnswering says whether the names of a container lead to it, on all its networks.
 // Every neighbour sees it when SetAnswering returns.
@@ -50,10 +54,6 @@ func (m *Manager) SetResolvers(s *Sandbox, servers []netip.Addr) {
 	m.refresh(s)
 }
 
-// noNames is the network whose containers do not know each other by name, just as
-// on Docker's default network.
-const noNames = "bridge"
-
 // directory is what is known of the names on a network.
 type directory struct {
 	wanted atomic.Uint64 // the last change asked for
@@ -79,72 +79,84 @@ func (m *Manager) announce(n *network) {
 	d.built = d.wanted.Load()
 
 	m.mu.Lock()
-	records, host := n.records(), n.hostRecords(m.cfg.HostNames.Domain)
+	known := n.known()
 	members := slices.Clone(n.members)
 	m.mu.Unlock()
+	records := known.Records()
 	zone := dns.NewZone(records)
-	var hostZone *dns.Zone
-	if m.cfg.HostNames.Domain != "" {
-		hostZone = dns.NewZone(host)
+	var host *dns.Zone
+	if n.Bridge != "" { // the host does not reach what has none
+		host = m.hostNames.Zone(&known)
 	}
 	m.mu.Lock()
-	d.zone, d.names, d.host = zone, records.Names, hostZone
+	d.zone, d.names, d.host = zone, records.Names, host
 	m.mu.Unlock()
 	for _, a := range members {
 		m.refresh(a.sandbox)
 	}
-	m.refreshHost()
+	m.hostNames.Show(m.hostZones)
 }
 
-// leads collects where names lead.
-type leads struct{ best, worse map[string][]netip.Addr }
-
-func newLeads() leads { return leads{map[string][]netip.Addr{}, map[string][]netip.Addr{}} }
-
-// exists enters a name that leads nowhere, so far.
-func (l leads) exists(name string) { l.best[name] = append(l.best[name], nil...) }
-
-func (l leads) add(name string, a *attached) {
-	l.exists(name)
-	switch a.answer {
-	case Silent:
-	case Unhealthy:
-		l.worse[name] = append(l.worse[name], a.addresses()...)
-	case Answering:
-		l.best[name] = append(l.best[name], a.addresses()...)
-	}
-}
-
-func (l leads) names() map[string][]netip.Addr {
-	for name, addrs := range l.worse {
-		if len(l.best[name]) == 0 {
-			l.best[name] = addrs
-		}
-	}
-	return l.best
-}
-
-// records are the names on a network, with the Manager's mutex held.
-func (n *network) records() dns.Records {
-	r := dns.Records{Pointers: map[netip.Addr]string{}}
+// known is what the names on a network are made of, with the Manager's mutex held.
+func (n *network) known() names.Network {
+	out := names.Network{Name: n.Spec.Name}
 	for _, p := range n.Pools {
-		r.Subnets = append(r.Subnets, p.Subnet)
+		out.Subnets = append(out.Subnets, p.Subnet)
 	}
-	if n.Spec.Name == noNames {
-		return r
-	}
-	r.Domain = n.Spec.Name
-	l := newLeads()
 	for _, a := range n.members {
-		for _, name := range a.Names {
-			l.add(name, a)
-		}
-		for _, ip := range a.addresses() {
-			r.Pointers[ip] = a.name + "." + n.Spec.Name
+		out.Members = append(out.Members, names.Member{
+			Name: a.name, Project: a.project, Names: a.Names, Addrs: a.addresses(), Answer: a.answer,
+		})
+	}
+	return out
+}
+
+// hostZones are what the host sees: all networks, those that reach the outside first.
+func (m *Manager) hostZones() []*dns.Zone {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []*network
+	for _, n := range m.networks {
+		if n.directory.host != nil {
+			all = append(all, n)
 		}
 	}
-	r.Names = l.names()
-	return r
+	rank := func(n *network) int {
+		if n.Spec.Internal {
+			return 1
+		}
+		return 0
+	}
+	slices.SortFunc(all, func(a, b *network) int {
+		return cmp.Or(rank(a)-rank(b), strings.Compare(a.Spec.Name, b.Spec.Name))
+	})
+	var zones []*dns.Zone
+	for _, n := range all {
+		zones = append(zones, n.directory.host)
+	}
+	return zones
+}
+
+// HostNames says in one line under which names the host finds containers, or why not.
+// It is empty if that is not wished.
+func (m *Manager) HostNames() string { return m.hostNames.Status() }
+
+// listenForHost opens the name server for the host, if there is to be one.
+func (m *Manager) listenForHost(ctx context.Context) {
+	m.hostNames = names.Listen(ctx, m.cfg.HostNames, names.Place{
+		Within: m.inHost, Owner: m.nameServerAt, Forwarder: m.forwarder, Work: &m.serving, Log: m.cfg.Log,
+	})
+}
+
+// nameServerAt says who has an address.
+func (m *Manager) nameServerAt(a netip.AddrPort) (who string) {
+	_ = m.inHost(func() error { // it may not be seen; then nobody is named
+		for _, protocol := range []string{"udp", "tcp"} {
+			who = cmp.Or(who, m.portOwner(protocol, []netip.Addr{a.Addr()}, a.Port()))
+		}
+		return nil
+	})
+	return who
 }
 
 func (a *attached) addresses() []netip.Addr {
@@ -187,8 +199,8 @@ func (m *Manager) view(s *Sandbox) *dns.View {
 	if len(aliases) > 0 {
 		v.Zones = append([]*dns.Zone{dns.NewZone(dns.Records{Names: aliases})}, v.Zones...)
 	}
-	if m.hostNames.hidden != nil {
-		v.Zones = append(v.Zones, m.hostNames.hidden)
+	if hidden := m.hostNames.Hidden(); hidden != nil {
+		v.Zones = append(v.Zones, hidden)
 	}
 	v.Upstreams = m.upstreams(s)
 	return v
@@ -206,11 +218,30 @@ func (m *Manager) upstreams(s *Sandbox) []dns.Upstream {
 	if len(all) > 0 {
 		return all
 	}
-	for _, addr := range m.hostConf.Forwarding(dns.Wishes{}) {
-		if addr == m.cfg.HostNames.Listen {
-			continue // it is for the host, and would refuse
+	for _, addr := range m.resolvers.Addresses() {
+		if !m.hostNames.Is(addr) {
+			all = append(all, dns.Upstream{Addr: addr, Dial: m.upstream})
 		}
-		all = append(all, dns.Upstream{Addr: addr, Dial: m.upstream})
+	}
+	return all
+}
+
+// renewResolvers lets all sandboxes see the host's resolvers of now.
+func (m *Manager) renewResolvers() {
+	m.mu.Lock()
+	all := slices.Collect(maps.Values(m.sandboxes))
+	m.mu.Unlock()
+	for _, s := range all {
+		m.refresh(s)
+	}
+}
+
+// nameServers are the host's resolvers, as prefixes: a subnet that has one of them
+// would cut the host off from it.
+func (m *Manager) nameServers() []netip.Prefix {
+	var all []netip.Prefix
+	for _, a := range m.resolvers.Addresses() {
+		all = append(all, netip.PrefixFrom(a.Addr(), a.Addr().BitLen()))
 	}
 	return all
 }

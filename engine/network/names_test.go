@@ -18,6 +18,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"tiffin/engine"
+	"tiffin/engine/network/names"
 )
 
 // resolve asks 127.0.0.11 in a sandbox for a name, over "udp" or "tcp", and returns
@@ -230,7 +231,7 @@ func TestWhatIsNotOursGoesToTheHostsResolvers(t *testing.T) {
 	h := newTestHost(t)
 	h.reopen(Config{ResolvConf: conf})
 	answerAlways(t, h.host, "127.0.0.53:53", [4]byte{198, 51, 100, 7})
-	n := h.network(engine.NetworkSpec{Name: noNames})
+	n := h.network(engine.NetworkSpec{Name: names.Nameless})
 	s, _ := h.replica(n, "web-1", "web")
 	answerAlways(t, s.File(), "127.0.0.54:53", [4]byte{198, 51, 100, 8})
 	if got := resolve(s, "udp", "example.com"); got != "198.51.100.7" {

@@ -17,6 +17,7 @@ import (
 	"tiffin/dns"
 	"tiffin/engine"
 	"tiffin/engine/network/ipam"
+	"tiffin/engine/network/names"
 	"tiffin/engine/network/nft"
 	"tiffin/engine/network/option"
 	"tiffin/engine/network/router"
@@ -77,9 +78,9 @@ type Manager struct {
 	restoring atomic.Bool // queries wait, see AnswerNames
 
 	// What answers name queries.
-	hostConf  dns.ResolvConf
+	resolvers *names.Resolvers // the host's
 	forwarder *dns.Forwarder
-	hostNames hostNames
+	hostNames *names.Host
 	serving   sync.WaitGroup // of everything that Close ends
 	end       context.CancelFunc
 }
@@ -127,10 +128,10 @@ func (m *Manager) open(life context.Context) error {
 	if m.nft, err = nft.Dial(); err != nil {
 		return err
 	}
-	if _, err := m.readResolvConf(); err != nil {
+	if m.resolvers, err = names.ReadResolvers(m.cfg.ResolvConf); err != nil {
 		return err
 	}
-	if err := m.followResolvConf(life); err != nil {
+	if err := m.resolvers.Follow(life, &m.serving, m.cfg.Log, m.renewResolvers); err != nil {
 		m.cfg.Log.Warn(err.Error()) // those of now are better than none
 	}
 	m.listenForHost(life)
@@ -167,7 +168,7 @@ func (m *Manager) Close() error {
 		errs = append(errs, m.fw.close())
 	}
 	m.serving.Wait()
-	errs = append(errs, m.hostNames.close(), m.shortcut.Close())
+	errs = append(errs, m.hostNames.Close(), m.shortcut.Close())
 	if m.look != nil {
 		m.look.Close()
 	}

@@ -92,7 +92,7 @@ func (m *Manager) AnswerNames() {
 		}
 		s.change.Unlock()
 	}
-	m.hostNames.answer()
+	m.hostNames.Answer()
 }
 
 // remember takes over a sandbox that is still there, and the addresses of one that is
