@@ -87,14 +87,19 @@ func macOf(a netip.Addr) []byte {
 	return append([]byte{0x02, 0x42}, b[len(b)-4:]...)
 }
 
+// routes lists the host's routes of IPv4, of all tables.
+func (m *Manager) routes() ([]netlink.Route, error) {
+	everywhere := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
+	return whole(func() ([]netlink.Route, error) {
+		return m.look.RouteListFiltered(unix.AF_INET, everywhere, netlink.RT_FILTER_TABLE)
+	})
+}
+
 // taken are the prefixes that a subnet of ours must not overlap: what the host has a
 // route to or an address in, and its name servers.
 func (m *Manager) taken() ([]netip.Prefix, error) {
 	var all []netip.Prefix
-	everywhere := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
-	routes, err := whole(func() ([]netlink.Route, error) {
-		return m.look.RouteListFiltered(unix.AF_INET, everywhere, netlink.RT_FILTER_TABLE)
-	})
+	routes, err := m.routes()
 	if err != nil {
 		return nil, fmt.Errorf("list the host's routes: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine/network/nft"
+	"tiffin/engine/network/router"
 )
 
 // entry is an element of one of the sets of our table, and who wants it there: the
@@ -36,10 +37,11 @@ type firewall struct {
 
 	// The table is watched as long as there is one.
 	watch     func() (*nft.Watch, error)
-	others    func() // told when somebody else's tables have changed
+	others    func() // told when somebody else's rules have changed
 	following *sync.WaitGroup
 	log       *slog.Logger
 	watching  *nft.Watch
+	legacy    *router.LegacyWatch // nil when there is none to be had
 
 	mu      sync.Mutex
 	written bool                         // by us, and not removed since
@@ -130,6 +132,9 @@ func (f *firewall) apply(b *nft.Batch) error {
 
 // write puts the whole table in the place of the one that is there.
 func (f *firewall) write() error {
+	if len(f.wanted) > 0 {
+		f.follow() // first: nobody touches the table unseen
+	}
 	err := f.replace()
 	if f.own == nft.Owned && errors.Is(err, unix.EOPNOTSUPP) { // before Linux 6.9
 		f.own = nft.Shared
@@ -138,8 +143,10 @@ func (f *firewall) write() error {
 	if err != nil {
 		return fmt.Errorf("write the nftables table %s: %w", f.name, err)
 	}
-	f.written = len(f.wanted) > 0
-	return f.follow()
+	if f.written = len(f.wanted) > 0; !f.written {
+		f.endWatch()
+	}
+	return nil
 }
 
 func (f *firewall) replace() error {

@@ -88,3 +88,33 @@ func TestOnlyATableIsWatched(t *testing.T) {
 		t.Error("watched after the last network")
 	}
 }
+
+// Until rules are there again that somebody has flushed, with those of others.
+func BenchmarkMend(b *testing.B) {
+	h := newTestHost(b)
+	h.fw.own = nft.Shared
+	h.network(engine.NetworkSpec{Name: "n"})
+	var other *nft.Conn
+	if err := h.inHost(func() (err error) {
+		other, err = nft.Dial()
+		return err
+	}); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		var flush nft.Batch
+		flush.RemoveTable(h.fw.head())
+		if err := other.Apply(&flush); err != nil {
+			b.Fatal(err)
+		}
+		for there := false; !there; {
+			var err error
+			if there, err = other.Has(h.fw.head()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	if err := other.Close(); err != nil {
+		b.Fatal(err)
+	}
+}

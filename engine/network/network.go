@@ -139,7 +139,7 @@ func (m *Manager) open(life context.Context) error {
 	m.fw.watch, m.fw.following, m.fw.log = m.watchFirewall, &m.serving, m.cfg.Log
 	m.router = router.New(router.Config{
 		Dir: m.cfg.HostRoot, Cookie: m.shortcut.Cookie, InHost: m.inHost, NFT: m.nft,
-		Links:          func() ([]netlink.Link, error) { return whole(m.look.LinkList) },
+		Links: func() ([]netlink.Link, error) { return whole(m.look.LinkList) }, Routes: m.routes,
 		LeaveFirewalls: m.cfg.LeaveFirewalls, Log: m.cfg.Log,
 	})
 	m.fw.others = m.router.Changed
@@ -165,7 +165,7 @@ func (m *Manager) Close() error {
 	}
 	m.mu.Unlock()
 	if m.fw != nil {
-		errs = append(errs, m.fw.close())
+		m.fw.close()
 	}
 	m.serving.Wait()
 	errs = append(errs, m.hostNames.Close(), m.shortcut.Close())

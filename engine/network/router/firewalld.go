@@ -29,13 +29,11 @@ const (
 // zones is how firewalld calls interfaces: a + stands for the rest of the name.
 func zones(bridges []string) []string {
 	var names []string
-	for _, p := range passages(bridges) {
-		name := p.name
-		if p.prefix != "" {
-			name = p.prefix + "+"
-		}
-		if !slices.Contains(names, name) {
-			names = append(names, name)
+	for _, p := range passages(bridges, nil) {
+		if prefix, pattern := strings.CutSuffix(p.from, "*"); pattern {
+			names = append(names, prefix+"+")
+		} else if p.from != "" {
+			names = append(names, p.from)
 		}
 	}
 	return names
@@ -97,7 +95,7 @@ func tellFirewalld(had, want []string) error {
 	zone := conn.Object(firewalldName, firewalldPath)
 	for _, name := range had {
 		if !slices.Contains(want, name) {
-			err := zone.CallWithContext(ctx, firewalldZone+"removeInterface", 0, trusted, name).Err
+			err := zone.CallWithContext(ctx, firewalldZone+"removeInterface", dbus.FlagNoAutoStart, trusted, name).Err
 			if err != nil && !says(err, "UNKNOWN_INTERFACE") {
 				return err
 			}
@@ -105,14 +103,14 @@ func tellFirewalld(had, want []string) error {
 	}
 	for _, name := range want {
 		var there bool
-		if err := zone.CallWithContext(ctx, firewalldZone+"queryInterface", 0, trusted, name).Store(&there); err != nil {
+		if err := zone.CallWithContext(ctx, firewalldZone+"queryInterface", dbus.FlagNoAutoStart, trusted, name).Store(&there); err != nil {
 			return err
 		}
 		if there {
 			continue
 		}
 		// An administrator may have put it into another zone: then that is where it is wanted.
-		err := zone.CallWithContext(ctx, firewalldZone+"addInterface", 0, trusted, name).Err
+		err := zone.CallWithContext(ctx, firewalldZone+"addInterface", dbus.FlagNoAutoStart, trusted, name).Err
 		if err != nil && !says(err, "ZONE_CONFLICT") && !says(err, "ZONE_ALREADY_SET") && !says(err, "ALREADY_ENABLED") {
 			return err
 		}

@@ -25,11 +25,12 @@ type legacyFamily struct {
 	domain  int
 	level   int
 	header  int // size of what a rule begins with: struct ipt_entry, ip6t_entry
+	offsets int // where in it are the offsets of the target and of the next rule
 }
 
 var legacyFamilies = []legacyFamily{
-	{"iptables-legacy", "/proc/thread-self/net/ip_tables_names", unix.AF_INET, unix.SOL_IP, 112},
-	{"ip6tables-legacy", "/proc/thread-self/net/ip6_tables_names", unix.AF_INET6, unix.SOL_IPV6, 168},
+	{"iptables-legacy", "/proc/thread-self/net/ip_tables_names", unix.AF_INET, unix.SOL_IP, 112, 88},
+	{"ip6tables-legacy", "/proc/thread-self/net/ip6_tables_names", unix.AF_INET6, unix.SOL_IPV6, 168, 140},
 }
 
 // legacyTable is what we need to know of a table filter.
@@ -124,10 +125,8 @@ func parseLegacy(f legacyFamily, info, blob []byte) (legacyTable, bool) {
 	at := int(binary.NativeEndian.Uint32(info[offsetHooks+4*hookForward:]))
 	policy := int(binary.NativeEndian.Uint32(info[offsetUnderflows+4*hookForward:]))
 	for at >= 0 && at <= policy && at+f.header <= len(blob) {
-		// A rule ends its header with: offset of the target (16 bits), of the next rule
-		// (16 bits), 32 bits, two counters.
-		target := int(binary.NativeEndian.Uint16(blob[at+f.header-24:]))
-		next := int(binary.NativeEndian.Uint16(blob[at+f.header-22:]))
+		target := int(binary.NativeEndian.Uint16(blob[at+f.offsets:]))
+		next := int(binary.NativeEndian.Uint16(blob[at+f.offsets+2:]))
 		if target < f.header || next < target+sizeofTarget+4 || at+next > len(blob) {
 			return t, false
 		}
@@ -163,10 +162,9 @@ func legacyComment(matches []byte) string {
 }
 
 // openLegacy does for a table of iptables-legacy what openChain does for a chain.
-func (r *Router) openLegacy(t legacyTable, bridges []string) (obstacles []string) {
-	var want []passage
-	if t.drops {
-		want = passages(bridges)
+func (r *Router) openLegacy(t legacyTable, want []passage) (obstacles []string) {
+	if !t.drops {
+		want = nil
 	}
 	if slices.Equal(t.there, comments(want)) && t.last {
 		return nil
@@ -193,8 +191,8 @@ func (t legacyTable) correct(want []passage) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), legacyTimeout)
 	defer cancel()
-	run := func(action, comment string) error {
-		args := append([]string{"-w", "5", action, "FORWARD"}, legacyMatch(comment)...)
+	run := func(action string, p passage) error {
+		args := append([]string{"-w", "5", action, "FORWARD"}, p.iptables()...)
 		out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%s: %w: %s", t.program, err, strings.TrimSpace(string(out)))
@@ -203,27 +201,14 @@ func (t legacyTable) correct(want []passage) error {
 	}
 	// First the new ones: what is open stays open. Of two that are the same, the first is removed.
 	for _, p := range want {
-		if err := run("-A", p.comment()); err != nil {
+		if err := run("-A", p); err != nil {
 			return err
 		}
 	}
 	for _, comment := range t.there {
-		if err := run("-D", comment); err != nil {
+		if err := run("-D", parsePassage(comment)); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// legacyMatch is the rule that has this comment of ours.
-func legacyMatch(comment string) []string {
-	option := "-i"
-	name, from := strings.CutPrefix(comment, own+"from ")
-	if !from {
-		name, option = strings.TrimPrefix(comment, own+"to "), "-o"
-	}
-	if prefix, ok := strings.CutSuffix(name, "*"); ok {
-		name = prefix + "+"
-	}
-	return []string{option, name, "-m", "comment", "--comment", comment, "-j", "ACCEPT"}
 }

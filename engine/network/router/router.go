@@ -23,7 +23,9 @@ type Config struct {
 	InHost func(func() error) error
 	// Links lists the interfaces there.
 	Links func() ([]netlink.Link, error)
-	NFT   *nft.Conn
+	// Routes lists the routes there.
+	Routes func() ([]netlink.Route, error)
+	NFT    *nft.Conn
 	// LeaveFirewalls leaves other people's firewalls as they are.
 	LeaveFirewalls bool
 	Log            *slog.Logger

@@ -18,58 +18,6 @@ import (
 // table has decided. The chain of an owner who ends it with a rule of his own
 // (firewalld, REJECT as the last rule) is never reached there, and stays as it is.
 
-// own begins the comment of each rule of ours in other people's chains, and the
-// comment says the rest: what is ours is found by it, and how much of it is there.
-const own = "tiffin: "
-
-// passage lets packets from, or to, some bridges through.
-type passage struct {
-	field  nft.Field
-	prefix string // of the bridges' names, or
-	name   string // a bridge
-}
-
-// passages are those for bridges of these names. The names that we choose ourselves
-// have one pair for all, so that networks come and go without a change.
-func passages(bridges []string) []passage {
-	var all []passage
-	for _, name := range slices.Sorted(slices.Values(bridges)) {
-		p := passage{name: name}
-		if strings.HasPrefix(name, BridgePrefix) {
-			p = passage{prefix: BridgePrefix}
-			if slices.ContainsFunc(all, func(q passage) bool { return q.prefix != "" }) {
-				continue
-			}
-		}
-		for _, p.field = range []nft.Field{nft.InputName, nft.OutputName} {
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
-// BridgePrefix begins the names of bridges that nobody has chosen a name for.
-const BridgePrefix = "tf-"
-
-func (p passage) comment() string {
-	way := "from "
-	if p.field == nft.OutputName {
-		way = "to "
-	}
-	if p.prefix != "" {
-		return own + way + p.prefix + "*"
-	}
-	return own + way + p.name
-}
-
-// rule is the passage as iptables-nft(8) would write it, so that it can read it.
-func (p passage) rule() nft.Rule {
-	if p.prefix != "" {
-		return nft.Rule{nft.Begins{Field: p.field, Text: p.prefix}, nft.Counter{}, nft.Accept}
-	}
-	return nft.Rule{nft.Is{Field: p.field, Value: nft.Ifname(p.name)}, nft.Counter{}, nft.Accept}
-}
-
 // asking says how much is taken from the record.
 type asking int
 
@@ -118,21 +66,16 @@ func (r *Router) ways(how asking) (obstacles []string, err error) {
 	if len(chains) == 0 && len(tables) == 0 {
 		return nil, nil // the usual case
 	}
-	links, err := r.cfg.Links()
+	bridges, others, err := r.bridges()
 	if err != nil {
-		return nil, fmt.Errorf("list the host's interfaces: %w", err)
+		return nil, err
 	}
-	var bridges []string
-	for _, l := range links {
-		if ours(l) {
-			bridges = append(bridges, l.Attrs().Name)
-		}
-	}
+	want := passages(bridges, others)
 	for _, c := range chains {
-		obstacles = append(obstacles, r.openChain(c, bridges)...)
+		obstacles = append(obstacles, r.openChain(c, want)...)
 	}
 	for _, t := range tables {
-		obstacles = append(obstacles, r.openLegacy(t, bridges)...)
+		obstacles = append(obstacles, r.openLegacy(t, want)...)
 	}
 	if slices.ContainsFunc(chains, func(c nft.BaseChain) bool { return c.Table == firewalldTable }) {
 		found, err := r.openFirewalld(how, bridges)
@@ -148,10 +91,9 @@ func foreign(c nft.BaseChain) bool {
 }
 
 // openChain makes our rules the last of a chain that drops, and takes them out of others.
-func (r *Router) openChain(c nft.BaseChain, bridges []string) (obstacles []string) {
-	var want []passage
-	if c.Policy == nft.Drop {
-		want = passages(bridges)
+func (r *Router) openChain(c nft.BaseChain, want []passage) (obstacles []string) {
+	if c.Policy != nft.Drop {
+		want = nil
 	}
 	if r.cfg.LeaveFirewalls {
 		if len(want) > 0 {
@@ -166,7 +108,14 @@ func (r *Router) openChain(c nft.BaseChain, bridges []string) (obstacles []strin
 		if rules, err = r.cfg.NFT.Rules(name); err != nil {
 			continue
 		}
-		b := correction(name, rules, want)
+		var b nft.Batch
+		remove, add := correction(rules, want)
+		for _, handle := range remove {
+			b.RemoveRule(name, handle)
+		}
+		for _, p := range add {
+			b.AddRule(name, p.rule(), p.comment())
+		}
 		if err = r.cfg.NFT.Apply(&b); !errors.Is(err, unix.ENOENT) {
 			break
 		}
@@ -177,21 +126,18 @@ func (r *Router) openChain(c nft.BaseChain, bridges []string) (obstacles []strin
 	return obstacles
 }
 
-// correction is what it takes to have these rules of ours, at the end, and no others.
-func correction(name nft.ChainName, there []nft.StoredRule, want []passage) nft.Batch {
-	var b nft.Batch
+// correction is what it takes to have these rules of ours, at the end, and no others:
+// rules to remove and rules to add.
+func correction(there []nft.StoredRule, want []passage) (remove []uint64, add []passage) {
 	if slices.Equal(ownComments(there), comments(want)) && slices.Equal(ownComments(lastOf(there, len(want))), comments(want)) {
-		return b
+		return nil, nil
 	}
 	for _, rule := range there {
 		if strings.HasPrefix(rule.Comment, own) {
-			b.RemoveRule(name, rule.Handle)
+			remove = append(remove, rule.Handle)
 		}
 	}
-	for _, p := range want {
-		b.AddRule(name, p.rule(), p.comment())
-	}
-	return b
+	return remove, want
 }
 
 func lastOf(rules []nft.StoredRule, n int) []nft.StoredRule { return rules[max(0, len(rules)-n):] }
@@ -204,14 +150,6 @@ func ownComments(rules []nft.StoredRule) []string {
 		}
 	}
 	return found
-}
-
-func comments(want []passage) []string {
-	var all []string
-	for _, p := range want {
-		all = append(all, p.comment())
-	}
-	return all
 }
 
 func obstacle(c nft.BaseChain, why string) string {

@@ -1,4 +1,4 @@
-// Command make fills the cache with the images that tests pull, unless they are there.
+// Command make fills the cache with the images that tests pull, and with other people's firewalls, unless they are there.
 package main
 
 import (
@@ -8,12 +8,16 @@ import (
 	"os/signal"
 
 	"tiffin/tests/images"
+	"tiffin/tests/packages"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	_, err := images.Open(ctx, func(line string) { fmt.Fprintln(os.Stderr, "tests/images:", line) })
+	if err == nil {
+		_, err = packages.Unpack(ctx, packages.Firewalls...)
+	}
 	if err == nil {
 		return
 	}
