@@ -183,7 +183,7 @@ func TestContainersWorkBesideOtherFirewalls(t *testing.T) {
 			a.lend(t)
 			other.start(a)
 			before := a.firewall()
-			n := s.up(engine.NetworkSpec{Name: "n", DriverOpts: map[string]string{optBridgeName: "shop0"}})
+			n := s.up(engine.NetworkSpec{Name: "n", DriverOpts: map[string]string{"com.docker.network.bridge.name": "shop0"}})
 			s.works()
 			s.down(n)
 			if other.settle != "" {

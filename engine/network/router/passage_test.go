@@ -115,10 +115,15 @@ func TestSortBridges(t *testing.T) {
 	}
 }
 
+func ofEngine(l netlink.Link) netlink.Link {
+	l.Attrs().Group = 7
+	return l
+}
+
 func TestNewcomer(t *testing.T) {
 	rec := record{Links4: []string{"eth0", "br-lan"}}
 	known := []netlink.Link{
-		bridge(1, "br-lan", ""), bridge(2, "tf-1", Alias+"front"), &netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: "usb0"}},
+		bridge(1, "br-lan", ""), ofEngine(bridge(2, "tf-1", Alias+"front")), ofEngine(bridge(4, "tf-2", "")), &netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: "usb0"}},
 	}
 	if got := rec.newcomer(known); got != "" {
 		t.Errorf("got %q, want none", got)

@@ -34,10 +34,11 @@ var routing = []string{"bridge", "tun", "tuntap", "wireguard"}
 // and that is likely to need a host that forwards; "" is none.
 func (rec record) newcomer(links []netlink.Link) string {
 	for _, l := range links {
-		name := l.Attrs().Name
-		if slices.Contains(routing, l.Type()) && l.Attrs().MasterIndex == 0 && !ours(l) &&
-			!slices.Contains(rec.Links4, name) && !slices.Contains(rec.Links6, name) {
-			return name
+		// All links of engines have a group, also one that a crash has left without an alias.
+		a := l.Attrs()
+		if slices.Contains(routing, l.Type()) && a.MasterIndex == 0 && a.Group == 0 &&
+			!slices.Contains(rec.Links4, a.Name) && !slices.Contains(rec.Links6, a.Name) {
+			return a.Name
 		}
 	}
 	return ""
@@ -67,7 +68,11 @@ func (r *Router) lockFile(name string, how lockKind) (unlock func(), err error) 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock the host's record: %w", err), f.Close())
 	}
-	return func() { _ = f.Close() }, nil // nothing was written to it
+	return func() {
+		// A child that was forked meanwhile may have the file, too, until it runs its program.
+		_ = unix.Flock(int(f.Fd()), unix.LOCK_UN)
+		_ = f.Close() // nothing was written to it
+	}, nil
 }
 
 func (r *Router) path() string {
