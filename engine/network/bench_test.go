@@ -20,7 +20,7 @@ import (
 // pairs of links that are put on a bridge by hand and have nothing else. Run it with
 // -count to have the two take turns.
 func BenchmarkStream(b *testing.B) {
-	for name, filtered := range map[string]bool{"br_netfilter off": false, "br_netfilter on": true} {
+	for name, filtered := range map[string]string{"br_netfilter off": framesPass, "br_netfilter on": framesFiltered} {
 		b.Run("bare/"+name, func(b *testing.B) {
 			h := newTestHost(b)
 			h.filterFrames(filtered)

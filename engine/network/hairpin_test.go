@@ -13,20 +13,19 @@ import (
 	"tiffin/engine"
 )
 
+// The values of br_netfilter's switches.
+const framesPass, framesFiltered = "0", "1"
+
 // filterFrames switches br_netfilter on or off for the host.
-func (h *testHost) filterFrames(on bool) {
+func (h *testHost) filterFrames(value string) {
 	h.tb.Helper()
-	value := "0"
-	if on {
-		value = "1"
-	}
 	err := h.inHost(func() error {
 		return errors.Join(
 			writeSysctl("net/bridge/bridge-nf-call-iptables", value),
 			writeSysctl("net/bridge/bridge-nf-call-ip6tables", value),
 		)
 	})
-	if errors.Is(err, os.ErrNotExist) && !on {
+	if errors.Is(err, os.ErrNotExist) && value == framesPass {
 		return // not loaded
 	}
 	if err != nil {
@@ -71,7 +70,7 @@ table inet closed {
 // A container gets to published ports of its own network, its own among them, by
 // every address of the host, though the host lets nothing in: the engine is not asked.
 func TestAContainerReachesThePortsOfItsOwnNetwork(t *testing.T) {
-	for name, filtered := range map[string]bool{"routed": false, "br_netfilter": true} {
+	for name, filtered := range map[string]string{"routed": framesPass, "br_netfilter": framesFiltered} {
 		t.Run(name, func(t *testing.T) {
 			h := newTestHost(t)
 			h.filterFrames(filtered)

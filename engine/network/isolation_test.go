@@ -69,7 +69,7 @@ func received(l net.PacketConn) string {
 // A container that gives itself the address of one on another network is not taken
 // for it: neither by the host, nor within a connection that the other one has.
 func TestAContainerCannotUseAnAddressOfAnotherNetwork(t *testing.T) {
-	for name, filtered := range map[string]bool{"routed": false, "br_netfilter": true} {
+	for name, filtered := range map[string]string{"routed": framesPass, "br_netfilter": framesFiltered} {
 		t.Run(name, func(t *testing.T) {
 			h := newTestHost(t)
 			h.filterFrames(filtered)

@@ -193,9 +193,12 @@ func (m *Manager) approach(s *Sandbox) error {
 func (m *Manager) renewNear(r *Reservation, s *Sandbox) error {
 	r.change.Lock()
 	defer r.change.Unlock()
+	if r.sandbox != s || len(r.entries) == 0 {
+		return nil
+	}
 	n, err := m.lookup(r.endpoint.NetworkID)
-	if r.sandbox != s || err != nil || len(r.entries) == 0 {
-		return nil //nolint:nilerr // a network that is gone has taken its ports along
+	if err != nil {
+		return err
 	}
 	isNear := func(e entry) bool { return e.set == setNear }
 	old := slices.DeleteFunc(slices.Clone(r.entries), func(e entry) bool { return !isNear(e) })

@@ -252,7 +252,7 @@ func TestNoDatagramGetsInByAnotherWay(t *testing.T) {
 	}
 	mac := h.mac("lan0")
 	inject := func(ns *os.File, to net.HardwareAddr, from, ip string, port uint16, word string) {
-		if err := within(ns, func() error { return rawUDP("eth0", to, from, ip, port, word) }); err != nil {
+		if err := within(ns, func() error { return rawUDP(to, from, ip, port, word) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -322,9 +322,9 @@ func (h *testHost) mac(link string) net.HardwareAddr {
 
 func (h *testHost) bridgeOf(s *Sandbox) string { return s.links[0].network.Bridge }
 
-// rawUDP sends a datagram as a frame, with whatever addresses.
-func rawUDP(link string, to net.HardwareAddr, from, ip string, port uint16, word string) error {
-	i, err := net.InterfaceByName(link)
+// rawUDP sends a datagram by eth0 as a frame, with whatever addresses.
+func rawUDP(to net.HardwareAddr, from, ip string, port uint16, word string) error {
+	i, err := net.InterfaceByName("eth0")
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -58,7 +59,7 @@ func run(args []string) error {
 
 // connection asks once, or until the end.
 func connection(addr, how string, end time.Time, answered *atomic.Int64) error {
-	c, err := net.Dial("tcp", addr)
+	c, err := new(net.Dialer).DialContext(context.Background(), "tcp", addr)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -34,7 +35,7 @@ func run(args []string) error {
 
 // serve sends every datagram back.
 func serve(addr string) error {
-	l, err := net.ListenPacket("udp", addr)
+	l, err := new(net.ListenConfig).ListenPacket(context.Background(), "udp", addr)
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func serve(addr string) error {
 // ask prints the answer to one word. The socket is connected: it takes none from
 // another address than the one that was asked.
 func ask(addr, word string) error {
-	c, err := net.Dial("udp", addr)
+	c, err := new(net.Dialer).DialContext(context.Background(), "udp", addr)
 	if err != nil {
 		return err
 	}
