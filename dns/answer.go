@@ -114,7 +114,7 @@ func (v *View) fillPointer(r *response, q *query, addr netip.Addr) (code rcode, 
 		}
 		return noError, true
 	}
-	return nameError, ours
+	return nameError, ours || v.Elsewhere.contain(addr)
 }
 
 func (h *hosts) empty() bool { return len(h.v4)+len(h.v6) == 0 }

@@ -40,8 +40,15 @@ func demo() *View {
 				Domain: "dev",
 			}),
 		},
+		Elsewhere: elsewhere("10.9.0.0/16"),
 		Upstreams: []Upstream{{Addr: netip.MustParseAddrPort("192.0.2.1:53")}},
 	}
+}
+
+func elsewhere(subnet string) *Subnets {
+	s := new(Subnets)
+	s.Set([]netip.Prefix{netip.MustParsePrefix(subnet)})
+	return s
 }
 
 const typeMX qtype = 15
@@ -77,6 +84,7 @@ func TestDecide(t *testing.T) {
 		"the root":                                          {".", typeNS, "forward"},
 		"the name of an address":                            {"2.0.1.10.in-addr.arpa", typePTR, "Success aa 2.0.1.10.in-addr.arpa.? demo-web-1.demo_front."},
 		"the name of nobody's address in the network":       {"77.0.1.10.in-addr.arpa", typePTR, "NameError aa 77.0.1.10.in-addr.arpa.?"},
+		"the name of an address in a network of others":     {"2.0.9.10.in-addr.arpa", typePTR, "NameError aa 2.0.9.10.in-addr.arpa.?"},
 		"the name of other people's address":                {"8.8.8.8.in-addr.arpa", typePTR, "forward"},
 		"no address":                                        {"300.0.1.10.in-addr.arpa", typePTR, "forward"},
 		"half an address":                                   {"1.10.in-addr.arpa", typePTR, "forward"},

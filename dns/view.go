@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
+	"sync/atomic"
 )
 
 // View is what one endpoint sees: an immutable snapshot.
@@ -11,6 +13,9 @@ type View struct {
 	// Zones are asked in order; the first that has addresses answers. An
 	// endpoint's own names (links) come first, then its networks.
 	Zones []*Zone
+	// Elsewhere are subnets whose addresses have no names here, unless a Zone knows
+	// better, and are asked for nowhere else.
+	Elsewhere *Subnets
 	// Upstreams are asked, in order, for what is not ours.
 	Upstreams []Upstream
 	// Internal endpoints get no answer from outside: not even the question
@@ -20,6 +25,22 @@ type View struct {
 	// ours is refused, on which it asks them. That there is no such name would
 	// have been the last word.
 	Partial bool
+}
+
+// Subnets may change while they are in use. A nil one is empty.
+type Subnets struct {
+	list atomic.Pointer[[]netip.Prefix]
+}
+
+// Set replaces all of them.
+func (s *Subnets) Set(list []netip.Prefix) { s.list.Store(&list) }
+
+func (s *Subnets) contain(addr netip.Addr) bool {
+	if s == nil {
+		return false
+	}
+	list := s.list.Load()
+	return list != nil && slices.ContainsFunc(*list, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // Upstream is a resolver that queries are forwarded to.

@@ -117,6 +117,7 @@ func TestOurNamesAreNeverAskedOutside(t *testing.T) {
 	h.resolvers("127.0.0.53")
 	asked := nameServer(t, h.host, "127.0.0.53:53", answering([4]byte{6, 6, 6, 6}))
 	s, ip := h.replica(h.network(engine.NetworkSpec{Name: "p_n"}), "p-web-1", "web")
+	_, other := h.replica(h.network(engine.NetworkSpec{Name: "q_n"}), "q-web-1", "web")
 	for _, q := range []question{
 		{"web", dnsmessage.TypeA, 0},
 		{"web", dnsmessage.TypeAAAA, 0},
@@ -126,6 +127,7 @@ func TestOurNamesAreNeverAskedOutside(t *testing.T) {
 		{"localhost", dnsmessage.TypeA, 0},
 		{reverse(netip.MustParseAddr(ip)), dnsmessage.TypePTR, 0},
 		{reverse(netip.MustParseAddr(ip).Next()), dnsmessage.TypePTR, 0},
+		{reverse(netip.MustParseAddr(other)), dnsmessage.TypePTR, 0}, // a network that it is not on
 	} {
 		if got := said(s, "udp", q); strings.Contains(got, "6.6.6.6") {
 			t.Errorf("%v: %s", q, got)

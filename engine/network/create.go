@@ -110,7 +110,9 @@ func (m *Manager) Remove(_ context.Context, n engine.Network) error {
 func (m *Manager) remove(n engine.Network) error {
 	m.mu.Lock()
 	delete(m.networks, n.ID)
+	m.renewBridged()
 	m.mu.Unlock()
+	m.hostNames.Show(m.hostZones)
 	if n.Parent != "" {
 		return m.removeParent(n.Parent)
 	}
@@ -237,4 +239,5 @@ func (m *Manager) register(n engine.Network) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.networks[n.ID] = entry
+	m.renewBridged()
 }

@@ -99,16 +99,37 @@ func (m *Manager) announce(n *network) {
 
 // known is what the names on a network are made of, with the Manager's mutex held.
 func (n *network) known() names.Network {
-	out := names.Network{Name: n.Spec.Name}
-	for _, p := range n.Pools {
-		out.Subnets = append(out.Subnets, p.Subnet)
-	}
+	out := names.Network{Name: n.Spec.Name, Subnets: n.bridged()}
 	for _, a := range n.members {
 		out.Members = append(out.Members, names.Member{
 			Name: a.name, Project: a.project, Names: a.Names, Addrs: a.addresses(), Answer: a.answer,
 		})
 	}
 	return out
+}
+
+// bridged are the subnets in which all addresses are ours. Those of a network without a
+// bridge are the LAN's, whose other hosts have their names elsewhere.
+func (n *network) bridged() []netip.Prefix {
+	if n.Bridge == "" {
+		return nil
+	}
+	var all []netip.Prefix
+	for _, p := range n.Pools {
+		all = append(all, p.Subnet)
+	}
+	return all
+}
+
+// renewBridged lets everybody see the subnets of now, with the Manager's mutex held. What
+// they are called is not asked of the host's resolvers: these may know the host's names,
+// and a container would hear of other projects.
+func (m *Manager) renewBridged() {
+	var all []netip.Prefix
+	for _, n := range m.networks {
+		all = append(all, n.bridged()...)
+	}
+	m.bridged.Set(all)
 }
 
 // hostZones are what the host sees: all networks, those that reach the outside first.
@@ -183,7 +204,7 @@ func (m *Manager) refresh(s *Sandbox) {
 func (m *Manager) view(s *Sandbox) *dns.View {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	v := &dns.View{Internal: true} // without a network, nothing leaves either
+	v := &dns.View{Internal: true, Elsewhere: &m.bridged} // without a network, nothing leaves either
 	aliases := map[string][]netip.Addr{}
 	for _, a := range s.links {
 		v.Internal = v.Internal && a.network.Spec.Internal

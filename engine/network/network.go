@@ -81,6 +81,7 @@ type Manager struct {
 	resolvers *names.Resolvers // the host's
 	forwarder *dns.Forwarder
 	hostNames *names.Host
+	bridged   dns.Subnets    // of all networks
 	serving   sync.WaitGroup // of everything that Close ends
 	end       context.CancelFunc
 }

@@ -256,6 +256,17 @@ func TestANameServerInAContainer(t *testing.T) {
 	}
 }
 
+// A network without a bridge has a part of the LAN's addresses; whoever has the others is
+// known to the LAN's name servers.
+func TestAddressesOfTheLANAreNotOurs(t *testing.T) {
+	for bridge, want := range map[string]int{"": 0, "tf-1": 1} {
+		n := network{Network: engine.Network{Bridge: bridge, Pools: []engine.Pool{{Subnet: prefix("192.168.1.0/24")}}}}
+		if got := n.known().Subnets; len(got) != want {
+			t.Errorf("bridge %q: %v", bridge, got)
+		}
+	}
+}
+
 // Our server is not asked what we have been asked, were it ever so often in dns:.
 func TestOurServerIsNoResolver(t *testing.T) {
 	h := newTestHost(t)
