@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
@@ -115,7 +116,7 @@ func (s *site) trouble() string {
 	var group errgroup.Group
 	for _, p := range paths {
 		group.Go(func() error {
-			if got := ask(p.from, p.to); got != p.want {
+			if got := askFor(p.from, p.to, time.Second); got != p.want { // it is asked again
 				return fmt.Errorf("%s: got %s, want %s", p.what, got, p.want)
 			}
 			return nil
@@ -236,7 +237,7 @@ func TestRulesOfTheOwnerComeFirst(t *testing.T) {
 			s.works()
 			a.run("iptables -A FORWARD -p tcp --dport 9000 -j REJECT --reject-with tcp-reset")
 			soon(t, "the owner's rule is obeyed", func() bool {
-				return ask(s.web.File(), neighbourIP+":9000") == "connect: connection refused"
+				return askFor(s.web.File(), neighbourIP+":9000", time.Second) == "connect: connection refused"
 			})
 			if got := ask(s.outside, hostIP+":8080"); got != "web "+neighbourIP {
 				t.Errorf("the published port: got %q", got)
@@ -264,7 +265,7 @@ func TestOtherContainersStayWhereTheyWere(t *testing.T) {
 			if got := ask(s.h.host, otherIP+":80"); got != "theirs "+otherHostIP {
 				t.Errorf("the host: got %q", got)
 			}
-			soon(t, "a container of ours does not reach it", func() bool { return ask(s.web.File(), otherIP+":80") == "timeout" })
+			soon(t, "a container of ours does not reach it", func() bool { return askFor(s.web.File(), otherIP+":80", time.Second) == "timeout" })
 			s.works()
 			s.down(n)
 		})

@@ -29,7 +29,7 @@ func (h *testHost) nftProgram(args ...string) string {
 // soon waits for what the Manager does by itself.
 func soon(tb testing.TB, what string, f func() bool) {
 	tb.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !f(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !f(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			tb.Fatalf("not soon: %s", what)
 		}
