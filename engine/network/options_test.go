@@ -1,10 +1,12 @@
 package network
 
 import (
+	"encoding/hex"
 	"errors"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -303,4 +305,79 @@ func TestASubnetOfIPv6IsEnough(t *testing.T) {
 	if got := askAgain(a.File(), at6(ep, "80")); !strings.HasPrefix(got, "b fd00:1::") {
 		t.Errorf("got %q", got)
 	}
+}
+
+// A new engine finds what options have made, also where a link has gone meanwhile.
+func TestRestoreKeepsToTheOptions(t *testing.T) {
+	h := newTestHost(t)
+	outside := h.neighbour()
+	spec := engine.NetworkSpec{Name: "routed", Pools: []engine.Pool{{Subnet: prefix("10.1.1.0/24")}}, DriverOpts: map[string]string{
+		bridgeOption + "gateway_mode_ipv4": "routed", bridgeOption + "enable_icc": "false",
+	}}
+	n := h.network(spec)
+	var formers []Former
+	for _, key := range []string{"a", "b"} {
+		s := h.sandbox(key)
+		formers = append(formers, Former{Key: key, ContainerID: key, Name: key, Endpoints: []engine.Endpoint{h.attach(s, n, key)}})
+		serve(t, s.File(), ":80", key)
+	}
+	r := h.publish(h.sandbox("b"), Bindings([]engine.PortBinding{tcp("", 8080)}, []Membership{{Network: spec}})...)
+	formers[1].Published = r.Ports()
+	h.reopen(Config{})
+	h.dropLink(n.Bridge)
+	if err := h.Restore(t.Context(), []engine.Network{n}, formers); err != nil {
+		t.Fatal(err)
+	}
+	a, b := formers[0].Endpoints[0], formers[1].Endpoints[0]
+	tryAll(t, map[string]reach{
+		"the published port, by route": {outside, at(b, "80"), "b " + neighbourIP},
+		"one that is not":              {outside, at(a, "80"), "timeout"},
+		"one from the other":           {h.sandbox("a").File(), at(b, "80"), "timeout"},
+	})
+}
+
+func TestTheDefaultRouteOfIPv6Moves(t *testing.T) {
+	h := newTestHost(t)
+	s := h.sandbox("s")
+	networks := map[string]engine.Network{}
+	for name, subnet := range map[string]string{"a": "fd00:a::/64", "b": "fd00:b::/64"} {
+		networks[name] = h.network(engine.NetworkSpec{Name: name, DisableIPv4: true, EnableIPv6: true, Pools: []engine.Pool{{Subnet: prefix(subnet)}}})
+	}
+	h.attach(s, networks["b"])
+	for _, want := range []string{"fd00:a::1", "fd00:b::1", "fd00:a::1"} {
+		if s.on(networks["a"].ID) < 0 {
+			h.attach(s, networks["a"])
+		} else if err := h.Detach(t.Context(), s, s.links[s.on(networks["a"].ID)].Endpoint); err != nil {
+			t.Fatal(err)
+		}
+		if got := gateways6(t, s); !slices.Equal(got, []string{want}) {
+			t.Errorf("got %v, want %s", got, want)
+		}
+	}
+}
+
+// gateways6 reads the default routes of IPv6 of a sandbox (proc_net(5): ipv6_route).
+func gateways6(tb testing.TB, s *Sandbox) []string {
+	tb.Helper()
+	var found []string
+	err := within(s.File(), func() error {
+		b, err := os.ReadFile("/proc/thread-self/net/ipv6_route")
+		for line := range strings.Lines(string(b)) {
+			f := strings.Fields(line)
+			if len(f) < 10 || f[1] != "00" || strings.Trim(f[4], "0") == "" {
+				continue
+			}
+			raw, err := hex.DecodeString(f[4])
+			if err != nil {
+				return err
+			}
+			a, _ := netip.AddrFromSlice(raw)
+			found = append(found, a.String())
+		}
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return found
 }

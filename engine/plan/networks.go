@@ -66,7 +66,35 @@ func (u *up) addNetworks() error {
 			}
 		}
 	}
+	u.warnOfPorts()
 	return nil
+}
+
+// warnOfPorts tells of services whose ports are reachable from nowhere: only bridges that
+// lead outside publish any.
+func (u *up) warnOfPorts() {
+	for _, svc := range u.services {
+		c := &svc.Container
+		if len(c.Ports) == 0 || c.NetworkMode != "" || len(c.Endpoints) == 0 {
+			continue
+		}
+		if !slices.ContainsFunc(c.Endpoints, func(e engine.EndpointSpec) bool { return u.publishes(e.Network) }) {
+			u.warn("service %q publishes ports, but its networks have none: they are internal, or of a driver without published ports", svc.Name)
+		}
+	}
+}
+
+// publishes says whether the ports of containers on a network can be published.
+func (u *up) publishes(key string) bool {
+	spec, ok := u.stack.Network(key)
+	if !ok {
+		return true
+	}
+	n := *spec
+	if there, ok := u.obs.Networks[n.Name]; n.External && ok {
+		n = there.Spec
+	}
+	return !n.Internal && slices.Contains([]string{"", "bridge", "default"}, n.Driver)
 }
 
 // diverges compares hashes of definitions. What was made without one is left alone:

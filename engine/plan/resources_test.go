@@ -22,7 +22,18 @@ func TestUpAndNetworks(t *testing.T) {
 	external := redefined(stackOf(service("web")), func(s *engine.Stack) {
 		s.Networks[1] = engine.NetworkSpec{Key: "default", Name: "corp", External: true}
 	})
+	ports := func(s *engine.Service) {
+		s.Container.Ports = []engine.PortBinding{{ContainerPort: 80, Protocol: "tcp"}}
+	}
+	lan := redefined(stackOf(service("db", on("back", "default"), ports), service("web", on("back"), ports)), func(s *engine.Stack) {
+		s.Networks[0].Driver = "macvlan"
+	})
 	for name, c := range map[string]upCase{
+		"ports that no network publishes are told of": {
+			was: lan, req: engine.UpRequest{Stack: lan},
+			want: `warning: service "web" publishes ports, but its networks have none: they are internal, or of a driver without published ports
+`,
+		},
 		"one that no selected service uses is not made": {
 			req: engine.UpRequest{Stack: was, Services: []string{"db"}},
 			want: `#1 create network demo_back (not there)
