@@ -24,18 +24,33 @@ func TestNetworkOptions(t *testing.T) {
 		"a bridge has names, sizes and switches": {"", false, map[string]string{
 			bridgeName: "br-x", mtu: "1400", masquerade: "false", icc: "false", inhibit4: "true", prefix: "lan",
 		}, Network{Bridge: "br-x", MTU: 1400, NoNAT: true, NoICC: true, InhibitIPv4: true, Prefix: "lan"}},
-		"and modes, one a family": {"bridge", false, map[string]string{gateway4: "nat-unprotected", gateway6: "routed"},
-			Network{Mode4: Unprotected, Mode6: Routed, Prefix: "eth"}},
+		"and modes, one a family": {
+			"bridge", false,
+			map[string]string{gateway4: "nat-unprotected", gateway6: "routed"},
+			Network{Mode4: Unprotected, Mode6: Routed, Prefix: "eth"},
+		},
 		"an internal one may be isolated": {"bridge", true, map[string]string{gateway4: "isolated"}, Network{Mode4: Isolated, Prefix: "eth"}},
-		"addresses of the host": {"bridge", false, map[string]string{hostBinding: "::1", source4: "192.0.2.7", source6: "2001:db8::7"},
-			Network{HostBinding: addr("::1"), Source4: addr("192.0.2.7"), Source6: addr("2001:db8::7"), Prefix: "eth"}},
-		"macvlan bridges unless it is told otherwise": {"macvlan", false, map[string]string{"parent": "eth0.10"},
-			Network{Parent: "eth0.10", VLAN: VLAN{Mode: macvlanBridge}, Prefix: "eth"}},
+		"addresses of the host": {
+			"bridge", false,
+			map[string]string{hostBinding: "::1", source4: "192.0.2.7", source6: "2001:db8::7"},
+			Network{HostBinding: addr("::1"), Source4: addr("192.0.2.7"), Source6: addr("2001:db8::7"), Prefix: "eth"},
+		},
+		"macvlan bridges unless it is told otherwise": {
+			"macvlan", false,
+			map[string]string{"parent": "eth0.10"},
+			Network{Parent: "eth0.10", VLAN: VLAN{Mode: macvlanBridge}, Prefix: "eth"},
+		},
 		"also without any option": {"macvlan", false, nil, Network{VLAN: VLAN{Mode: macvlanBridge}, Prefix: "eth"}},
-		"macvlan has four modes": {"macvlan", false, map[string]string{"macvlan_mode": "vepa", mtu: "0"},
-			Network{VLAN: VLAN{Mode: macvlanVEPA}, Prefix: "eth"}},
-		"ipvlan has modes and flags": {"ipvlan", false, map[string]string{"ipvlan_mode": "l3s", "ipvlan_flag": "vepa", "parent": "lan0"},
-			Network{Parent: "lan0", VLAN: VLAN{Mode: 2, Flag: 2}, Prefix: "eth"}},
+		"macvlan has four modes": {
+			"macvlan", false,
+			map[string]string{"macvlan_mode": "vepa", mtu: "0"},
+			Network{VLAN: VLAN{Mode: macvlanVEPA}, Prefix: "eth"},
+		},
+		"ipvlan has modes and flags": {
+			"ipvlan", false,
+			map[string]string{"ipvlan_mode": "l3s", "ipvlan_flag": "vepa", "parent": "lan0"},
+			Network{Parent: "lan0", VLAN: VLAN{Mode: 2, Flag: 2}, Prefix: "eth"},
+		},
 	} {
 		got, err := Parse(&engine.NetworkSpec{Driver: c.driver, Internal: c.internal, DriverOpts: c.opts})
 		if err != nil {
