@@ -39,8 +39,12 @@ func (m *Manager) ensureParent(n engine.Network) error {
 		return err
 	}
 	return m.rtnl.do(setLinkUp("create parent "+n.Parent, n.Parent,
-		nl.NewRtAttr(unix.IFLA_IFALIAS, nl.NonZeroTerminated(alias(n)))))
+		nl.NewRtAttr(unix.IFLA_IFALIAS, nl.NonZeroTerminated(parentAlias+n.Spec.Name))))
 }
+
+// parentAlias begins the alias of a parent of ours. It is not that of a bridge: the host
+// forwards nothing for a parent.
+const parentAlias = "tiffin parent of network "
 
 // setParentUp sets a parent up that is ours; what is not ours is left as it is.
 func (m *Manager) setParentUp(name string) error {

@@ -402,3 +402,32 @@ func parseAttrs(t *testing.T, b []byte) map[uint16][]byte {
 	}
 	return out
 }
+
+func TestTheHostForwardsNothingForAMacvlan(t *testing.T) {
+	h := newTestHost(t)
+	forwards := func() string {
+		var value string
+		if err := h.inHost(func() (err error) { value, err = readSysctl("net/ipv4/ip_forward"); return err }); err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+	const was = "0"
+	if err := h.inHost(func() error { return writeSysctl("net/ipv4/ip_forward", was) }); err != nil {
+		t.Fatal(err)
+	}
+	h.network(engine.NetworkSpec{Name: "flat", Driver: "macvlan"})
+	if got := forwards(); got != was {
+		t.Errorf("ip_forward with a macvlan: got %s, want %s", got, was)
+	}
+	bridge := h.network(engine.NetworkSpec{Name: "bridge"})
+	if got := forwards(); got != "1" {
+		t.Errorf("ip_forward with a bridge: got %s", got)
+	}
+	if err := h.Remove(t.Context(), bridge); err != nil {
+		t.Fatal(err)
+	}
+	if got := forwards(); got != was {
+		t.Errorf("ip_forward after the last bridge: got %s, want %s", got, was)
+	}
+}
