@@ -56,6 +56,7 @@ type EndpointSpec struct {
 	Priority   int               `json:",omitempty"` // order of attachment
 	GwPriority int               `json:",omitempty"` // owner of the default route
 	DriverOpts map[string]string `json:",omitempty"`
+	NoService  bool              `json:",omitempty"` // the service's name does not answer with it there
 	Links      []string          `json:",omitempty"` // names for others there, its own only: NAME:ALIAS
 }
 

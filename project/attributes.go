@@ -70,14 +70,10 @@ func table() []row { //nolint:funlen // data
 		{parent: "services.*", names: "network_mode", why: "bridge, host, none, service:, container:"},
 		{parent: "services.*", names: "networks mac_address"},
 		{parent: "services.*.networks.*", names: "aliases ipv4_address ipv6_address link_local_ips mac_address " +
-			"interface_name gw_priority priority"},
+			"interface_name gw_priority priority use_service_name_alias"},
 		{
 			parent: "services.*.networks.*", names: "driver_opts",
 			why: "com.docker.network.endpoint.ifname and .sysctls; others are refused when the container is created",
-		},
-		{
-			parent: "services.*.networks.*", names: "use_service_name_alias", fate: Warn,
-			why: "is not carried out yet: the service's name always answers", unless: "true",
 		},
 		{parent: "services.*", names: "ports expose"},
 		{parent: "services.*.ports.[]", names: "target published host_ip protocol name app_protocol"},

@@ -43,6 +43,7 @@ func endpoint(s *types.ServiceConfig, key string, n *types.ServiceNetworkConfig)
 	}
 	out.Aliases, out.MacAddress, out.Interface = n.Aliases, n.MacAddress, n.InterfaceName
 	out.Priority, out.GwPriority, out.DriverOpts = n.Priority, n.GatewayPriority, n.DriverOpts
+	out.NoService = !n.ServiceNameAliasEnabled()
 	var err error
 	if out.IPv4, err = address(in(s, "networks", key, "ipv4_address"), n.Ipv4Address); err != nil {
 		return out, err

@@ -194,6 +194,8 @@ func sharedNames(record *engine.Container, e engine.EndpointSpec, req createRequ
 		return e.Aliases
 	case record.OneOff && !req.useAliases:
 		return nil
+	case e.NoService:
+		return e.Aliases
 	default:
 		return append([]string{req.service.Name}, e.Aliases...)
 	}

@@ -219,7 +219,7 @@ x-it: &it
 services:
   web:
     <<: *it
-    hostname: web
+    hostname: w77
     mac_address: 02:00:00:00:00:01
     networks:
       front:
@@ -229,6 +229,7 @@ services:
         priority: 10
         driver_opts: {com.docker.network.endpoint.sysctls: net.ipv4.conf.IFNAME.log_martians=1}
       back:
+        use_service_name_alias: false
         interface_name: lan
         mac_address: 02:00:00:00:00:02
         aliases: [archive]
@@ -283,9 +284,17 @@ func TestWhatAComposeFileSaysOfNetworksIsSoInContainers(t *testing.T) {
 	if got := in(t, e, "app", "nslookup", "-type=aaaa", "archive"); !strings.Contains(got, "Address: fd") {
 		t.Errorf("AAAA of an alias: got %s", got)
 	}
-	asks(t, e, "app", "http://10.222.1.77/", "web")
-	asks(t, e, "app", "http://[fd07:1::77]/", "web")
-	asks(t, e, "app", "http://archive/", "web")
+	asks(t, e, "app", "http://10.222.1.77/", "w77")
+	asks(t, e, "app", "http://[fd07:1::77]/", "w77")
+	asks(t, e, "app", "http://archive/", "w77")
+	// Of the addresses of web, app does not get the one on back by its service's name.
+	back := strings.TrimSuffix(addressesOf(t, e, "web", "lan")[0], "/24")
+	if got := in(t, e, "app", "nslookup", "web"); !strings.Contains(got, "10.222.1.77") || strings.Contains(got, back) {
+		t.Errorf("the service's name: got %s, want 10.222.1.77 and not %s", got, back)
+	}
+	if got := in(t, e, "app", "nslookup", "archive"); !strings.Contains(got, back) {
+		t.Errorf("the alias: got %s, want %s", got, back)
+	}
 	asks(t, e, "app", "http://alone/", "alone")
 	asksInVain(t, e, "alone", "http://10.222.1.77/")
 	mac := strings.Fields(e.OK(t, "network", "inspect", "-f", "{{range .Containers}}{{.Name}} {{.IPv4Address}} {{end}}", "attr_flat"))
