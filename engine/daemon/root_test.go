@@ -241,7 +241,7 @@ func (b *bench) until(t *testing.T, ref string, good func(*engine.Container) boo
 func TestAContainerIsCreatedStartedEnteredStoppedAndRemoved(t *testing.T) {
 	b := openBench(t)
 	b.up(t, stack(sh("a", "touch /keep/x; exec sleep 1000")))
-	if got := b.run(t, "demo-a-1", "sh", "-c", "ls /keep; hostname"); got != "x\n"+engine.ShortID(b.id(t, "demo-a-1"))+"\n" {
+	if got := b.run(t, "demo-a-1", "sh", "-c", "until [ -e /keep/x ]; do sleep 0.01; done; ls /keep; hostname"); got != "x\n"+engine.ShortID(b.id(t, "demo-a-1"))+"\n" {
 		t.Errorf("exec printed %q", got)
 	}
 	check(t, b.Act(t.Context(), &engine.ActRequest{Project: "demo", Action: engine.ActStop}, nil))
