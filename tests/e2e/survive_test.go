@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -60,12 +62,10 @@ func TestNamesAndPortsOutliveTheEngine(t *testing.T) {
 	})
 	clients.Go(func() { // a connection that the engine forwards ends with it; the next one waits, and is not refused
 		for running(stop) {
-			c, err := net.Dial("tcp", "[::1]:"+e.Env["PORT"])
-			if err != nil {
+			if err := touch("[::1]:" + e.Env["PORT"]); err != nil {
 				t.Error(err)
 				return
 			}
-			_ = c.Close() // nothing was said
 		}
 		browse(t, pages[1], "still here")
 	})
@@ -97,6 +97,26 @@ func TestNamesAndPortsOutliveTheEngine(t *testing.T) {
 	}
 	e.OK(t, "down", "-t", "1")
 	e.NothingLeft(t, without(before, e))
+}
+
+// touch connects and waits for an answer, or for the connection's end: whoever forwards it may end.
+func touch(address string) error {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer c.Close() //nolint:errcheck // it was read to its end
+	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(c, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+		return nil //nolint:nilerr // it has ended
+	}
+	_, err = io.ReadAll(c)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	return nil
 }
 
 func running(stop <-chan struct{}) bool {
