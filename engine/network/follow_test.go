@@ -118,3 +118,37 @@ func BenchmarkMend(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// On every kernel, and without anybody's program: see tests/vm.
+func TestATableThatIsRemovedIsBackAndServesPorts(t *testing.T) {
+	h := newTestHost(t)
+	outside := h.neighbour()
+	h.fw.own = nft.Shared
+	n := h.network(engine.NetworkSpec{Name: "n"})
+	s := h.sandbox("web")
+	h.attach(s, n)
+	serve(t, s.File(), ":80", "web")
+	h.publish(s, tcp(hostIP, 8080))
+	var other *nft.Conn
+	if err := h.inHost(func() (err error) {
+		other, err = nft.Dial()
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = other.Close() })
+	for range 3 {
+		var b nft.Batch
+		b.RemoveTable(h.fw.head())
+		if err := other.Apply(&b); err != nil {
+			t.Fatal(err)
+		}
+		soon(t, "the table is there", func() bool {
+			there, err := other.Has(h.fw.head())
+			return there && err == nil
+		})
+		if got := ask(outside, hostIP+":8080"); got != "web "+neighbourIP {
+			t.Errorf("the published port: got %q", got)
+		}
+	}
+}
