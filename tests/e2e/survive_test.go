@@ -110,7 +110,7 @@ func touch(address string) error {
 		return err
 	}
 	if _, err := io.WriteString(c, "GET / HTTP/1.0\r\n\r\n"); err != nil {
-		return nil //nolint:nilerr // it has ended
+		return nil // it has ended
 	}
 	_, err = io.ReadAll(c)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
