@@ -49,8 +49,11 @@ type variant struct {
 	lower    []string        // folders of its layers, top first
 }
 
-// readRecords replaces the index of names by what the database has.
+// readRecords replaces the index of names by what the database has. Who read it earlier must
+// not replace it later: a name that came in between would be gone.
 func (s *Store) readRecords(ctx context.Context) error {
+	s.reading.Lock()
+	defer s.reading.Unlock()
 	list, err := s.images.List(within(ctx))
 	if err != nil {
 		return fmt.Errorf("list images: %w", err)

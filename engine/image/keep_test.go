@@ -2,9 +2,11 @@ package image
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -349,4 +351,24 @@ func TestAnIndexIsNotBelievedAboutOtherBlobs(t *testing.T) {
 	if list, err := s.List(t.Context()); err != nil || len(list) != 2 {
 		t.Errorf("%v %v", list, err)
 	}
+}
+
+// Names that are given at once are all known as soon as each was given.
+func TestNamesGivenAtOnceAreAllKnown(t *testing.T) {
+	_, s, i := pulled(t)
+	var all sync.WaitGroup
+	for n := range 8 {
+		all.Go(func() {
+			for m := range 20 {
+				name := fmt.Sprintf("n%d:m%d", n, m)
+				if err := s.Tag(t.Context(), i.ID, name); err != nil {
+					t.Error(err)
+				}
+				if _, err := s.Resolve(t.Context(), name, ""); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }

@@ -65,6 +65,7 @@ type Store struct {
 	touched  bool // see touch; guarded by unsynced
 	epoch    string
 
+	reading sync.Mutex // see readRecords
 	mu      sync.RWMutex
 	records map[string]record            // by name
 	local   map[digest.Digest][]*variant // by target: what of it is here; filled when asked for
