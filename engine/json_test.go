@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"encoding/json"
@@ -11,6 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // fill gives every field below v a value that is not its zero value, each number
@@ -79,7 +82,7 @@ func roundTrip[T any](t *testing.T, v T) T {
 // asSent compares addresses as values, which cmp cannot know of, and leaves out what is not sent.
 func asSent() cmp.Option {
 	return cmp.Options{
-		cmpopts.IgnoreFields(BuildSecret{}, "Content"),
+		cmpopts.IgnoreFields(engine.BuildSecret{}, "Content"),
 		cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
 	}
@@ -100,33 +103,33 @@ func roundTripOfFull[T any](t *testing.T) {
 
 func TestNothingIsLostAsJSON(t *testing.T) {
 	t.Parallel()
-	roundTripOfFull[Stack](t)
-	roundTripOfFull[Container](t)
-	roundTripOfFull[Network](t)
-	roundTripOfFull[Volume](t)
-	roundTripOfFull[Image](t)
-	roundTripOfFull[UpRequest](t)
-	roundTripOfFull[DownRequest](t)
-	roundTripOfFull[ActRequest](t)
-	roundTripOfFull[RunRequest](t)
-	roundTripOfFull[PullRequest](t)
-	roundTripOfFull[ListRequest](t)
-	roundTripOfFull[LogRequest](t)
-	roundTripOfFull[AttachRequest](t)
-	roundTripOfFull[Exec](t)
-	roundTripOfFull[LogSource](t)
-	roundTripOfFull[LogExit](t)
-	roundTripOfFull[Event](t)
-	roundTripOfFull[Progress](t)
-	roundTripOfFull[ProjectSummary](t)
-	roundTripOfFull[Info](t)
-	roundTripOfFull[Top](t)
-	roundTripOfFull[RemoveOptions](t)
+	roundTripOfFull[engine.Stack](t)
+	roundTripOfFull[engine.Container](t)
+	roundTripOfFull[engine.Network](t)
+	roundTripOfFull[engine.Volume](t)
+	roundTripOfFull[engine.Image](t)
+	roundTripOfFull[call.UpRequest](t)
+	roundTripOfFull[call.DownRequest](t)
+	roundTripOfFull[call.ActRequest](t)
+	roundTripOfFull[call.RunRequest](t)
+	roundTripOfFull[call.PullRequest](t)
+	roundTripOfFull[call.ListRequest](t)
+	roundTripOfFull[call.LogRequest](t)
+	roundTripOfFull[call.AttachRequest](t)
+	roundTripOfFull[call.Exec](t)
+	roundTripOfFull[call.LogSource](t)
+	roundTripOfFull[call.LogExit](t)
+	roundTripOfFull[engine.Event](t)
+	roundTripOfFull[engine.Progress](t)
+	roundTripOfFull[call.ProjectSummary](t)
+	roundTripOfFull[call.Info](t)
+	roundTripOfFull[call.Top](t)
+	roundTripOfFull[call.RemoveOptions](t)
 }
 
 func TestTheContentOfABuildsSecretStaysWithTheCaller(t *testing.T) {
 	t.Parallel()
-	stack := Stack{Services: []Service{{Name: "web", Build: &Build{Secrets: []BuildSecret{{ID: "token", Content: new("hunter2")}}}}}}
+	stack := engine.Stack{Services: []engine.Service{{Name: "web", Build: &engine.Build{Secrets: []engine.BuildSecret{{ID: "token", Content: new("hunter2")}}}}}}
 	text, err := json.Marshal(stack)
 	if err != nil {
 		t.Fatal(err)
@@ -138,14 +141,14 @@ func TestTheContentOfABuildsSecretStaysWithTheCaller(t *testing.T) {
 
 func TestClearedAndUnsetCommandsStayApart(t *testing.T) {
 	t.Parallel()
-	tests := map[string]ContainerSpec{
+	tests := map[string]engine.ContainerSpec{
 		"from the image":                {},
 		"cleared":                       {Entrypoint: []string{}, Cmd: []string{}},
 		"a cleared entrypoint":          {Entrypoint: []string{}, Cmd: []string{"true"}},
 		"an entrypoint, no command":     {Entrypoint: []string{"/init"}, Cmd: []string{}},
 		"an entrypoint, the image's":    {Entrypoint: []string{"/init"}},
 		"a command of one empty word":   {Cmd: []string{""}},
-		"a time to stop of zero is one": {StopTimeout: new(Duration)},
+		"a time to stop of zero is one": {StopTimeout: new(engine.Duration)},
 	}
 	for name, spec := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -159,7 +162,7 @@ func TestClearedAndUnsetCommandsStayApart(t *testing.T) {
 
 func TestDurationIsText(t *testing.T) {
 	t.Parallel()
-	h := Healthcheck{Interval: Duration(90 * time.Second)}
+	h := engine.Healthcheck{Interval: engine.Duration(90 * time.Second)}
 	text, err := json.Marshal(h)
 	if err != nil {
 		t.Fatal(err)
@@ -168,8 +171,8 @@ func TestDurationIsText(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 	for _, bad := range []string{`90`, `"90"`, `"soon"`, `""`, `{}`} {
-		d := Duration(time.Second)
-		if err := json.Unmarshal([]byte(bad), &d); err == nil || d != Duration(time.Second) {
+		d := engine.Duration(time.Second)
+		if err := json.Unmarshal([]byte(bad), &d); err == nil || d != engine.Duration(time.Second) {
 			t.Errorf("%s: %v, %v", bad, d, err)
 		}
 	}

@@ -9,10 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // act asks the engine for an action on the services.
-func (c *cli) act(ctx context.Context, req *engine.ActRequest) error {
+func (c *cli) act(ctx context.Context, req *call.ActRequest) error {
 	t, err := c.FindTarget(ctx, req.Services)
 	if err != nil {
 		return err
@@ -34,7 +35,7 @@ func (c *cli) act(ctx context.Context, req *engine.ActRequest) error {
 }
 
 func newStart(c *cli) *cobra.Command {
-	req := engine.ActRequest{Action: engine.ActStart}
+	req := call.ActRequest{Action: call.ActStart}
 	var waitTimeout int
 	cmd := &cobra.Command{
 		Use:   "start [OPTIONS] [SERVICE...]",
@@ -50,7 +51,7 @@ func newStart(c *cli) *cobra.Command {
 }
 
 func newStop(c *cli) *cobra.Command {
-	req := engine.ActRequest{Action: engine.ActStop}
+	req := call.ActRequest{Action: call.ActStop}
 	var timeout int
 	cmd := &cobra.Command{
 		Use:   "stop [OPTIONS] [SERVICE...]",
@@ -73,7 +74,7 @@ func changedTimeout(cmd *cobra.Command, timeout int) *engine.Duration {
 }
 
 func newRestart(c *cli) *cobra.Command {
-	req := engine.ActRequest{Action: engine.ActRestart}
+	req := call.ActRequest{Action: call.ActRestart}
 	var timeout int
 	cmd := &cobra.Command{
 		Use:   "restart [OPTIONS] [SERVICE...]",
@@ -89,7 +90,7 @@ func newRestart(c *cli) *cobra.Command {
 }
 
 func newKill(c *cli) *cobra.Command {
-	req := engine.ActRequest{Action: engine.ActKill}
+	req := call.ActRequest{Action: call.ActKill}
 	cmd := &cobra.Command{
 		Use:   "kill [OPTIONS] [SERVICE...]",
 		Short: "Force stop service containers",
@@ -108,7 +109,7 @@ func newPause(c *cli) *cobra.Command {
 		Use:   "pause [SERVICE...]",
 		Short: "Pause services",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.act(cmd.Context(), &engine.ActRequest{Action: engine.ActPause, Services: args})
+			return c.act(cmd.Context(), &call.ActRequest{Action: call.ActPause, Services: args})
 		},
 	}
 }
@@ -118,13 +119,13 @@ func newUnpause(c *cli) *cobra.Command {
 		Use:   "unpause [SERVICE...]",
 		Short: "Unpause services",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.act(cmd.Context(), &engine.ActRequest{Action: engine.ActUnpause, Services: args})
+			return c.act(cmd.Context(), &call.ActRequest{Action: call.ActUnpause, Services: args})
 		},
 	}
 }
 
 func newRm(c *cli) *cobra.Command {
-	req := engine.ActRequest{Action: engine.ActRemove}
+	req := call.ActRequest{Action: call.ActRemove}
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "rm [OPTIONS] [SERVICE...]",
@@ -161,7 +162,7 @@ func newRm(c *cli) *cobra.Command {
 }
 
 // removable are the names of the containers that would go.
-func (c *cli) removable(ctx context.Context, req *engine.ActRequest) ([]string, error) {
+func (c *cli) removable(ctx context.Context, req *call.ActRequest) ([]string, error) {
 	t, err := c.FindTarget(ctx, req.Services)
 	if err != nil {
 		return nil, err
@@ -169,7 +170,7 @@ func (c *cli) removable(ctx context.Context, req *engine.ActRequest) ([]string, 
 	if err := t.Known(req.Services...); err != nil {
 		return nil, err
 	}
-	_, list, err := c.List(ctx, &engine.ListRequest{Project: t.Name, Services: req.Services, All: true, OneOffs: true})
+	_, list, err := c.List(ctx, &call.ListRequest{Project: t.Name, Services: req.Services, All: true, OneOffs: true})
 	if err != nil {
 		return nil, err
 	}

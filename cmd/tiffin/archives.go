@@ -12,6 +12,7 @@ import (
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/progress"
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/plan"
 )
 
@@ -171,7 +172,7 @@ func newRmi(c *cli) *cobra.Command {
 				return err
 			}
 			for _, ref := range args {
-				lines, err := client.RemoveImage(cmd.Context(), ref, engine.ForceRemove(force))
+				lines, err := client.RemoveImage(cmd.Context(), ref, call.ForceRemove(force))
 				if err != nil {
 					return err
 				}

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tiffin/cmd/tiffin/caller"
-	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 type attachOptions struct {
@@ -42,9 +42,9 @@ func (c *cli) attach(ctx context.Context, o *attachOptions, service string) erro
 	if c.Opts.DryRun {
 		return c.printStep("attach to container", ct.Name)
 	}
-	req := &engine.AttachRequest{Container: ct.ID, Stdin: ct.Spec.OpenStdin && !o.noStdin, DetachKeys: o.detachKeys}
+	req := &call.AttachRequest{Container: ct.ID, Stdin: ct.Spec.OpenStdin && !o.noStdin, DetachKeys: o.detachKeys}
 	s := caller.Streams{TTY: ct.Spec.TTY, Stdin: req.Stdin, KeepSignals: !o.proxied}
-	code, err := c.Streamed(s, func(s engine.Streams) (int, error) {
+	code, err := c.Streamed(s, func(s call.Streams) (int, error) {
 		req.ConsoleSize = caller.TerminalSize(c.Out)
 		return client.Attach(ctx, req, s)
 	})

@@ -4,7 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tiffin/cmd/tiffin/caller"
-	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 type downOptions struct {
@@ -30,9 +30,9 @@ func newDown(c *cli) *cobra.Command {
 
 func (c *cli) down(cmd *cobra.Command, o *downOptions, services []string) error {
 	ctx := cmd.Context()
-	images := engine.ImageRemove(o.images)
+	images := call.ImageRemove(o.images)
 	switch images {
-	case engine.RemoveNoImages, engine.RemoveLocalImages, engine.RemoveAllImages:
+	case call.RemoveNoImages, call.RemoveLocalImages, call.RemoveAllImages:
 	default:
 		return caller.Invalid("invalid value for --rmi: %q; local and all are known", o.images)
 	}
@@ -43,7 +43,7 @@ func (c *cli) down(cmd *cobra.Command, o *downOptions, services []string) error 
 	if err := t.Known(services...); err != nil {
 		return err
 	}
-	req := &engine.DownRequest{
+	req := &call.DownRequest{
 		Project: t.Name, Stack: t.Stack, Services: services, Volumes: o.volumes, Images: images,
 		RemoveOrphans: o.removeOrphans || isTrue(c.Setting("COMPOSE_REMOVE_ORPHANS")),
 	}

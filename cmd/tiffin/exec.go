@@ -9,6 +9,7 @@ import (
 
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 type execOptions struct {
@@ -57,12 +58,12 @@ func (c *cli) exec(ctx context.Context, o *execOptions, args []string) error {
 	}
 	_, inTerminal := caller.Terminal(c.In)
 	_, outTerminal := caller.Terminal(c.Out)
-	req := engine.ExecRequest{
+	req := call.ExecRequest{
 		Cmd: args[1:], Env: c.withValues(o.env), WorkingDir: o.workdir, User: o.user, Privileged: o.privileged, Detach: o.detach,
 		TTY:       !o.noTTY && o.tty && inTerminal && outTerminal && !o.detach,
 		OpenStdin: o.interactive && !o.detach, DetachKeys: o.detachKeys,
 	}
-	code, err := c.Streamed(caller.Streams{TTY: req.TTY, Stdin: req.OpenStdin}, func(s engine.Streams) (int, error) {
+	code, err := c.Streamed(caller.Streams{TTY: req.TTY, Stdin: req.OpenStdin}, func(s call.Streams) (int, error) {
 		req.ConsoleSize = caller.TerminalSize(c.Out)
 		return client.Exec(ctx, ct.ID, &req, s)
 	})

@@ -14,6 +14,7 @@ import (
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/format"
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 type imagesOptions struct {
@@ -64,7 +65,7 @@ func (c *cli) images(ctx context.Context, o *imagesOptions, services []string) e
 	if err := t.Known(services...); err != nil {
 		return err
 	}
-	client, list, err := c.List(ctx, &engine.ListRequest{Project: t.Name, Services: services, All: true})
+	client, list, err := c.List(ctx, &call.ListRequest{Project: t.Name, Services: services, All: true})
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/lines"
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 type logsOptions struct {
@@ -49,7 +50,7 @@ func (c *cli) logs(cmd *cobra.Command, o *logsOptions, services []string) error 
 	if err := t.Known(services...); err != nil {
 		return err
 	}
-	req := &engine.LogRequest{Project: t.Name, Services: services, Index: o.index, Follow: o.follow, Tail: -1, Stdout: true, Stderr: true}
+	req := &call.LogRequest{Project: t.Name, Services: services, Index: o.index, Follow: o.follow, Tail: -1, Stdout: true, Stderr: true}
 	now := time.Now()
 	if req.Since, err = parseTime("since", o.since, now); err != nil {
 		return err
@@ -68,8 +69,8 @@ func (c *cli) logs(cmd *cobra.Command, o *logsOptions, services []string) error 
 	return c.printLogs(ctx, o, req)
 }
 
-func (c *cli) printLogs(ctx context.Context, o *logsOptions, req *engine.LogRequest) error {
-	client, list, err := c.List(ctx, &engine.ListRequest{Project: req.Project, Services: req.Services, All: true})
+func (c *cli) printLogs(ctx context.Context, o *logsOptions, req *call.LogRequest) error {
+	client, list, err := c.List(ctx, &call.ListRequest{Project: req.Project, Services: req.Services, All: true})
 	if client == nil || err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func (c *cli) printLogs(ctx context.Context, o *logsOptions, req *engine.LogRequ
 	for i := range list {
 		printer.Announce(list[i].Name)
 	}
-	err = client.Logs(ctx, req, func(e engine.LogEntry) error {
+	err = client.Logs(ctx, req, func(e call.LogEntry) error {
 		err := printer.Entry(e)
 		if err == nil && req.Follow {
 			err = out.Flush()

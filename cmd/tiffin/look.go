@@ -14,6 +14,7 @@ import (
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/format"
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 func newTop(c *cli) *cobra.Command {
@@ -32,7 +33,7 @@ func (c *cli) top(ctx context.Context, services []string) error {
 	if err := t.Known(services...); err != nil {
 		return err
 	}
-	client, list, err := c.List(ctx, &engine.ListRequest{Project: t.Name, Services: services})
+	client, list, err := c.List(ctx, &call.ListRequest{Project: t.Name, Services: services})
 	if err != nil {
 		return err
 	}
@@ -127,7 +128,7 @@ func (c *cli) ls(ctx context.Context, o *lsOptions) error {
 	if err != nil {
 		return err
 	}
-	var projects []engine.ProjectSummary
+	var projects []call.ProjectSummary
 	if client != nil {
 		if projects, err = client.Projects(ctx); err != nil {
 			return err

@@ -9,7 +9,7 @@ import (
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/format"
 	"tiffin/cmd/tiffin/progress"
-	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/plan"
 )
 
@@ -63,9 +63,9 @@ func (c *cli) plan(cmd *cobra.Command, o *planOptions, services []string) error 
 	}
 	var p *plan.Plan
 	if o.down {
-		p, err = client.PlanDown(ctx, &engine.DownRequest{Project: stack.Name, Stack: stack, Services: services, Volumes: o.volumes, RemoveOrphans: o.up.removeOrphans})
+		p, err = client.PlanDown(ctx, &call.DownRequest{Project: stack.Name, Stack: stack, Services: services, Volumes: o.volumes, RemoveOrphans: o.up.removeOrphans})
 	} else {
-		var req *engine.UpRequest
+		var req *call.UpRequest
 		if req, err = o.up.request(c, cmd, stack, services); err != nil {
 			return err
 		}

@@ -10,12 +10,13 @@ import (
 	"tiffin/cmd/tiffin/builds"
 	"tiffin/engine"
 	"tiffin/engine/api"
+	"tiffin/engine/call"
 	"tiffin/engine/plan"
 )
 
 // buildBefore builds what up needs, as the engine plans it: sources are the caller's. What may be pulled rather than
 // built is pulled first. The request then says that it is done.
-func (c *cli) buildBefore(ctx context.Context, client *api.Client, req *engine.UpRequest, o *upOptions) error {
+func (c *cli) buildBefore(ctx context.Context, client *api.Client, req *call.UpRequest, o *upOptions) error {
 	if req.NoBuild || !slices.ContainsFunc(req.Stack.Services, func(s engine.Service) bool { return s.Buildable() }) {
 		return nil
 	}
@@ -45,7 +46,7 @@ func (c *cli) buildBefore(ctx context.Context, client *api.Client, req *engine.U
 }
 
 // buildBeforeRun is for a one-off container, and what its service depends on.
-func (c *cli) buildBeforeRun(ctx context.Context, client *api.Client, req *engine.RunRequest, o *upOptions) error {
+func (c *cli) buildBeforeRun(ctx context.Context, client *api.Client, req *call.RunRequest, o *upOptions) error {
 	up := req.Up
 	up.Services = []string{req.Service}
 	err := c.buildBefore(ctx, client, &up, o)
@@ -54,7 +55,7 @@ func (c *cli) buildBeforeRun(ctx context.Context, client *api.Client, req *engin
 }
 
 // pullBefore tries to pull what can be built as well, and returns what could not be.
-func (c *cli) pullBefore(ctx context.Context, client *api.Client, req *engine.UpRequest, p *plan.Plan, quiet bool) ([]string, error) {
+func (c *cli) pullBefore(ctx context.Context, client *api.Client, req *call.UpRequest, p *plan.Plan, quiet bool) ([]string, error) {
 	pulls := slices.DeleteFunc(slices.Clone(p.Steps), func(s plan.Step) bool { return s.Kind != plan.PullImage })
 	if len(pulls) == 0 {
 		return nil, nil

@@ -14,6 +14,7 @@ import (
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/format"
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 type psOptions struct {
@@ -52,7 +53,7 @@ func (c *cli) ps(ctx context.Context, o *psOptions, services []string) error {
 	if err := t.Known(services...); err != nil {
 		return err
 	}
-	_, list, err := c.List(ctx, &engine.ListRequest{
+	_, list, err := c.List(ctx, &call.ListRequest{
 		Project: t.Name, Services: services, All: o.all || len(o.status) > 0, OneOffs: o.all,
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/engine"
 	"tiffin/engine/api"
+	"tiffin/engine/call"
 	"tiffin/engine/plan"
 )
 
@@ -51,7 +52,7 @@ func (c *cli) pull(cmd *cobra.Command, o *pullOptions, services []string) error 
 	if err != nil {
 		return err
 	}
-	req := &engine.PullRequest{
+	req := &call.PullRequest{
 		Stack: *stack, Services: services, IncludeDeps: o.includeDeps, Policy: policy, SkipBuild: o.ignoreBuildable,
 	}
 	if c.Opts.DryRun {
@@ -73,7 +74,7 @@ func (c *cli) pull(cmd *cobra.Command, o *pullOptions, services []string) error 
 }
 
 // planPull says what would be pulled.
-func (c *cli) planPull(ctx context.Context, client *api.Client, req *engine.PullRequest) error {
+func (c *cli) planPull(ctx context.Context, client *api.Client, req *call.PullRequest) error {
 	stack := req.Stack
 	if req.SkipBuild {
 		stack.Services = slices.DeleteFunc(slices.Clone(stack.Services), func(s engine.Service) bool { return s.Buildable() })

@@ -13,6 +13,7 @@ import (
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/engine"
 	"tiffin/engine/api"
+	"tiffin/engine/call"
 	"tiffin/project"
 )
 
@@ -85,7 +86,7 @@ func (c *cli) runOneOff(cmd *cobra.Command, o *runOptions, args []string) error 
 	}
 	_, inTerminal := caller.Terminal(c.In)
 	_, outTerminal := caller.Terminal(c.Out)
-	req := &engine.RunRequest{Up: *up, Service: service, Name: o.name, UseAliases: o.useAliases, Start: o.detach, Container: svc.Container}
+	req := &call.RunRequest{Up: *up, Service: service, Name: o.name, UseAliases: o.useAliases, Start: o.detach, Container: svc.Container}
 	if err := o.apply(c, &req.Container, args[1:]); err != nil {
 		return err
 	}
@@ -199,8 +200,8 @@ func (o *runOptions) applyMounts(spec *engine.ContainerSpec) error {
 
 // attachOneOff starts the container with its streams on ours.
 func (c *cli) attachOneOff(ctx context.Context, client *api.Client, id string, spec *engine.ContainerSpec) error {
-	code, err := c.Streamed(caller.Streams{TTY: spec.TTY, Stdin: spec.OpenStdin}, func(s engine.Streams) (int, error) {
-		return client.Attach(ctx, &engine.AttachRequest{
+	code, err := c.Streamed(caller.Streams{TTY: spec.TTY, Stdin: spec.OpenStdin}, func(s call.Streams) (int, error) {
+		return client.Attach(ctx, &call.AttachRequest{
 			Container: id, Stdin: spec.OpenStdin, Start: true, Replay: true, ConsoleSize: caller.TerminalSize(c.Out),
 		}, s)
 	})

@@ -16,6 +16,7 @@ import (
 	"tiffin/cmd/tiffin/progress"
 	"tiffin/engine"
 	"tiffin/engine/api"
+	"tiffin/engine/call"
 )
 
 // session is an attached up, once everything is created: it starts the services and
@@ -25,7 +26,7 @@ import (
 type session struct {
 	c      *cli
 	client *api.Client
-	req    *engine.UpRequest
+	req    *call.UpRequest
 	opts   *upOptions
 
 	printer *lines.Printer
@@ -74,8 +75,8 @@ func (s *session) run(ctx context.Context) error {
 	defer leave()
 	defer s.c.TakeInterrupts(func(os.Signal) { s.tell(ctx, s.interrupted) })()
 
-	s.follow(ctx, engine.LogRequest{Services: shown, Stdout: true, Stderr: true})
-	s.follow(ctx, engine.LogRequest{Services: without(s.targets, shown)})
+	s.follow(ctx, call.LogRequest{Services: shown, Stdout: true, Stderr: true})
+	s.follow(ctx, call.LogRequest{Services: without(s.targets, shown)})
 	s.start(ctx)
 	for {
 		if over, err := (<-s.news)(ctx); over || err != nil {
@@ -135,7 +136,7 @@ func (s *session) announce(ctx context.Context, shown []string) error {
 	if len(shown) == 0 {
 		return nil
 	}
-	list, err := s.client.List(ctx, &engine.ListRequest{Project: s.req.Stack.Name, Services: shown, All: true})
+	list, err := s.client.List(ctx, &call.ListRequest{Project: s.req.Stack.Name, Services: shown, All: true})
 	if err != nil {
 		return err
 	}
@@ -150,13 +151,13 @@ func (s *session) announce(ctx context.Context, shown []string) error {
 
 // follow shows output of some services, or only takes notice of their ends, until run
 // has ended.
-func (s *session) follow(ctx context.Context, req engine.LogRequest) {
+func (s *session) follow(ctx context.Context, req call.LogRequest) {
 	if len(req.Services) == 0 {
 		return
 	}
 	req.Project, req.Follow, req.Stay, req.Tail, req.Since = s.req.Stack.Name, true, true, -1, s.began
 	s.work.Go(func() {
-		err := s.client.Logs(ctx, &req, func(e engine.LogEntry) error {
+		err := s.client.Logs(ctx, &req, func(e call.LogEntry) error {
 			if req.Stdout {
 				if err := s.printer.Entry(e); err != nil {
 					return err
@@ -199,7 +200,7 @@ func (s *session) start(ctx context.Context) {
 }
 
 // exited notes the end of a container; some are the end of all.
-func (s *session) exited(ctx context.Context, source *engine.LogSource, exit engine.LogExit) (bool, error) {
+func (s *session) exited(ctx context.Context, source *call.LogSource, exit call.LogExit) (bool, error) {
 	s.told[source.ID] = time.Now()
 	if exit.Restarting {
 		return false, nil
@@ -214,7 +215,7 @@ func (s *session) exited(ctx context.Context, source *engine.LogSource, exit eng
 	if counts && s.reason == notStopped {
 		s.reason = byRule
 		fmt.Fprintln(s.c.Out, "Aborting on container exit...")
-		s.stop(ctx, engine.ActStop)
+		s.stop(ctx, call.ActStop)
 	}
 	return s.over(ctx)
 }
@@ -229,9 +230,9 @@ func (s *session) interrupted(ctx context.Context) (bool, error) {
 			fmt.Fprintln(s.c.Err) // the line of the ^C
 		}
 		fmt.Fprintln(s.c.Err, "Gracefully Stopping... press Ctrl+C again to force")
-		s.stop(ctx, engine.ActStop)
+		s.stop(ctx, call.ActStop)
 	case 2:
-		s.stop(ctx, engine.ActKill)
+		s.stop(ctx, call.ActKill)
 	default:
 		return true, caller.ExitWithError{Code: caller.ExitInterrupted}
 	}
@@ -240,7 +241,7 @@ func (s *session) interrupted(ctx context.Context) (bool, error) {
 
 // stop stops or kills the targets; what they depend on is left running. A call that is
 // under way is given up first: it has the project's turn.
-func (s *session) stop(ctx context.Context, action engine.Action) {
+func (s *session) stop(ctx context.Context, action call.Action) {
 	s.cancel()
 	callCtx, cancel := context.WithCancel(ctx)
 	s.cancel = cancel
@@ -252,7 +253,7 @@ func (s *session) stop(ctx context.Context, action engine.Action) {
 		defer s.acting.Unlock()
 		p := s.c.NewProgress(string(action))
 		s.show(p)
-		err := s.client.Act(callCtx, &engine.ActRequest{
+		err := s.client.Act(callCtx, &call.ActRequest{
 			Project: s.req.Stack.Name, Stack: &s.req.Stack, Action: action, Services: s.req.Services, Timeout: s.req.Timeout,
 		}, p.Report)
 		s.show(progress.Quiet{})
@@ -279,7 +280,7 @@ func (s *session) show(p progress.Writer) {
 
 // over says whether all is done and told, and how the command ends then.
 func (s *session) over(ctx context.Context) (bool, error) {
-	list, err := s.client.List(ctx, &engine.ListRequest{Project: s.req.Stack.Name, Services: s.targets, All: true})
+	list, err := s.client.List(ctx, &call.ListRequest{Project: s.req.Stack.Name, Services: s.targets, All: true})
 	if err != nil {
 		return true, err
 	}

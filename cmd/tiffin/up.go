@@ -13,6 +13,7 @@ import (
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/engine"
 	"tiffin/engine/api"
+	"tiffin/engine/call"
 )
 
 type upOptions struct {
@@ -107,12 +108,12 @@ func (o *upOptions) check(c *cli, cmd *cobra.Command) error {
 func isTrue(s string) bool { return s == "1" || strings.EqualFold(s, "true") }
 
 // request is what the engine is asked for.
-func (o *upOptions) request(c *cli, cmd *cobra.Command, stack *engine.Stack, services []string) (*engine.UpRequest, error) {
+func (o *upOptions) request(c *cli, cmd *cobra.Command, stack *engine.Stack, services []string) (*call.UpRequest, error) {
 	pull, err := pullPolicy(o.pull)
 	if err != nil {
 		return nil, err
 	}
-	req := &engine.UpRequest{
+	req := &call.UpRequest{
 		Stack: *stack, Services: services, NoDeps: o.noDeps, NoStart: o.noStart,
 		ForceRecreate: o.forceRecreate, NoRecreate: o.noRecreate, AlwaysRecreateDeps: o.alwaysRecreateDeps,
 		RenewAnonVolumes: o.renewVolumes,
@@ -188,7 +189,7 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 
 // offerVolumes asks about each volume whose definition changed, in docker compose's words.
 // Without a terminal nobody can answer: the engine keeps them and warns.
-func (c *cli) offerVolumes(ctx context.Context, client *api.Client, req *engine.UpRequest) {
+func (c *cli) offerVolumes(ctx context.Context, client *api.Client, req *call.UpRequest) {
 	_, in := caller.Terminal(c.In)
 	_, out := caller.Terminal(c.Err)
 	if !in || !out || len(req.Stack.Volumes) == 0 || len(req.RecreateVolumes) > 0 {
@@ -206,7 +207,7 @@ func (c *cli) offerVolumes(ctx context.Context, client *api.Client, req *engine.
 	}
 }
 
-func (c *cli) upDetached(ctx context.Context, client *api.Client, req *engine.UpRequest, o *upOptions) error {
+func (c *cli) upDetached(ctx context.Context, client *api.Client, req *call.UpRequest, o *upOptions) error {
 	p := c.NewProgress("up")
 	defer p.Finish()
 	return client.Up(ctx, req, quietPulls(p.Report, o.quietPull))
@@ -226,7 +227,7 @@ func quietPulls(report engine.Report, quiet bool) engine.Report { //nolint:reviv
 
 // upAttached creates everything, then starts it with the output of the containers
 // on the terminal, until they end or the user stops them.
-func (c *cli) upAttached(ctx context.Context, client *api.Client, req *engine.UpRequest, o *upOptions) error {
+func (c *cli) upAttached(ctx context.Context, client *api.Client, req *call.UpRequest, o *upOptions) error {
 	create := *req
 	create.NoStart = true
 	if err := c.upDetached(ctx, client, &create, o); err != nil {

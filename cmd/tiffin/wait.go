@@ -9,6 +9,7 @@ import (
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/engine"
 	"tiffin/engine/api"
+	"tiffin/engine/call"
 )
 
 func newWait(c *cli) *cobra.Command {
@@ -46,7 +47,7 @@ func (c *cli) wait(ctx context.Context, services []string, wait func(context.Con
 	if err := t.Known(services...); err != nil {
 		return err
 	}
-	client, list, err := c.List(ctx, &engine.ListRequest{Project: t.Name, Services: services, All: true})
+	client, list, err := c.List(ctx, &call.ListRequest{Project: t.Name, Services: services, All: true})
 	if err != nil {
 		return err
 	}
@@ -105,7 +106,7 @@ func (c *cli) waitFirst(ctx context.Context, w waiting) error {
 	}
 	c.sayEnd(first)
 	p := c.NewProgress("down")
-	err := w.client.Down(ctx, &engine.DownRequest{Project: w.target.Name, Stack: w.target.Stack}, p.Report)
+	err := w.client.Down(ctx, &call.DownRequest{Project: w.target.Name, Stack: w.target.Stack}, p.Report)
 	p.Finish()
 	if err != nil {
 		return err

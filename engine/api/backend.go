@@ -7,53 +7,54 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/plan"
 )
 
 // Stacks carries out what concerns a project as a whole.
 type Stacks interface {
-	Up(ctx context.Context, req *engine.UpRequest, report engine.Report) error
-	Down(ctx context.Context, req *engine.DownRequest, report engine.Report) error
-	Act(ctx context.Context, req *engine.ActRequest, report engine.Report) error
-	Pull(ctx context.Context, req *engine.PullRequest, report engine.Report) error
+	Up(ctx context.Context, req *call.UpRequest, report engine.Report) error
+	Down(ctx context.Context, req *call.DownRequest, report engine.Report) error
+	Act(ctx context.Context, req *call.ActRequest, report engine.Report) error
+	Pull(ctx context.Context, req *call.PullRequest, report engine.Report) error
 	// Run makes a one-off container, and what it depends on, and returns its ID.
-	Run(ctx context.Context, req *engine.RunRequest, report engine.Report) (string, error)
-	Projects(ctx context.Context) ([]engine.ProjectSummary, error)
+	Run(ctx context.Context, req *call.RunRequest, report engine.Report) (string, error)
+	Projects(ctx context.Context) ([]call.ProjectSummary, error)
 	// Stack returns the Stack that a project was brought up with last.
 	Stack(ctx context.Context, project string) (*engine.Stack, error)
 }
 
 // Planner says what Stacks would do.
 type Planner interface {
-	PlanUp(ctx context.Context, req *engine.UpRequest) (*plan.Plan, error)
-	PlanDown(ctx context.Context, req *engine.DownRequest) (*plan.Plan, error)
-	PlanAct(ctx context.Context, req *engine.ActRequest) (*plan.Plan, error)
+	PlanUp(ctx context.Context, req *call.UpRequest) (*plan.Plan, error)
+	PlanDown(ctx context.Context, req *call.DownRequest) (*plan.Plan, error)
+	PlanAct(ctx context.Context, req *call.ActRequest) (*plan.Plan, error)
 	// PlanBuilds says what the caller has to pull, and to build, before Up.
-	PlanBuilds(ctx context.Context, req *engine.UpRequest) (*plan.Plan, error)
+	PlanBuilds(ctx context.Context, req *call.UpRequest) (*plan.Plan, error)
 }
 
 // Containers works on single containers.
 type Containers interface {
-	List(ctx context.Context, req *engine.ListRequest) ([]engine.Container, error)
+	List(ctx context.Context, req *call.ListRequest) ([]engine.Container, error)
 	// Wait returns the exit code once the container has ended.
 	Wait(ctx context.Context, id string) (int, error)
 	Kill(ctx context.Context, id, signal string) error
-	Remove(ctx context.Context, id string, opts engine.RemoveOptions) error
-	Top(ctx context.Context, id string, args []string) (*engine.Top, error)
+	Remove(ctx context.Context, id string, opts call.RemoveOptions) error
+	Top(ctx context.Context, id string, args []string) (*call.Top, error)
 	// Exec returns the exit code of the process; of a detached one at once, 0.
-	Exec(ctx context.Context, id string, req *engine.ExecRequest, s engine.Streams) (int, error)
+	Exec(ctx context.Context, id string, req *call.ExecRequest, s call.Streams) (int, error)
 	// Attach returns the exit code of the container, or engine.ErrDetached.
-	Attach(ctx context.Context, req *engine.AttachRequest, s engine.Streams) (int, error)
-	Logs(ctx context.Context, req *engine.LogRequest, emit func(engine.LogEntry) error) error
+	Attach(ctx context.Context, req *call.AttachRequest, s call.Streams) (int, error)
+	Logs(ctx context.Context, req *call.LogRequest, emit func(call.LogEntry) error) error
 }
 
 // Images works on the local image store.
 type Images interface {
 	Images(ctx context.Context) ([]engine.Image, error)
 	Image(ctx context.Context, ref string) (engine.Image, error)
-	PullImage(ctx context.Context, ref, platform string, auths map[string]engine.RegistryAuth, report engine.Report) (engine.Image, error)
+	PullImage(ctx context.Context, ref, platform string, auths map[string]call.RegistryAuth, report engine.Report) (engine.Image, error)
 	TagImage(ctx context.Context, ref, name string) error
-	RemoveImage(ctx context.Context, ref string, force engine.ForceRemove) ([]string, error)
+	RemoveImage(ctx context.Context, ref string, force call.ForceRemove) ([]string, error)
 	LoadImages(ctx context.Context, archive io.Reader, report engine.Report) ([]string, error)
 	SaveImages(ctx context.Context, refs []string, archive io.Writer) error
 	ImportImage(ctx context.Context, rootfs io.Reader, name string, config engine.ImageConfig) (engine.Image, error)
@@ -66,7 +67,7 @@ type Networks interface {
 	RemoveNetwork(ctx context.Context, ref string) error
 	// ConnectNetwork puts a container on a further network; Network of how is not read.
 	ConnectNetwork(ctx context.Context, network, container string, how *engine.EndpointSpec) error
-	DisconnectNetwork(ctx context.Context, network, container string, force engine.ForceRemove) error
+	DisconnectNetwork(ctx context.Context, network, container string, force call.ForceRemove) error
 }
 
 // Builder builds images.
@@ -78,7 +79,7 @@ type Builder interface {
 
 // System is the engine itself.
 type System interface {
-	Info(ctx context.Context) (engine.Info, error)
+	Info(ctx context.Context) (call.Info, error)
 	// Events calls emit for each event after since (zero: from now on), until until
 	// (zero: until ctx ends). subscribed is called when no event can be missed any more.
 	Events(ctx context.Context, since, until time.Time, subscribed func(), emit func(engine.Event) error) error

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // prefix is where tiffin's own calls are.
@@ -21,7 +22,7 @@ type (
 	killRequest   struct{ ID, Signal string }
 	removeRequest struct {
 		ID      string
-		Options engine.RemoveOptions
+		Options call.RemoveOptions
 	}
 	topRequest struct {
 		ID   string
@@ -30,11 +31,11 @@ type (
 	tagRequest         struct{ Ref, Name string }
 	removeImageRequest struct {
 		Ref   string
-		Force engine.ForceRemove
+		Force call.ForceRemove
 	}
 	pullImageRequest struct {
 		Ref, Platform string
-		Auths         map[string]engine.RegistryAuth
+		Auths         map[string]call.RegistryAuth
 	}
 	importRequest struct {
 		Name   string
@@ -43,7 +44,7 @@ type (
 	saveRequest struct{ Refs []string }
 	execRequest struct {
 		ID   string
-		Exec engine.ExecRequest
+		Exec call.ExecRequest
 	}
 	connectRequest struct {
 		Network, Container string
@@ -51,7 +52,7 @@ type (
 	}
 	disconnectRequest struct {
 		Network, Container string
-		Force              engine.ForceRemove
+		Force              call.ForceRemove
 	}
 	// eventsRequest asks for events; zero times are open ends.
 	eventsRequest struct{ Since, Until time.Time }
@@ -64,19 +65,19 @@ type (
 
 // calls is the table of tiffin's calls.
 func (s *Server) calls(mux *http.ServeMux, b Backend) {
-	progress(mux, "up", func(ctx context.Context, r *engine.UpRequest, report engine.Report) (empty, error) {
+	progress(mux, "up", func(ctx context.Context, r *call.UpRequest, report engine.Report) (empty, error) {
 		return empty{}, b.Up(ctx, r, report)
 	})
-	progress(mux, "down", func(ctx context.Context, r *engine.DownRequest, report engine.Report) (empty, error) {
+	progress(mux, "down", func(ctx context.Context, r *call.DownRequest, report engine.Report) (empty, error) {
 		return empty{}, b.Down(ctx, r, report)
 	})
-	progress(mux, "act", func(ctx context.Context, r *engine.ActRequest, report engine.Report) (empty, error) {
+	progress(mux, "act", func(ctx context.Context, r *call.ActRequest, report engine.Report) (empty, error) {
 		return empty{}, b.Act(ctx, r, report)
 	})
-	progress(mux, "pull", func(ctx context.Context, r *engine.PullRequest, report engine.Report) (empty, error) {
+	progress(mux, "pull", func(ctx context.Context, r *call.PullRequest, report engine.Report) (empty, error) {
 		return empty{}, b.Pull(ctx, r, report)
 	})
-	progress(mux, "run", func(ctx context.Context, r *engine.RunRequest, report engine.Report) (createdAnswer, error) {
+	progress(mux, "run", func(ctx context.Context, r *call.RunRequest, report engine.Report) (createdAnswer, error) {
 		id, err := b.Run(ctx, r, report)
 		return createdAnswer{ID: id}, err
 	})
@@ -84,9 +85,9 @@ func (s *Server) calls(mux *http.ServeMux, b Backend) {
 	answer(mux, "plan/down", b.PlanDown)
 	answer(mux, "plan/act", b.PlanAct)
 	answer(mux, "plan/builds", b.PlanBuilds)
-	answer(mux, "projects", func(ctx context.Context, _ *empty) ([]engine.ProjectSummary, error) { return b.Projects(ctx) })
+	answer(mux, "projects", func(ctx context.Context, _ *empty) ([]call.ProjectSummary, error) { return b.Projects(ctx) })
 	answer(mux, "stack", func(ctx context.Context, r *nameRequest) (*engine.Stack, error) { return b.Stack(ctx, r.Name) })
-	answer(mux, "info", func(ctx context.Context, _ *empty) (engine.Info, error) { return b.Info(ctx) })
+	answer(mux, "info", func(ctx context.Context, _ *empty) (call.Info, error) { return b.Info(ctx) })
 	answer(mux, "shutdown", func(ctx context.Context, _ *empty) (empty, error) { return empty{}, b.Shutdown(ctx) })
 	events(mux, "events", b)
 	s.containerCalls(mux, b)
@@ -107,14 +108,14 @@ func (s *Server) containerCalls(mux *http.ServeMux, b Containers) {
 	answer(mux, "remove", func(ctx context.Context, r *removeRequest) (empty, error) {
 		return empty{}, b.Remove(ctx, r.ID, r.Options)
 	})
-	answer(mux, "top", func(ctx context.Context, r *topRequest) (*engine.Top, error) { return b.Top(ctx, r.ID, r.Args) })
-	frames(mux, "logs", func(ctx context.Context, r *engine.LogRequest, out *frameWriter, flush func() error) error {
+	answer(mux, "top", func(ctx context.Context, r *topRequest) (*call.Top, error) { return b.Top(ctx, r.ID, r.Args) })
+	frames(mux, "logs", func(ctx context.Context, r *call.LogRequest, out *frameWriter, flush func() error) error {
 		if r.Follow {
 			out.flush = flush
 		}
 		return sendLogs(ctx, b, r, out)
 	})
-	session(s, mux, "exec", func(ctx context.Context, r *execRequest, streams engine.Streams) (int, error) {
+	session(s, mux, "exec", func(ctx context.Context, r *execRequest, streams call.Streams) (int, error) {
 		return b.Exec(ctx, r.ID, &r.Exec, streams)
 	})
 	session(s, mux, "attach", b.Attach)
@@ -139,7 +140,7 @@ func imageCalls(mux *http.ServeMux, b Images) {
 		return b.ImportImage(ctx, rootfs, r.Name, r.Config)
 	})
 	frames(mux, "save", func(ctx context.Context, r *saveRequest, out *frameWriter, _ func() error) error {
-		return b.SaveImages(ctx, r.Refs, frameStream{out, engine.Stdout})
+		return b.SaveImages(ctx, r.Refs, frameStream{out, call.Stdout})
 	})
 }
 

@@ -6,106 +6,107 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/plan"
 )
 
 // Up brings a Stack up.
-func (c *Client) Up(ctx context.Context, req *engine.UpRequest, report engine.Report) error {
+func (c *Client) Up(ctx context.Context, req *call.UpRequest, report engine.Report) error {
 	return c.progress(ctx, "up", req, lineAnswer{report: report})
 }
 
 // Down takes a project away.
-func (c *Client) Down(ctx context.Context, req *engine.DownRequest, report engine.Report) error {
+func (c *Client) Down(ctx context.Context, req *call.DownRequest, report engine.Report) error {
 	return c.progress(ctx, "down", req, lineAnswer{report: report})
 }
 
 // Act acts on the containers of a project.
-func (c *Client) Act(ctx context.Context, req *engine.ActRequest, report engine.Report) error {
+func (c *Client) Act(ctx context.Context, req *call.ActRequest, report engine.Report) error {
 	return c.progress(ctx, "act", req, lineAnswer{report: report})
 }
 
 // Pull fetches the images of a Stack.
-func (c *Client) Pull(ctx context.Context, req *engine.PullRequest, report engine.Report) error {
+func (c *Client) Pull(ctx context.Context, req *call.PullRequest, report engine.Report) error {
 	return c.progress(ctx, "pull", req, lineAnswer{report: report})
 }
 
 // Run makes a one-off container and returns its ID; Attach starts it.
-func (c *Client) Run(ctx context.Context, req *engine.RunRequest, report engine.Report) (string, error) {
+func (c *Client) Run(ctx context.Context, req *call.RunRequest, report engine.Report) (string, error) {
 	var a createdAnswer
 	err := c.progress(ctx, "run", req, lineAnswer{report, &a})
 	return a.ID, err
 }
 
 // PlanUp says what Up would do.
-func (c *Client) PlanUp(ctx context.Context, req *engine.UpRequest) (*plan.Plan, error) {
-	return call[*plan.Plan](ctx, c, "plan/up", req)
+func (c *Client) PlanUp(ctx context.Context, req *call.UpRequest) (*plan.Plan, error) {
+	return ask[*plan.Plan](ctx, c, "plan/up", req)
 }
 
 // PlanDown says what Down would do.
-func (c *Client) PlanDown(ctx context.Context, req *engine.DownRequest) (*plan.Plan, error) {
-	return call[*plan.Plan](ctx, c, "plan/down", req)
+func (c *Client) PlanDown(ctx context.Context, req *call.DownRequest) (*plan.Plan, error) {
+	return ask[*plan.Plan](ctx, c, "plan/down", req)
 }
 
 // PlanAct says what Act would do.
-func (c *Client) PlanAct(ctx context.Context, req *engine.ActRequest) (*plan.Plan, error) {
-	return call[*plan.Plan](ctx, c, "plan/act", req)
+func (c *Client) PlanAct(ctx context.Context, req *call.ActRequest) (*plan.Plan, error) {
+	return ask[*plan.Plan](ctx, c, "plan/act", req)
 }
 
 // PlanBuilds says what has to be pulled, and to be built, before Up.
-func (c *Client) PlanBuilds(ctx context.Context, req *engine.UpRequest) (*plan.Plan, error) {
-	return call[*plan.Plan](ctx, c, "plan/builds", req)
+func (c *Client) PlanBuilds(ctx context.Context, req *call.UpRequest) (*plan.Plan, error) {
+	return ask[*plan.Plan](ctx, c, "plan/builds", req)
 }
 
 // Projects lists the projects that have containers.
-func (c *Client) Projects(ctx context.Context) ([]engine.ProjectSummary, error) {
-	return call[[]engine.ProjectSummary](ctx, c, "projects", empty{})
+func (c *Client) Projects(ctx context.Context) ([]call.ProjectSummary, error) {
+	return ask[[]call.ProjectSummary](ctx, c, "projects", empty{})
 }
 
 // Stack returns the Stack that a project was brought up with last.
 func (c *Client) Stack(ctx context.Context, project string) (*engine.Stack, error) {
-	return call[*engine.Stack](ctx, c, "stack", nameRequest{project})
+	return ask[*engine.Stack](ctx, c, "stack", nameRequest{project})
 }
 
 // List lists containers.
-func (c *Client) List(ctx context.Context, req *engine.ListRequest) ([]engine.Container, error) {
-	return call[[]engine.Container](ctx, c, "list", req)
+func (c *Client) List(ctx context.Context, req *call.ListRequest) ([]engine.Container, error) {
+	return ask[[]engine.Container](ctx, c, "list", req)
 }
 
 // Wait returns the exit code of a container once it has ended.
 func (c *Client) Wait(ctx context.Context, id string) (int, error) {
-	a, err := call[exitAnswer](ctx, c, "wait", nameRequest{id})
+	a, err := ask[exitAnswer](ctx, c, "wait", nameRequest{id})
 	return a.Code, err
 }
 
 // Kill sends a signal to a container.
 func (c *Client) Kill(ctx context.Context, id, signal string) error {
-	_, err := call[empty](ctx, c, "kill", killRequest{id, signal})
+	_, err := ask[empty](ctx, c, "kill", killRequest{id, signal})
 	return err
 }
 
 // Remove removes a container.
-func (c *Client) Remove(ctx context.Context, id string, opts engine.RemoveOptions) error {
-	_, err := call[empty](ctx, c, "remove", removeRequest{id, opts})
+func (c *Client) Remove(ctx context.Context, id string, opts call.RemoveOptions) error {
+	_, err := ask[empty](ctx, c, "remove", removeRequest{id, opts})
 	return err
 }
 
 // Top returns the processes of a container.
-func (c *Client) Top(ctx context.Context, id string, args []string) (*engine.Top, error) {
-	return call[*engine.Top](ctx, c, "top", topRequest{id, args})
+func (c *Client) Top(ctx context.Context, id string, args []string) (*call.Top, error) {
+	return ask[*call.Top](ctx, c, "top", topRequest{id, args})
 }
 
 // Images lists the images in the store.
 func (c *Client) Images(ctx context.Context) ([]engine.Image, error) {
-	return call[[]engine.Image](ctx, c, "images", empty{})
+	return ask[[]engine.Image](ctx, c, "images", empty{})
 }
 
 // Image returns one image of the store.
 func (c *Client) Image(ctx context.Context, ref string) (engine.Image, error) {
-	return call[engine.Image](ctx, c, "image", nameRequest{ref})
+	return ask[engine.Image](ctx, c, "image", nameRequest{ref})
 }
 
 // PullImage fetches one image.
-func (c *Client) PullImage(ctx context.Context, ref, platform string, auths map[string]engine.RegistryAuth, report engine.Report) (engine.Image, error) {
+func (c *Client) PullImage(ctx context.Context, ref, platform string, auths map[string]call.RegistryAuth, report engine.Report) (engine.Image, error) {
 	var img engine.Image
 	err := c.progress(ctx, "pull-image", pullImageRequest{ref, platform, auths}, lineAnswer{report, &img})
 	return img, err
@@ -113,14 +114,14 @@ func (c *Client) PullImage(ctx context.Context, ref, platform string, auths map[
 
 // TagImage gives an image a further name.
 func (c *Client) TagImage(ctx context.Context, ref, name string) error {
-	_, err := call[empty](ctx, c, "tag", tagRequest{ref, name})
+	_, err := ask[empty](ctx, c, "tag", tagRequest{ref, name})
 	return err
 }
 
 // RemoveImage removes a name, and with the last one the image; it returns what was
 // removed, as lines to show.
-func (c *Client) RemoveImage(ctx context.Context, ref string, force engine.ForceRemove) ([]string, error) {
-	return call[[]string](ctx, c, "rmi", removeImageRequest{ref, force})
+func (c *Client) RemoveImage(ctx context.Context, ref string, force call.ForceRemove) ([]string, error) {
+	return ask[[]string](ctx, c, "rmi", removeImageRequest{ref, force})
 }
 
 // LoadImages reads an archive of images and returns their names.
@@ -150,40 +151,40 @@ func (c *Client) ImportImage(ctx context.Context, rootfs io.Reader, name string,
 
 // Networks lists the networks.
 func (c *Client) Networks(ctx context.Context) ([]engine.Network, error) {
-	return call[[]engine.Network](ctx, c, "networks", empty{})
+	return ask[[]engine.Network](ctx, c, "networks", empty{})
 }
 
 // CreateNetwork makes a network.
 func (c *Client) CreateNetwork(ctx context.Context, spec *engine.NetworkSpec) (engine.Network, error) {
-	return call[engine.Network](ctx, c, "network/create", spec)
+	return ask[engine.Network](ctx, c, "network/create", spec)
 }
 
 // RemoveNetwork removes a network that no container is on.
 func (c *Client) RemoveNetwork(ctx context.Context, ref string) error {
-	_, err := call[empty](ctx, c, "network/remove", nameRequest{ref})
+	_, err := ask[empty](ctx, c, "network/remove", nameRequest{ref})
 	return err
 }
 
 // ConnectNetwork puts a container on a network.
 func (c *Client) ConnectNetwork(ctx context.Context, network, container string, how *engine.EndpointSpec) error {
-	_, err := call[empty](ctx, c, "network/connect", connectRequest{network, container, *how})
+	_, err := ask[empty](ctx, c, "network/connect", connectRequest{network, container, *how})
 	return err
 }
 
 // DisconnectNetwork takes a container off a network.
-func (c *Client) DisconnectNetwork(ctx context.Context, network, container string, force engine.ForceRemove) error {
-	_, err := call[empty](ctx, c, "network/disconnect", disconnectRequest{network, container, force})
+func (c *Client) DisconnectNetwork(ctx context.Context, network, container string, force call.ForceRemove) error {
+	_, err := ask[empty](ctx, c, "network/disconnect", disconnectRequest{network, container, force})
 	return err
 }
 
 // Info asks the engine about itself.
-func (c *Client) Info(ctx context.Context) (engine.Info, error) {
-	return call[engine.Info](ctx, c, "info", empty{})
+func (c *Client) Info(ctx context.Context) (call.Info, error) {
+	return ask[call.Info](ctx, c, "info", empty{})
 }
 
 // Shutdown ends the engine; containers run on.
 func (c *Client) Shutdown(ctx context.Context) error {
-	_, err := call[empty](ctx, c, "shutdown", empty{})
+	_, err := ask[empty](ctx, c, "shutdown", empty{})
 	return err
 }
 
@@ -201,19 +202,19 @@ func (c *Client) Events(ctx context.Context, since, until time.Time, subscribed 
 }
 
 // Logs calls emit for each entry.
-func (c *Client) Logs(ctx context.Context, req *engine.LogRequest, emit func(engine.LogEntry) error) error {
-	r := logReader{sources: map[uint16]*engine.LogSource{}, emit: emit}
+func (c *Client) Logs(ctx context.Context, req *call.LogRequest, emit func(call.LogEntry) error) error {
+	r := logReader{sources: map[uint16]*call.LogSource{}, emit: emit}
 	return c.frames(ctx, "logs", req, r.take)
 }
 
 // Exec runs a further process in a container and returns its exit code.
-func (c *Client) Exec(ctx context.Context, id string, req *engine.ExecRequest, s engine.Streams) (int, error) {
+func (c *Client) Exec(ctx context.Context, id string, req *call.ExecRequest, s call.Streams) (int, error) {
 	return c.session(ctx, "exec", execRequest{id, *req}, s)
 }
 
 // Attach attaches to a container's first process and returns its exit code.
 //
 // Errors: engine.ErrDetached when the user typed the detach keys.
-func (c *Client) Attach(ctx context.Context, req *engine.AttachRequest, s engine.Streams) (int, error) {
+func (c *Client) Attach(ctx context.Context, req *call.AttachRequest, s call.Streams) (int, error) {
 	return c.session(ctx, "attach", req, s)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // contract is a call of each kind: what the client asks, what arrives, what comes back.
@@ -29,19 +30,19 @@ type contract struct {
 
 func contracts() map[string]contract {
 	stack := engine.Stack{Name: "demo", Services: []engine.Service{{Name: "web", Container: engine.ContainerSpec{Image: "nginx", Cmd: []string{}}}}}
-	auths := map[string]engine.RegistryAuth{"docker.io": {Username: "u", Password: "p"}}
+	auths := map[string]call.RegistryAuth{"docker.io": {Username: "u", Password: "p"}}
 	at := time.Unix(1, 2).UTC()
-	up := engine.UpRequest{Stack: stack, Services: []string{"web"}, NoDeps: true, Auths: auths}
-	down := engine.DownRequest{Project: "demo", Stack: &stack, Volumes: true}
-	act := engine.ActRequest{Project: "demo", Action: engine.ActKill, Signal: "SIGHUP"}
-	pull := engine.PullRequest{Stack: stack, Policy: engine.PullMissing}
-	run := engine.RunRequest{Up: up, Service: "web", Container: engine.ContainerSpec{Entrypoint: []string{}}}
-	list := engine.ListRequest{Project: "demo", All: true}
-	exec := engine.ExecRequest{Cmd: []string{"sh"}, TTY: true, ConsoleSize: [2]uint{24, 80}}
-	attach := engine.AttachRequest{Container: "c0ffee", Stdin: true, DetachKeys: "ctrl-x"}
-	logs := engine.LogRequest{Project: "demo", Tail: -1, Since: at, Stdout: true}
+	up := call.UpRequest{Stack: stack, Services: []string{"web"}, NoDeps: true, Auths: auths}
+	down := call.DownRequest{Project: "demo", Stack: &stack, Volumes: true}
+	act := call.ActRequest{Project: "demo", Action: call.ActKill, Signal: "SIGHUP"}
+	pull := call.PullRequest{Stack: stack, Policy: engine.PullMissing}
+	run := call.RunRequest{Up: up, Service: "web", Container: engine.ContainerSpec{Entrypoint: []string{}}}
+	list := call.ListRequest{Project: "demo", All: true}
+	exec := call.ExecRequest{Cmd: []string{"sh"}, TTY: true, ConsoleSize: [2]uint{24, 80}}
+	attach := call.AttachRequest{Container: "c0ffee", Stdin: true, DetachKeys: "ctrl-x"}
+	logs := call.LogRequest{Project: "demo", Tail: -1, Since: at, Stdout: true}
 	config := engine.ImageConfig{Cmd: []string{"sh"}, Env: []string{"A=\"ü\n\""}}
-	remove := engine.RemoveOptions{Force: true}
+	remove := call.RemoveOptions{Force: true}
 	image := engine.Image{ID: "sha256:1"}
 	nothing := func(err error) (any, error) { return nil, err }
 	any2 := func(v any, err error) (any, error) { return v, err }
@@ -67,7 +68,7 @@ func contracts() map[string]contract {
 		}, []any{up}, &aPlan, false},
 		"projects": {
 			func(ctx context.Context, c *Client, _ engine.Report) (any, error) { return c.Projects(ctx) }, nil,
-			[]engine.ProjectSummary{{Name: "demo", Status: map[engine.Status]int{engine.StatusRunning: 2}}},
+			[]call.ProjectSummary{{Name: "demo", Status: map[engine.Status]int{engine.StatusRunning: 2}}},
 			false,
 		},
 		"stack": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) { return any2(c.Stack(ctx, "demo")) }, []any{"demo"}, &engine.Stack{Name: "demo"}, false},
@@ -84,13 +85,13 @@ func contracts() map[string]contract {
 				return any2(c.Top(ctx, "c0ffee", []string{"aux"}))
 			},
 			[]any{"c0ffee", []string{"aux"}},
-			&engine.Top{Titles: []string{"PID"}, Processes: [][]string{{"1"}}}, false,
+			&call.Top{Titles: []string{"PID"}, Processes: [][]string{{"1"}}}, false,
 		},
 		"exec": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
-			return c.Exec(ctx, "c0ffee", &exec, engine.Streams{})
+			return c.Exec(ctx, "c0ffee", &exec, call.Streams{})
 		}, []any{"c0ffee", exec}, 4, false},
 		"attach": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
-			return c.Attach(ctx, &attach, engine.Streams{})
+			return c.Attach(ctx, &attach, call.Streams{})
 		}, []any{attach}, 5, false},
 		"logs": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
 			return nothing(c.Logs(ctx, &logs, nil))
@@ -111,7 +112,7 @@ func contracts() map[string]contract {
 			func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
 				return c.RemoveImage(ctx, "nginx", true)
 			},
-			[]any{"nginx", engine.ForceRemove(true)},
+			[]any{"nginx", call.ForceRemove(true)},
 			[]string{"Untagged: nginx"},
 			false,
 		},
@@ -151,8 +152,8 @@ func contracts() map[string]contract {
 		}, []any{"lan", "c0ffee", engine.EndpointSpec{Aliases: []string{"a"}}}, nil, false},
 		"network disconnect": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
 			return nothing(c.DisconnectNetwork(ctx, "lan", "c0ffee", true))
-		}, []any{"lan", "c0ffee", engine.ForceRemove(true)}, nil, false},
-		"info": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) { return c.Info(ctx) }, nil, engine.Info{Version: "1", Pid: 7}, false},
+		}, []any{"lan", "c0ffee", call.ForceRemove(true)}, nil, false},
+		"info": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) { return c.Info(ctx) }, nil, call.Info{Version: "1", Pid: 7}, false},
 		"events": {
 			func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
 				var seen []string
@@ -278,7 +279,7 @@ func TestASessionThatTheEngineLeaves(t *testing.T) {
 		_ = (&frameWriter{w: conn}).write(frame{kind: frameData, stream: 1, payload: []byte("hello")})
 	})
 	var out bytes.Buffer
-	_, err := client.Exec(t.Context(), "c0ffee", &engine.ExecRequest{}, engine.Streams{Stdout: &out})
+	_, err := client.Exec(t.Context(), "c0ffee", &call.ExecRequest{}, call.Streams{Stdout: &out})
 	if !errors.Is(err, engine.ErrUnavailable) || out.String() != "hello" {
 		t.Errorf("%q, %v", &out, err)
 	}
@@ -325,9 +326,9 @@ func TestTheEngineNoticesTheEndOfTheClient(t *testing.T) {
 	}{
 		"of a call with progress": {&fake{up: func(ctx context.Context, _ engine.Report) error { return hang(ctx) }}, "up"},
 		"of a call without":       {&fake{wait: func(ctx context.Context) (int, error) { return 0, hang(ctx) }}, "wait"},
-		"of logs":                 {&fake{logs: func(ctx context.Context, _ func(engine.LogEntry) error) error { return hang(ctx) }}, "logs"},
+		"of logs":                 {&fake{logs: func(ctx context.Context, _ func(call.LogEntry) error) error { return hang(ctx) }}, "logs"},
 		"of events":               {&fake{events: func(ctx context.Context, _ func(), _ func(engine.Event) error) error { return hang(ctx) }}, "events"},
-		"of a session":            {&fake{exec: func(ctx context.Context, _ engine.Streams) (int, error) { return 0, hang(ctx) }}, "exec"},
+		"of a session":            {&fake{exec: func(ctx context.Context, _ call.Streams) (int, error) { return 0, hang(ctx) }}, "exec"},
 	} {
 		r := serve(t, c.b)
 		ctx, cancel := context.WithCancel(t.Context())

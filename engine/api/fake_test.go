@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/plan"
 )
 
@@ -27,8 +28,8 @@ type fake struct {
 
 	up     func(context.Context, engine.Report) error
 	wait   func(context.Context) (int, error)
-	exec   func(context.Context, engine.Streams) (int, error)
-	logs   func(context.Context, func(engine.LogEntry) error) error
+	exec   func(context.Context, call.Streams) (int, error)
+	logs   func(context.Context, func(call.LogEntry) error) error
 	events func(context.Context, func(), func(engine.Event) error) error
 	load   func(io.Reader, engine.Report) ([]string, error)
 	save   func(io.Writer) error
@@ -43,31 +44,31 @@ func (f *fake) call(report engine.Report, args ...any) error {
 	return f.err
 }
 
-func (f *fake) Up(ctx context.Context, req *engine.UpRequest, report engine.Report) error {
+func (f *fake) Up(ctx context.Context, req *call.UpRequest, report engine.Report) error {
 	if f.up != nil {
 		return f.up(ctx, report)
 	}
 	return f.call(report, *req)
 }
 
-func (f *fake) Down(_ context.Context, req *engine.DownRequest, report engine.Report) error {
+func (f *fake) Down(_ context.Context, req *call.DownRequest, report engine.Report) error {
 	return f.call(report, *req)
 }
 
-func (f *fake) Act(_ context.Context, req *engine.ActRequest, report engine.Report) error {
+func (f *fake) Act(_ context.Context, req *call.ActRequest, report engine.Report) error {
 	return f.call(report, *req)
 }
 
-func (f *fake) Pull(_ context.Context, req *engine.PullRequest, report engine.Report) error {
+func (f *fake) Pull(_ context.Context, req *call.PullRequest, report engine.Report) error {
 	return f.call(report, *req)
 }
 
-func (f *fake) Run(_ context.Context, req *engine.RunRequest, report engine.Report) (string, error) {
+func (f *fake) Run(_ context.Context, req *call.RunRequest, report engine.Report) (string, error) {
 	return "c0ffee", f.call(report, *req)
 }
 
-func (f *fake) Projects(context.Context) ([]engine.ProjectSummary, error) {
-	return []engine.ProjectSummary{{Name: "demo", Status: map[engine.Status]int{engine.StatusRunning: 2}}}, f.call(nil)
+func (f *fake) Projects(context.Context) ([]call.ProjectSummary, error) {
+	return []call.ProjectSummary{{Name: "demo", Status: map[engine.Status]int{engine.StatusRunning: 2}}}, f.call(nil)
 }
 
 func (f *fake) Stack(_ context.Context, project string) (*engine.Stack, error) {
@@ -76,23 +77,23 @@ func (f *fake) Stack(_ context.Context, project string) (*engine.Stack, error) {
 
 var aPlan = plan.Plan{Steps: []plan.Step{{Seq: 1, Kind: plan.StartContainer, Name: "demo-web-1"}}}
 
-func (f *fake) PlanUp(_ context.Context, req *engine.UpRequest) (*plan.Plan, error) {
+func (f *fake) PlanUp(_ context.Context, req *call.UpRequest) (*plan.Plan, error) {
 	return &aPlan, f.call(nil, *req)
 }
 
-func (f *fake) PlanDown(_ context.Context, req *engine.DownRequest) (*plan.Plan, error) {
+func (f *fake) PlanDown(_ context.Context, req *call.DownRequest) (*plan.Plan, error) {
 	return &aPlan, f.call(nil, *req)
 }
 
-func (f *fake) PlanAct(_ context.Context, req *engine.ActRequest) (*plan.Plan, error) {
+func (f *fake) PlanAct(_ context.Context, req *call.ActRequest) (*plan.Plan, error) {
 	return &aPlan, f.call(nil, *req)
 }
 
-func (f *fake) PlanBuilds(_ context.Context, req *engine.UpRequest) (*plan.Plan, error) {
+func (f *fake) PlanBuilds(_ context.Context, req *call.UpRequest) (*plan.Plan, error) {
 	return &aPlan, f.call(nil, *req)
 }
 
-func (f *fake) List(_ context.Context, req *engine.ListRequest) ([]engine.Container, error) {
+func (f *fake) List(_ context.Context, req *call.ListRequest) ([]engine.Container, error) {
 	return []engine.Container{{ID: "c0ffee", Name: "demo-web-1"}}, f.call(nil, *req)
 }
 
@@ -105,29 +106,29 @@ func (f *fake) Wait(ctx context.Context, id string) (int, error) {
 
 func (f *fake) Kill(_ context.Context, id, signal string) error { return f.call(nil, id, signal) }
 
-func (f *fake) Remove(_ context.Context, id string, opts engine.RemoveOptions) error {
+func (f *fake) Remove(_ context.Context, id string, opts call.RemoveOptions) error {
 	return f.call(nil, id, opts)
 }
 
-func (f *fake) Top(_ context.Context, id string, args []string) (*engine.Top, error) {
-	return &engine.Top{Titles: []string{"PID"}, Processes: [][]string{{"1"}}}, f.call(nil, id, args)
+func (f *fake) Top(_ context.Context, id string, args []string) (*call.Top, error) {
+	return &call.Top{Titles: []string{"PID"}, Processes: [][]string{{"1"}}}, f.call(nil, id, args)
 }
 
-func (f *fake) Exec(ctx context.Context, id string, req *engine.ExecRequest, s engine.Streams) (int, error) {
+func (f *fake) Exec(ctx context.Context, id string, req *call.ExecRequest, s call.Streams) (int, error) {
 	if f.exec != nil {
 		return f.exec(ctx, s)
 	}
 	return 4, f.call(nil, id, *req)
 }
 
-func (f *fake) Attach(ctx context.Context, req *engine.AttachRequest, s engine.Streams) (int, error) {
+func (f *fake) Attach(ctx context.Context, req *call.AttachRequest, s call.Streams) (int, error) {
 	if f.exec != nil {
 		return f.exec(ctx, s)
 	}
 	return 5, f.call(nil, *req)
 }
 
-func (f *fake) Logs(ctx context.Context, req *engine.LogRequest, emit func(engine.LogEntry) error) error {
+func (f *fake) Logs(ctx context.Context, req *call.LogRequest, emit func(call.LogEntry) error) error {
 	if f.logs != nil {
 		return f.logs(ctx, emit)
 	}
@@ -142,13 +143,13 @@ func (f *fake) Image(_ context.Context, ref string) (engine.Image, error) {
 	return engine.Image{ID: "sha256:1"}, f.call(nil, ref)
 }
 
-func (f *fake) PullImage(_ context.Context, ref, platform string, auths map[string]engine.RegistryAuth, report engine.Report) (engine.Image, error) {
+func (f *fake) PullImage(_ context.Context, ref, platform string, auths map[string]call.RegistryAuth, report engine.Report) (engine.Image, error) {
 	return engine.Image{ID: "sha256:1"}, f.call(report, ref, platform, auths)
 }
 
 func (f *fake) TagImage(_ context.Context, ref, name string) error { return f.call(nil, ref, name) }
 
-func (f *fake) RemoveImage(_ context.Context, ref string, force engine.ForceRemove) ([]string, error) {
+func (f *fake) RemoveImage(_ context.Context, ref string, force call.ForceRemove) ([]string, error) {
 	return []string{"Untagged: nginx"}, f.call(nil, ref, force)
 }
 
@@ -197,14 +198,14 @@ func (f *fake) ConnectNetwork(_ context.Context, network, container string, how 
 	return f.call(nil, network, container, *how)
 }
 
-func (f *fake) DisconnectNetwork(_ context.Context, network, container string, force engine.ForceRemove) error {
+func (f *fake) DisconnectNetwork(_ context.Context, network, container string, force call.ForceRemove) error {
 	return f.call(nil, network, container, force)
 }
 
 func (f *fake) Build(ctx context.Context, conn net.Conn) error { return f.build(ctx, conn) }
 
-func (f *fake) Info(context.Context) (engine.Info, error) {
-	return engine.Info{Version: "1", Pid: 7}, f.call(nil)
+func (f *fake) Info(context.Context) (call.Info, error) {
+	return call.Info{Version: "1", Pid: 7}, f.call(nil)
 }
 
 func (f *fake) Events(ctx context.Context, since, until time.Time, subscribed func(), emit func(engine.Event) error) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 func TestFrames(t *testing.T) {
@@ -175,7 +176,7 @@ func FuzzSession(f *testing.F) {
 		}()
 		c.read(bytes.NewReader(text))
 		<-done
-		logs := logReader{sources: map[uint16]*engine.LogSource{}, emit: func(e engine.LogEntry) error {
+		logs := logReader{sources: map[uint16]*call.LogSource{}, emit: func(e call.LogEntry) error {
 			if e.Source == nil {
 				return fmt.Errorf("an entry of nobody")
 			}
@@ -183,7 +184,7 @@ func FuzzSession(f *testing.F) {
 		}}
 		fr := frameReader{r: bytes.NewReader(text)}
 		_ = fr.read(nil, logs.take)
-		e := engineEnd{s: engine.Streams{Stdout: io.Discard, Stderr: io.Discard}, taken: make(chan struct{}, inputWindow)}
+		e := engineEnd{s: call.Streams{Stdout: io.Discard, Stderr: io.Discard}, taken: make(chan struct{}, inputWindow)}
 		_, _ = e.receive(bytes.NewReader(text))
 	})
 }

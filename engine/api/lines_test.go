@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 func testLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -49,7 +50,7 @@ func TestAClientThatDoesNotReadHoldsNobodyUp(t *testing.T) {
 		}
 		return nil
 	}})
-	conn := r.stuck("up", engine.UpRequest{})
+	conn := r.stuck("up", call.UpRequest{})
 	within(t, "the engine goes on", finished)
 	// What the client reads in the end is the last of each.
 	resp, err := http.ReadResponse(newReader(conn), nil)
@@ -115,7 +116,7 @@ func TestProgressComesAtOnce(t *testing.T) {
 		}
 		return nil
 	}})
-	if err := r.Up(t.Context(), &engine.UpRequest{}, func(engine.Progress) { next <- struct{}{} }); err != nil {
+	if err := r.Up(t.Context(), &call.UpRequest{}, func(engine.Progress) { next <- struct{}{} }); err != nil {
 		t.Error(err)
 	}
 }
@@ -139,7 +140,7 @@ func TestProgressFromManyAtOnce(t *testing.T) {
 	}})
 	last := map[string]string{}
 	count := 0
-	err := r.Up(t.Context(), &engine.UpRequest{}, func(p engine.Progress) { last[p.ID] = p.Text; count++ })
+	err := r.Up(t.Context(), &call.UpRequest{}, func(p engine.Progress) { last[p.ID] = p.Text; count++ })
 	if err != nil || count != 1000 || len(last) != 50 {
 		t.Errorf("%d lines about %d, %v", count, len(last), err)
 	}

@@ -8,22 +8,23 @@ import (
 	"math"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // sendLogs sends log entries. Each source is named once; later entries carry its number.
-func sendLogs(ctx context.Context, b Containers, req *engine.LogRequest, out *frameWriter) error {
+func sendLogs(ctx context.Context, b Containers, req *call.LogRequest, out *frameWriter) error {
 	ctx, cancel := whileServing(ctx)
 	defer cancel(nil)
-	s := logSender{out: out, numbers: map[engine.LogSource]uint16{}}
+	s := logSender{out: out, numbers: map[call.LogSource]uint16{}}
 	return endOf(ctx, b.Logs(ctx, req, s.send))
 }
 
 type logSender struct {
 	out     *frameWriter
-	numbers map[engine.LogSource]uint16
+	numbers map[call.LogSource]uint16
 }
 
-func (s *logSender) send(e engine.LogEntry) error {
+func (s *logSender) send(e call.LogEntry) error {
 	n, err := s.number(e.Source)
 	if err != nil {
 		return err
@@ -38,7 +39,7 @@ func (s *logSender) send(e engine.LogEntry) error {
 	return s.out.write(frame{kind: frameExited, source: n, at: e.Time, payload: text})
 }
 
-func (s *logSender) number(source *engine.LogSource) (uint16, error) {
+func (s *logSender) number(source *call.LogSource) (uint16, error) {
 	n, known := s.numbers[*source]
 	if known {
 		return n, nil
@@ -53,24 +54,24 @@ func (s *logSender) number(source *engine.LogSource) (uint16, error) {
 
 // logReader turns frames back into entries.
 type logReader struct {
-	sources map[uint16]*engine.LogSource
-	emit    func(engine.LogEntry) error
+	sources map[uint16]*call.LogSource
+	emit    func(call.LogEntry) error
 }
 
 func (r *logReader) take(f frame) error {
 	if f.kind == frameSource {
-		source := &engine.LogSource{}
+		source := &call.LogSource{}
 		r.sources[f.source] = source
 		return decodeFrame(f, source)
 	}
-	e := engine.LogEntry{Source: r.sources[f.source], Time: f.at, Stream: engine.Stream(f.stream)}
+	e := call.LogEntry{Source: r.sources[f.source], Time: f.at, Stream: call.Stream(f.stream)}
 	switch {
 	case e.Source == nil:
 		return fmt.Errorf("read logs: source %d has no name", f.source)
 	case f.kind == frameData:
 		e.Data = f.payload
 	case f.kind == frameExited:
-		e.Exit = &engine.LogExit{}
+		e.Exit = &call.LogExit{}
 		if err := decodeFrame(f, e.Exit); err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 func newReader(conn net.Conn) *bufio.Reader { return bufio.NewReader(conn) }
@@ -136,7 +137,7 @@ func TestAnEngineThatDoesNotKnowTheCall(t *testing.T) {
 
 func TestACallThatPanicsHarmsNobodyElse(t *testing.T) {
 	t.Parallel()
-	r := serve(t, &fake{up: func(context.Context, engine.Report) error { panic("oops") }, exec: func(context.Context, engine.Streams) (int, error) { panic("oops") }})
+	r := serve(t, &fake{up: func(context.Context, engine.Report) error { panic("oops") }, exec: func(context.Context, call.Streams) (int, error) { panic("oops") }})
 	for _, call := range []string{"up", "exec"} {
 		if _, err := contracts()[call].ask(t.Context(), r.Client, nil); !errors.Is(err, engine.ErrUnavailable) {
 			t.Errorf("%s: %v", call, err)
@@ -156,9 +157,9 @@ func TestAtTheEndOfTheEngine(t *testing.T) {
 	}
 	b := &fake{
 		wait:   func(ctx context.Context) (int, error) { endless(ctx); return 0, nil },
-		logs:   func(ctx context.Context, _ func(engine.LogEntry) error) error { endless(ctx); return nil },
+		logs:   func(ctx context.Context, _ func(call.LogEntry) error) error { endless(ctx); return nil },
 		events: func(ctx context.Context, _ func(), _ func(engine.Event) error) error { endless(ctx); return nil },
-		exec:   func(ctx context.Context, _ engine.Streams) (int, error) { endless(ctx); return 0, nil },
+		exec:   func(ctx context.Context, _ call.Streams) (int, error) { endless(ctx); return 0, nil },
 		up: func(context.Context, engine.Report) error {
 			began <- struct{}{}
 			time.Sleep(grace / 4)
@@ -210,7 +211,7 @@ func TestTheGraceOfTheEndHasAnEnd(t *testing.T) {
 		return nil
 	}})
 	reply := make(chan error)
-	go func() { reply <- r.Up(t.Context(), &engine.UpRequest{}, nil) }()
+	go func() { reply <- r.Up(t.Context(), &call.UpRequest{}, nil) }()
 	within(t, "it begins", began)
 	r.stop()
 	if err := <-reply; !errors.Is(err, engine.ErrUnavailable) {

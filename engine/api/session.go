@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // A session is a call whose connection turns into frames both ways.
@@ -37,20 +38,20 @@ var errClientGone = errors.New("the client went away")
 const lastWords = time.Second
 
 // session registers a call that is a session. do returns an exit code.
-func session[Req any](s *Server, mux *http.ServeMux, name string, do func(context.Context, *Req, engine.Streams) (int, error)) {
+func session[Req any](s *Server, mux *http.ServeMux, name string, do func(context.Context, *Req, call.Streams) (int, error)) {
 	handle(mux, name, func(w http.ResponseWriter, r *http.Request, req *Req) {
 		s.takeOver(w, r, upgradeProtocol, func(ctx context.Context, cancel context.CancelCauseFunc, conn bufferedConn) {
 			// The request's context does not end with the client once the connection is ours:
 			// the reader of its frames takes that over.
 			defer context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(time.Now().Add(lastWords)) })() // it is closed
-			serveSession(ctx, cancel, conn, func(ctx context.Context, streams engine.Streams) (int, error) {
+			serveSession(ctx, cancel, conn, func(ctx context.Context, streams call.Streams) (int, error) {
 				return do(ctx, req, streams)
 			})
 		})
 	})
 }
 
-func serveSession(ctx context.Context, cancel context.CancelCauseFunc, conn bufferedConn, do func(context.Context, engine.Streams) (int, error)) {
+func serveSession(ctx context.Context, cancel context.CancelCauseFunc, conn bufferedConn, do func(context.Context, call.Streams) (int, error)) {
 	out := &frameWriter{w: conn}
 	from := newClientEnd(out)
 	read := make(chan struct{})
@@ -59,9 +60,9 @@ func serveSession(ctx context.Context, cancel context.CancelCauseFunc, conn buff
 		from.read(conn.in)
 		cancel(errClientGone)
 	}()
-	code, err := do(ctx, engine.Streams{
+	code, err := do(ctx, call.Streams{
 		Stdin: &from.input, Resize: from.resize, Signals: from.signals,
-		Stdout: frameStream{out, engine.Stdout}, Stderr: frameStream{out, engine.Stderr},
+		Stdout: frameStream{out, call.Stdout}, Stderr: frameStream{out, call.Stderr},
 	})
 	answer := exitAnswer{Code: code}
 	if errors.Is(err, engine.ErrDetached) {
@@ -182,7 +183,7 @@ func (in *input) next() error {
 // frameStream is one output stream of a process on its way to the client.
 type frameStream struct {
 	out    *frameWriter
-	stream engine.Stream
+	stream call.Stream
 }
 
 func (s frameStream) Write(p []byte) (int, error) {

@@ -11,11 +11,12 @@ import (
 	"net/http"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // session makes a call whose connection turns into frames both ways, and returns the
 // exit code. When ctx ends the connection is closed.
-func (c *Client) session(ctx context.Context, name string, req any, s engine.Streams) (int, error) {
+func (c *Client) session(ctx context.Context, name string, req any, s call.Streams) (int, error) {
 	conn, err := c.dial(ctx)
 	if err != nil {
 		return 0, c.unreachable(ctx, err)
@@ -71,7 +72,7 @@ func (c *Client) upgrade(ctx context.Context, conn net.Conn, u upgrading) (*bufi
 
 // engineEnd talks to the engine in a session.
 type engineEnd struct {
-	s     engine.Streams
+	s     call.Streams
 	taken chan struct{} // a message for each input frame that was taken
 	over  chan struct{} // closed when the session has ended
 }
@@ -145,7 +146,7 @@ func (e *engineEnd) take(f frame) error {
 	switch f.kind {
 	case frameData:
 		w := e.s.Stdout
-		if engine.Stream(f.stream) == engine.Stderr {
+		if call.Stream(f.stream) == call.Stderr {
 			w = e.s.Stderr
 		}
 		if w == nil {

@@ -13,18 +13,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // exec runs a session whose process is what the engine does.
-func exec(t *testing.T, process func(ctx context.Context, s engine.Streams) (int, error), s engine.Streams) (int, error) {
+func exec(t *testing.T, process func(ctx context.Context, s call.Streams) (int, error), s call.Streams) (int, error) {
 	t.Helper()
-	return serve(t, &fake{exec: process}).Exec(t.Context(), "c0ffee", &engine.ExecRequest{}, s)
+	return serve(t, &fake{exec: process}).Exec(t.Context(), "c0ffee", &call.ExecRequest{}, s)
 }
 
 func TestASessionIsLikeAProcess(t *testing.T) {
 	t.Parallel()
 	var out, err strings.Builder
-	code, failed := exec(t, func(_ context.Context, s engine.Streams) (int, error) {
+	code, failed := exec(t, func(_ context.Context, s call.Streams) (int, error) {
 		text, err := io.ReadAll(s.Stdin)
 		if err != nil {
 			return 0, err
@@ -32,7 +33,7 @@ func TestASessionIsLikeAProcess(t *testing.T) {
 		_, err = s.Stdout.Write(bytes.ToUpper(text))
 		_, err2 := s.Stderr.Write([]byte("done"))
 		return 42, errors.Join(err, err2)
-	}, engine.Streams{Stdin: strings.NewReader("hello"), Stdout: &out, Stderr: &err})
+	}, call.Streams{Stdin: strings.NewReader("hello"), Stdout: &out, Stderr: &err})
 	if failed != nil || code != 42 || out.String() != "HELLO" || err.String() != "done" {
 		t.Errorf("%d, %v, %q, %q", code, failed, &out, &err)
 	}
@@ -41,7 +42,7 @@ func TestASessionIsLikeAProcess(t *testing.T) {
 func TestInputIsTheEndOfInput(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{"nothing": "", "a byte": "x", "a frame": strings.Repeat("x", maxInput), "the window": strings.Repeat("x", inputWindow*maxInput)} {
-		_, err := exec(t, func(_ context.Context, s engine.Streams) (int, error) {
+		_, err := exec(t, func(_ context.Context, s call.Streams) (int, error) {
 			got, err := io.ReadAll(s.Stdin)
 			if string(got) != text {
 				t.Errorf("%s: %d bytes", name, len(got))
@@ -50,7 +51,7 @@ func TestInputIsTheEndOfInput(t *testing.T) {
 				t.Errorf("%s: after the end %d, %v", name, n, again)
 			}
 			return 0, err
-		}, engine.Streams{Stdin: strings.NewReader(text)})
+		}, call.Streams{Stdin: strings.NewReader(text)})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -62,10 +63,10 @@ func TestMuchGoesBothWaysAtOnce(t *testing.T) {
 	const size = 32 << 20
 	sent, got := sha256.New(), sha256.New()
 	n := int64(0)
-	_, err := exec(t, func(_ context.Context, s engine.Streams) (int, error) {
+	_, err := exec(t, func(_ context.Context, s call.Streams) (int, error) {
 		_, err := io.Copy(s.Stdout, s.Stdin) // like cat
 		return 0, err
-	}, engine.Streams{
+	}, call.Streams{
 		Stdin: io.TeeReader(&pattern{left: size}, sent),
 		Stdout: writerFunc(func(p []byte) (int, error) {
 			n += int64(len(p))
@@ -80,7 +81,7 @@ func TestMuchGoesBothWaysAtOnce(t *testing.T) {
 func TestBothOutputsAtOnce(t *testing.T) {
 	t.Parallel()
 	var out, err bytes.Buffer
-	_, failed := exec(t, func(_ context.Context, s engine.Streams) (int, error) {
+	_, failed := exec(t, func(_ context.Context, s call.Streams) (int, error) {
 		done := make(chan error)
 		for _, w := range []io.Writer{s.Stdout, s.Stderr} {
 			go func() {
@@ -89,7 +90,7 @@ func TestBothOutputsAtOnce(t *testing.T) {
 			}()
 		}
 		return 0, errors.Join(<-done, <-done)
-	}, engine.Streams{Stdout: &out, Stderr: &err})
+	}, call.Streams{Stdout: &out, Stderr: &err})
 	var want bytes.Buffer
 	_, _ = io.Copy(&want, &pattern{left: 4 << 20})
 	if failed != nil || !bytes.Equal(out.Bytes(), want.Bytes()) || !bytes.Equal(err.Bytes(), want.Bytes()) {
@@ -102,12 +103,12 @@ func TestSignalsPassInputThatNobodyReads(t *testing.T) {
 	t.Parallel()
 	signals := make(chan string)
 	go func() { signals <- "SIGINT" }()
-	code, err := exec(t, func(_ context.Context, s engine.Streams) (int, error) {
+	code, err := exec(t, func(_ context.Context, s call.Streams) (int, error) {
 		if got := <-s.Signals; got != "SIGINT" {
 			t.Errorf("signal %q", got)
 		}
 		return 130, nil
-	}, engine.Streams{Stdin: &pattern{left: 1 << 40}, Signals: signals})
+	}, call.Streams{Stdin: &pattern{left: 1 << 40}, Signals: signals})
 	if code != 130 || err != nil {
 		t.Errorf("%d, %v", code, err)
 	}
@@ -117,7 +118,7 @@ func TestSignalsPassInputThatNobodyReads(t *testing.T) {
 func TestAClientIsMissedAlthoughNobodyReadsItsInput(t *testing.T) {
 	t.Parallel()
 	began, ended := make(chan struct{}, 1), make(chan struct{})
-	r := serve(t, &fake{exec: func(ctx context.Context, s engine.Streams) (int, error) {
+	r := serve(t, &fake{exec: func(ctx context.Context, s call.Streams) (int, error) {
 		began <- struct{}{}
 		<-ctx.Done()
 		if !errors.Is(context.Cause(ctx), errClientGone) {
@@ -139,7 +140,7 @@ func TestAClientIsMissedAlthoughNobodyReadsItsInput(t *testing.T) {
 		within(t, "it begins", began)
 		cancel()
 	}()
-	if _, err := r.Exec(ctx, "c0ffee", &engine.ExecRequest{}, engine.Streams{Stdin: source}); !errors.Is(err, context.Canceled) {
+	if _, err := r.Exec(ctx, "c0ffee", &call.ExecRequest{}, call.Streams{Stdin: source}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	within(t, "the engine notices", ended)
@@ -152,7 +153,7 @@ func TestSizesOfTheTerminal(t *testing.T) {
 	for i := range uint(100) {
 		sizes <- [2]uint{i, 80}
 	}
-	_, err := exec(t, func(_ context.Context, s engine.Streams) (int, error) {
+	_, err := exec(t, func(_ context.Context, s call.Streams) (int, error) {
 		time.Sleep(50 * time.Millisecond) // a process that is slow to look
 		for size := range s.Resize {
 			if size == [2]uint{99, 80} { // the last one always comes
@@ -160,7 +161,7 @@ func TestSizesOfTheTerminal(t *testing.T) {
 			}
 		}
 		return 1, nil
-	}, engine.Streams{Resize: sizes})
+	}, call.Streams{Resize: sizes})
 	if err != nil {
 		t.Error(err)
 	}
@@ -168,18 +169,18 @@ func TestSizesOfTheTerminal(t *testing.T) {
 
 func TestADetachedSession(t *testing.T) {
 	t.Parallel()
-	r := serve(t, &fake{exec: func(context.Context, engine.Streams) (int, error) { return 0, engine.ErrDetached }})
-	if _, err := r.Attach(t.Context(), &engine.AttachRequest{}, engine.Streams{}); !errors.Is(err, engine.ErrDetached) {
+	r := serve(t, &fake{exec: func(context.Context, call.Streams) (int, error) { return 0, engine.ErrDetached }})
+	if _, err := r.Attach(t.Context(), &call.AttachRequest{}, call.Streams{}); !errors.Is(err, engine.ErrDetached) {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestAClientWithoutOutputs(t *testing.T) {
 	t.Parallel()
-	code, err := exec(t, func(_ context.Context, s engine.Streams) (int, error) {
+	code, err := exec(t, func(_ context.Context, s call.Streams) (int, error) {
 		_, err := io.WriteString(s.Stdout, "x")
 		return 7, err
-	}, engine.Streams{})
+	}, call.Streams{})
 	if code != 7 || err != nil {
 		t.Errorf("%d, %v", code, err)
 	}
@@ -189,7 +190,7 @@ func TestAClientWhoseOutputIsClosed(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken pipe")
 	ended := make(chan struct{})
-	r := serve(t, &fake{exec: func(_ context.Context, s engine.Streams) (int, error) {
+	r := serve(t, &fake{exec: func(_ context.Context, s call.Streams) (int, error) {
 		defer close(ended)
 		for {
 			if _, err := io.WriteString(s.Stdout, "yes\n"); err != nil {
@@ -197,7 +198,7 @@ func TestAClientWhoseOutputIsClosed(t *testing.T) {
 			}
 		}
 	}})
-	_, err := r.Exec(t.Context(), "c0ffee", &engine.ExecRequest{}, engine.Streams{Stdout: writerFunc(func([]byte) (int, error) { return 0, broken })})
+	_, err := r.Exec(t.Context(), "c0ffee", &call.ExecRequest{}, call.Streams{Stdout: writerFunc(func([]byte) (int, error) { return 0, broken })})
 	if !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
@@ -207,8 +208,8 @@ func TestAClientWhoseOutputIsClosed(t *testing.T) {
 func TestASessionThatDoesNotReadHoldsNoOtherUp(t *testing.T) {
 	t.Parallel()
 	began, ended := make(chan struct{}, 1), make(chan struct{})
-	r := serve(t, &fake{exec: func(context.Context, engine.Streams) (int, error) { return 0, nil }})
-	flooding := &fake{exec: func(_ context.Context, s engine.Streams) (int, error) {
+	r := serve(t, &fake{exec: func(context.Context, call.Streams) (int, error) { return 0, nil }})
+	flooding := &fake{exec: func(_ context.Context, s call.Streams) (int, error) {
 		defer close(ended)
 		began <- struct{}{}
 		_, err := io.Copy(s.Stdout, &pattern{left: 1 << 40})
@@ -220,7 +221,7 @@ func TestASessionThatDoesNotReadHoldsNoOtherUp(t *testing.T) {
 	if _, err := stuck.Info(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := r.Exec(t.Context(), "c0ffee", &engine.ExecRequest{}, engine.Streams{}); err != nil {
+	if _, err := r.Exec(t.Context(), "c0ffee", &call.ExecRequest{}, call.Streams{}); err != nil {
 		t.Error(err)
 	}
 	stuck.stop() // and not even the end of the engine
@@ -230,7 +231,7 @@ func TestASessionThatDoesNotReadHoldsNoOtherUp(t *testing.T) {
 func TestASessionThatSendsMoreThanItMay(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{})
-	r := serve(t, &fake{exec: func(ctx context.Context, _ engine.Streams) (int, error) {
+	r := serve(t, &fake{exec: func(ctx context.Context, _ call.Streams) (int, error) {
 		<-ctx.Done()
 		close(ended)
 		return 0, nil
@@ -246,13 +247,13 @@ func TestASessionThatSendsMoreThanItMay(t *testing.T) {
 func TestInputAfterTheEndOfTheCallEndsItsReader(t *testing.T) {
 	t.Parallel()
 	ended := make(chan error, 1)
-	_, err := exec(t, func(_ context.Context, s engine.Streams) (int, error) {
+	_, err := exec(t, func(_ context.Context, s call.Streams) (int, error) {
 		go func() {
 			_, err := io.Copy(io.Discard, s.Stdin)
 			ended <- err
 		}()
 		return 0, nil
-	}, engine.Streams{})
+	}, call.Streams{})
 	if err != nil {
 		t.Error(err)
 	}
@@ -268,18 +269,18 @@ func TestInputAfterTheEndOfTheCallEndsItsReader(t *testing.T) {
 
 func TestLogs(t *testing.T) {
 	t.Parallel()
-	web, db := &engine.LogSource{ID: "1", Name: "web", Number: 1}, &engine.LogSource{ID: "2", Name: "db", TTY: true}
+	web, db := &call.LogSource{ID: "1", Name: "web", Number: 1}, &call.LogSource{ID: "2", Name: "db", TTY: true}
 	again := *web // the same container, as another reader of its log knows it
 	at := time.Unix(5, 6).UTC()
-	entries := []engine.LogEntry{
-		{Source: web, Time: at, Stream: engine.Stdout, Data: []byte("hello\n")},
-		{Source: db, Time: at, Stream: engine.Stderr, Data: []byte{0, 255}},
-		{Source: web, Time: at, Exit: &engine.LogExit{Code: 3, Restarting: true}},
-		{Source: &again, Time: at, Stream: engine.Stdout, Data: []byte("again\n")},
-		{Source: web, Stream: engine.Stdout, Data: []byte("at no time\n")},
+	entries := []call.LogEntry{
+		{Source: web, Time: at, Stream: call.Stdout, Data: []byte("hello\n")},
+		{Source: db, Time: at, Stream: call.Stderr, Data: []byte{0, 255}},
+		{Source: web, Time: at, Exit: &call.LogExit{Code: 3, Restarting: true}},
+		{Source: &again, Time: at, Stream: call.Stdout, Data: []byte("again\n")},
+		{Source: web, Stream: call.Stdout, Data: []byte("at no time\n")},
 	}
 	gone := engine.Problem(engine.ErrNotFound, errors.New("the log is gone"))
-	r := serve(t, &fake{logs: func(_ context.Context, emit func(engine.LogEntry) error) error {
+	r := serve(t, &fake{logs: func(_ context.Context, emit func(call.LogEntry) error) error {
 		for _, e := range entries {
 			if err := emit(e); err != nil {
 				return err
@@ -287,9 +288,9 @@ func TestLogs(t *testing.T) {
 		}
 		return gone
 	}})
-	var got []engine.LogEntry
-	sources := map[*engine.LogSource]bool{}
-	err := r.Logs(t.Context(), &engine.LogRequest{}, func(e engine.LogEntry) error {
+	var got []call.LogEntry
+	sources := map[*call.LogSource]bool{}
+	err := r.Logs(t.Context(), &call.LogRequest{}, func(e call.LogEntry) error {
 		sources[e.Source] = true
 		e.Data = bytes.Clone(e.Data)
 		got = append(got, e)
@@ -311,10 +312,10 @@ func TestLogs(t *testing.T) {
 func TestFollowedLogsComeAtOnceAndEndWithTheReceiver(t *testing.T) {
 	t.Parallel()
 	next, ended := make(chan struct{}, 1), make(chan struct{})
-	r := serve(t, &fake{logs: func(ctx context.Context, emit func(engine.LogEntry) error) error {
+	r := serve(t, &fake{logs: func(ctx context.Context, emit func(call.LogEntry) error) error {
 		defer close(ended)
 		for {
-			if err := emit(engine.LogEntry{Source: &engine.LogSource{}, Data: []byte("x"), Stream: engine.Stdout}); err != nil {
+			if err := emit(call.LogEntry{Source: &call.LogSource{}, Data: []byte("x"), Stream: call.Stdout}); err != nil {
 				return err
 			}
 			select {
@@ -326,7 +327,7 @@ func TestFollowedLogsComeAtOnceAndEndWithTheReceiver(t *testing.T) {
 	}})
 	enough := errors.New("enough")
 	count := 0
-	err := r.Logs(t.Context(), &engine.LogRequest{Follow: true}, func(engine.LogEntry) error {
+	err := r.Logs(t.Context(), &call.LogRequest{Follow: true}, func(call.LogEntry) error {
 		if count++; count == 10 {
 			return enough
 		}
@@ -346,7 +347,7 @@ func TestLogsOfAnEngineThatBabbles(t *testing.T) {
 		"a source that is none": {kind: frameSource, source: 1, payload: []byte("x")},
 		"an end that is none":   {kind: frameExited, source: 0, payload: []byte("x")},
 	} {
-		r := logReader{sources: map[uint16]*engine.LogSource{0: {}}, emit: func(engine.LogEntry) error { return nil }}
+		r := logReader{sources: map[uint16]*call.LogSource{0: {}}, emit: func(call.LogEntry) error { return nil }}
 		if err := r.take(f); err == nil {
 			t.Errorf("%s is taken", name)
 		}

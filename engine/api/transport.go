@@ -41,8 +41,8 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	return d.DialContext(ctx, "unix", c.socket)
 }
 
-// call makes a call that answers once.
-func call[Resp any](ctx context.Context, c *Client, name string, req any) (Resp, error) {
+// ask makes a call that answers once.
+func ask[Resp any](ctx context.Context, c *Client, name string, req any) (Resp, error) {
 	var out Resp
 	resp, err := c.post(ctx, name, req)
 	if err != nil {

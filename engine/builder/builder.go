@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/image"
 )
 
 // Runner runs a step of a build to its end and returns its exit code; started is called
 // once its command has been executed.
-type Runner func(ctx context.Context, job *engine.Job, s engine.Streams, started func()) (int, error)
+type Runner func(ctx context.Context, job *engine.Job, s call.Streams, started func()) (int, error)
 
 // Config is what a Builder is made of.
 type Config struct {

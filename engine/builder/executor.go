@@ -13,6 +13,7 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // steps runs RUN steps as jobs of the engine.
@@ -36,7 +37,7 @@ func (e *steps) Run(ctx context.Context, _ string, root executor.Mount, mounts [
 			started = nil
 		}
 	}
-	code, err := e.run(ctx, job, engine.Streams{Stdout: process.Stdout, Stderr: process.Stderr}, startOnce)
+	code, err := e.run(ctx, job, call.Streams{Stdout: process.Stdout, Stderr: process.Stderr}, startOnce)
 	startOnce() // who waits for it is told by the error
 	return nil, errors.Join(exitError(ctx, code, err, process.Meta.ValidExitCodes), release())
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/logs"
 )
 
@@ -17,7 +18,7 @@ import (
 // once the container has ended, and, of one that removes itself, has gone.
 //
 // Errors: engine.ErrDetached; what the start says.
-func (c *Container) Attach(ctx context.Context, req *engine.AttachRequest, s engine.Streams) (int, error) {
+func (c *Container) Attach(ctx context.Context, req *call.AttachRequest, s call.Streams) (int, error) {
 	c.Readers.Add(1)
 	code, err := c.attach(ctx, req, s)
 	c.Readers.Done()
@@ -30,7 +31,7 @@ func (c *Container) Attach(ctx context.Context, req *engine.AttachRequest, s eng
 	return code, err
 }
 
-func (c *Container) attach(ctx context.Context, req *engine.AttachRequest, s engine.Streams) (int, error) {
+func (c *Container) attach(ctx context.Context, req *call.AttachRequest, s call.Streams) (int, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	q := logs.Query{Tail: -1, Follow: true, Stdout: true, Stderr: true}
@@ -62,7 +63,7 @@ func (c *Container) attach(ctx context.Context, req *engine.AttachRequest, s eng
 	}()
 	err = logs.Read(ctx, c.LogDir(), q, done, func(e logs.Entry) error {
 		w := s.Stdout
-		if engine.Stream(e.Stream) == engine.Stderr {
+		if call.Stream(e.Stream) == call.Stderr {
 			w = s.Stderr
 		}
 		_, err := w.Write(e.Data)
@@ -76,7 +77,7 @@ func (c *Container) attach(ctx context.Context, req *engine.AttachRequest, s eng
 }
 
 // feed passes input, sizes and signals of a client on to the process, until ctx ends.
-func (c *Container) feed(ctx context.Context, detach context.CancelCauseFunc, s engine.Streams, keys []byte) {
+func (c *Container) feed(ctx context.Context, detach context.CancelCauseFunc, s call.Streams, keys []byte) {
 	r := c.running()
 	if r == nil {
 		return
@@ -103,7 +104,7 @@ func (c *Container) feed(ctx context.Context, detach context.CancelCauseFunc, s 
 
 // relay passes sizes of the client's terminal and its signals on, until ctx ends. A
 // process that has ended, or has no terminal, does without.
-func relay(ctx context.Context, s engine.Streams, resize func(columns, rows uint16) error, kill func(unix.Signal) error) {
+func relay(ctx context.Context, s call.Streams, resize func(columns, rows uint16) error, kill func(unix.Signal) error) {
 	for {
 		select {
 		case size := <-s.Resize:

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/image"
 	"tiffin/engine/network"
 	"tiffin/engine/runtime"
@@ -105,6 +106,16 @@ func (c *Container) Snapshot() engine.Container {
 	return c.record
 }
 
+// IsGone says that it was removed.
+func (c *Container) IsGone() bool {
+	select {
+	case <-c.Gone:
+		return true
+	default:
+		return false
+	}
+}
+
 // Name is the container's name as it is now.
 func (c *Container) Name() string { return c.Snapshot().Name }
 
@@ -156,9 +167,9 @@ func (c *Container) AwaitEnd(ctx context.Context) engine.Container {
 func (c *Container) LogDir() string { return filepath.Join(c.rooms.Data, c.ID, "logs") }
 
 // Source is the container as readers of its log know it.
-func (c *Container) Source() *engine.LogSource {
+func (c *Container) Source() *call.LogSource {
 	r := c.Snapshot()
-	return &engine.LogSource{
+	return &call.LogSource{
 		ID: r.ID, Name: r.Name, Project: r.Project, Service: r.Service, Number: r.Number, OneOff: r.OneOff, TTY: r.Spec.TTY,
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/ocispec"
 	"tiffin/engine/runtime"
 	"tiffin/healthcheck"
@@ -23,7 +24,7 @@ import (
 //
 // Errors: engine.ErrConflict when the container does not run; an *engine.ExitError
 // of 126 or 127 for a command that cannot be run.
-func (c *Container) Exec(ctx context.Context, req *engine.ExecRequest, s engine.Streams) (int, error) {
+func (c *Container) Exec(ctx context.Context, req *call.ExecRequest, s call.Streams) (int, error) {
 	keys, err := parseDetachKeys(req.DetachKeys)
 	if err != nil {
 		return 0, err
@@ -35,7 +36,7 @@ func (c *Container) Exec(ctx context.Context, req *engine.ExecRequest, s engine.
 	if req.Detach {
 		// It ends with the process, or with the engine's connection to the keeper.
 		go func() {
-			_, _ = x.wait(context.WithoutCancel(ctx), engine.Streams{Stdout: io.Discard, Stderr: io.Discard})
+			_, _ = x.wait(context.WithoutCancel(ctx), call.Streams{Stdout: io.Discard, Stderr: io.Discard})
 		}()
 		return 0, nil
 	}
@@ -54,7 +55,7 @@ type execution struct {
 }
 
 // spawnExec starts a process in a container.
-func (c *Container) spawnExec(ctx context.Context, req *engine.ExecRequest) (*execution, error) {
+func (c *Container) spawnExec(ctx context.Context, req *call.ExecRequest) (*execution, error) {
 	c.mu.Lock()
 	r, record := c.run, c.record
 	c.mu.Unlock()
@@ -99,7 +100,7 @@ func (c *Container) spawnExec(ctx context.Context, req *engine.ExecRequest) (*ex
 
 // execInput is what a process in a running container is made from. Its user is looked
 // up in the container's own files, by way of its first process.
-func (c *Container) execInput(record *engine.Container, r *run, req *engine.ExecRequest) (ocispec.Input, error) {
+func (c *Container) execInput(record *engine.Container, r *run, req *call.ExecRequest) (ocispec.Input, error) {
 	in := ocispec.Input{Container: record, Host: c.rooms.hostInfo()}
 	owner, err := c.rooms.networkOwner(record)
 	if err == nil && owner.ID != c.ID { // one that was removed is no reason not to run something
@@ -119,7 +120,7 @@ func (c *Container) execInput(record *engine.Container, r *run, req *engine.Exec
 }
 
 // open makes the pipes: theirs for the process, ours in x.
-func (x *execution) open(req *engine.ExecRequest) (theirs runtime.Stdio, err error) {
+func (x *execution) open(req *call.ExecRequest) (theirs runtime.Stdio, err error) {
 	if req.TTY {
 		return theirs, nil
 	}
@@ -148,7 +149,7 @@ func closeFiles(files ...*os.File) error {
 
 // attach copies between client and process until the process ends, or the client
 // detaches or goes away.
-func (x *execution) attach(ctx context.Context, s engine.Streams, keys []byte) (int, error) {
+func (x *execution) attach(ctx context.Context, s call.Streams, keys []byte) (int, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	if s.Stdin != nil && x.stdin != nil {
@@ -185,7 +186,7 @@ func (x *execution) attach(ctx context.Context, s engine.Streams, keys []byte) (
 
 // wait copies output until the process has ended and its output with it. What a
 // background child of it still writes after a moment is left.
-func (x *execution) wait(ctx context.Context, s engine.Streams) (int, error) {
+func (x *execution) wait(ctx context.Context, s call.Streams) (int, error) {
 	var copies sync.WaitGroup
 	outputs := map[*os.File]io.Writer{x.stdout: s.Stdout, x.stderr: s.Stderr}
 	if console := x.process.Console(); console != nil {
@@ -234,7 +235,7 @@ func drain(to io.Writer, from io.Reader) {
 
 // RunHook runs a lifecycle hook and returns an error when it fails.
 func (c *Container) RunHook(ctx context.Context, h engine.Hook) error {
-	code, output, err := c.capture(ctx, &engine.ExecRequest{
+	code, output, err := c.capture(ctx, &call.ExecRequest{
 		Cmd: h.Command, User: h.User, WorkingDir: h.WorkingDir, Env: h.Env, Privileged: h.Privileged,
 	})
 	if err != nil {
@@ -248,14 +249,14 @@ func (c *Container) RunHook(ctx context.Context, h engine.Hook) error {
 
 // capture runs a process and returns its code and the beginning of its output. When
 // ctx ends, the process is killed.
-func (c *Container) capture(ctx context.Context, req *engine.ExecRequest) (int, string, error) {
+func (c *Container) capture(ctx context.Context, req *call.ExecRequest) (int, string, error) {
 	x, err := c.spawnExec(ctx, req)
 	if err != nil {
 		return 0, "", err
 	}
 	defer context.AfterFunc(ctx, func() { _ = x.process.Signal(unix.SIGKILL) })() // it has ended
 	var out healthcheck.Output
-	code, err := x.wait(context.WithoutCancel(ctx), engine.Streams{Stdout: &out, Stderr: &out})
+	code, err := x.wait(context.WithoutCancel(ctx), call.Streams{Stdout: &out, Stderr: &out})
 	return code, out.String(), err
 }
 
@@ -271,7 +272,7 @@ func (c *Container) Probe(ctx context.Context) healthcheck.Result {
 		}
 		cmd = append(append([]string{}, shell...), cmd...)
 	}
-	code, output, err := c.capture(ctx, &engine.ExecRequest{Cmd: cmd})
+	code, output, err := c.capture(ctx, &call.ExecRequest{Cmd: cmd})
 	if err != nil {
 		return healthcheck.Result{ExitCode: -1, Output: err.Error()}
 	}

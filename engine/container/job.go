@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/network"
 	"tiffin/engine/ocispec"
 	"tiffin/engine/runtime"
@@ -39,7 +40,7 @@ type job struct {
 // nil.
 //
 // Errors: an *engine.ExitError of 126 or 127 for a command that cannot be run.
-func (r *Rooms) RunJob(ctx context.Context, spec *engine.Job, s engine.Streams, started func()) (code int, err error) {
+func (r *Rooms) RunJob(ctx context.Context, spec *engine.Job, s call.Streams, started func()) (code int, err error) {
 	j := &job{
 		starter: starter{rooms: r, record: engine.Container{ID: spec.ID, Name: "job " + engine.ShortID(spec.ID), Spec: spec.Spec, Args: spec.Spec.Cmd}},
 		job:     spec, trees: map[string]*os.File{},
@@ -252,7 +253,7 @@ func (j *job) openOutput() (runtime.Stdio, error) {
 }
 
 // await copies the output until the job has ended; when ctx ends first, it is killed.
-func (j *job) await(ctx context.Context, p *runtime.Process, s engine.Streams) (int, error) {
+func (j *job) await(ctx context.Context, p *runtime.Process, s call.Streams) (int, error) {
 	defer context.AfterFunc(ctx, func() { _ = p.Signal(unix.SIGKILL) })()
 	var copies sync.WaitGroup
 	for from, to := range map[*os.File]io.Writer{j.stdout: s.Stdout, j.stderr: s.Stderr} {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // clockTicks is USER_HZ, which is 100 on all architectures that Linux has today.
@@ -18,7 +19,7 @@ const clockTicks = 100
 // Top lists the processes of a container as `ps -ef` does.
 //
 // Errors: engine.ErrConflict when it does not run, engine.ErrUnsupported for options of ps.
-func (c *Container) Top(args []string) (*engine.Top, error) {
+func (c *Container) Top(args []string) (*call.Top, error) {
 	if len(args) > 0 && strings.Join(args, " ") != "-ef" {
 		return nil, engine.Problem(engine.ErrUnsupported, fmt.Errorf("ps options %q: only -ef is carried out", args))
 	}
@@ -34,7 +35,7 @@ func (c *Container) Top(args []string) (*engine.Top, error) {
 	if err != nil {
 		return nil, err
 	}
-	top := &engine.Top{Titles: []string{"UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"}}
+	top := &call.Top{Titles: []string{"UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"}}
 	for _, pid := range pids {
 		if row, err := processRow(pid, boot); err == nil { // else it has ended meanwhile
 			top.Processes = append(top.Processes, row)

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/container"
 	"tiffin/engine/network"
 	"tiffin/engine/plan"
@@ -21,7 +22,7 @@ const maxParallel = 32
 type walk struct {
 	d      *Daemon
 	stack  *engine.Stack
-	auths  map[string]engine.RegistryAuth
+	auths  map[string]call.RegistryAuth
 	report engine.Report
 	slots  chan struct{}
 

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // reboot opens an engine on a run root of an earlier boot.
@@ -91,7 +92,7 @@ func alive(c *engine.Container) bool { return c.State.Status.Alive() }
 func TestWhatRanUntilEverythingWasKilledStartsAgain(t *testing.T) {
 	b := openBench(t)
 	b.up(t, stack(always(sh("kept", "exec sleep 1000")), always(sh("stopped", "exec sleep 1000")), sh("plain", "exec sleep 1000")))
-	check(t, b.Act(t.Context(), &engine.ActRequest{Project: "demo", Action: engine.ActStop, Services: []string{"stopped"}}, nil))
+	check(t, b.Act(t.Context(), &call.ActRequest{Project: "demo", Action: call.ActStop, Services: []string{"stopped"}}, nil))
 	b.endAll(t)
 	b.open(t)
 	b.until(t, "demo-kept-1", alive)
@@ -128,7 +129,7 @@ func TestACommandGoesBeforeWhatABootStillWaitsFor(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	check(t, b.Act(ctx, &engine.ActRequest{Project: "demo", Action: engine.ActStop, Services: []string{"api"}}, nil))
+	check(t, b.Act(ctx, &call.ActRequest{Project: "demo", Action: call.ActStop, Services: []string{"api"}}, nil))
 	check(t, os.WriteFile(ok, nil, 0o644))
 	b.until(t, "demo-web-1", alive)
 	if c := b.until(t, "demo-api-1", (*engine.Container).Ended); !c.State.Stopped {
@@ -143,7 +144,7 @@ func TestWhatCannotStartAtBootSaysWhy(t *testing.T) {
 	job := sh("job", "[ ! -e /keep/ran ] || exec sleep 1000; touch /keep/ran")
 	late := always(sh("late", "exec sleep 1000"), engine.Dependency{Service: "job", Condition: engine.ConditionCompleted})
 	b.up(t, stack(job, late))
-	check(t, b.Act(t.Context(), &engine.ActRequest{Project: "demo", Action: engine.ActStart, Services: []string{"job"}}, nil))
+	check(t, b.Act(t.Context(), &call.ActRequest{Project: "demo", Action: call.ActStart, Services: []string{"job"}}, nil))
 	b.reboot(t)
 	if c := b.until(t, "demo-late-1", (*engine.Container).Ended); c.State.Error != `service "job" didn't complete successfully: exit 255` || c.State.Stopped {
 		t.Errorf("%+v", c.State)

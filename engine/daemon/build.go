@@ -9,6 +9,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/builder"
+	"tiffin/engine/call"
 	"tiffin/engine/runtime"
 	"tiffin/engine/settings"
 )
@@ -31,7 +32,7 @@ func (d *Daemon) openBuilder(s *settings.Build) (err error) {
 func (d *Daemon) Build(ctx context.Context, conn net.Conn) error { return d.builder.Serve(ctx, conn) }
 
 // runJob runs a step of a build. The default bridge stays while one runs.
-func (d *Daemon) runJob(ctx context.Context, job *engine.Job, s engine.Streams, started func()) (int, error) {
+func (d *Daemon) runJob(ctx context.Context, job *engine.Job, s call.Streams, started func()) (int, error) {
 	d.mu.Lock()
 	d.jobs.Add(1)
 	d.mu.Unlock()

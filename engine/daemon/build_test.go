@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // upReports brings a project up and returns what was said of an image.
-func (b *bench) upReports(t *testing.T, req *engine.UpRequest, image string) (said []string, err error) {
+func (b *bench) upReports(t *testing.T, req *call.UpRequest, image string) (said []string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

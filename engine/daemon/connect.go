@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/container"
 	"tiffin/engine/daemon/events"
 	"tiffin/engine/plan"
@@ -135,7 +136,7 @@ func (d *Daemon) mayJoin(ctx context.Context, n *engine.Network) error {
 }
 
 // DisconnectNetwork takes a container off a network.
-func (d *Daemon) DisconnectNetwork(ctx context.Context, network, ref string, force engine.ForceRemove) error {
+func (d *Daemon) DisconnectNetwork(ctx context.Context, network, ref string, force call.ForceRemove) error {
 	return d.rewire(ctx, network, ref, func(ctx context.Context, n *engine.Network, c *container.Container) error {
 		name := n.Spec.Name
 		former, on := c.Snapshot().Endpoints[name]

@@ -15,6 +15,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/builder"
+	"tiffin/engine/call"
 	"tiffin/engine/container"
 	"tiffin/engine/daemon/events"
 	"tiffin/engine/image"
@@ -240,8 +241,8 @@ func (d *Daemon) Shutdown(context.Context) error {
 }
 
 // Info says what the engine is and has.
-func (d *Daemon) Info(context.Context) (engine.Info, error) {
-	info := engine.Info{
+func (d *Daemon) Info(context.Context) (call.Info, error) {
+	info := call.Info{
 		Version: d.cfg.Version, Pid: os.Getpid(), StartedAt: d.started, DataRoot: d.cfg.DataRoot, RunRoot: d.cfg.RunRoot,
 		HostNames: d.rooms.Networks.HostNames(),
 	}

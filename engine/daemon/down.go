@@ -4,11 +4,12 @@ import (
 	"context"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/plan"
 )
 
 // PlanDown says what Down would do.
-func (d *Daemon) PlanDown(ctx context.Context, req *engine.DownRequest) (*plan.Plan, error) {
+func (d *Daemon) PlanDown(ctx context.Context, req *call.DownRequest) (*plan.Plan, error) {
 	stack := d.stackOr(req.Stack, req.Project)
 	obs, err := d.observe(ctx, req.Project, stack)
 	if err != nil {
@@ -18,7 +19,7 @@ func (d *Daemon) PlanDown(ctx context.Context, req *engine.DownRequest) (*plan.P
 }
 
 // Down takes a project away. What is in use elsewhere stays, with a warning.
-func (d *Daemon) Down(ctx context.Context, req *engine.DownRequest, report engine.Report) error {
+func (d *Daemon) Down(ctx context.Context, req *call.DownRequest, report engine.Report) error {
 	ctx, unlock, err := d.lock(ctx, req.Project)
 	if err != nil {
 		return err
@@ -42,7 +43,7 @@ func (d *Daemon) Down(ctx context.Context, req *engine.DownRequest, report engin
 }
 
 // PlanAct says what Act would do.
-func (d *Daemon) PlanAct(ctx context.Context, req *engine.ActRequest) (*plan.Plan, error) {
+func (d *Daemon) PlanAct(ctx context.Context, req *call.ActRequest) (*plan.Plan, error) {
 	stack := d.stackOr(req.Stack, req.Project)
 	obs, err := d.observe(ctx, req.Project, nil)
 	if err != nil {
@@ -52,7 +53,7 @@ func (d *Daemon) PlanAct(ctx context.Context, req *engine.ActRequest) (*plan.Pla
 }
 
 // Act starts, stops, restarts, kills, pauses, unpauses or removes containers.
-func (d *Daemon) Act(ctx context.Context, req *engine.ActRequest, report engine.Report) error {
+func (d *Daemon) Act(ctx context.Context, req *call.ActRequest, report engine.Report) error {
 	ctx, unlock, err := d.lock(ctx, req.Project)
 	if err != nil {
 		return err
@@ -72,8 +73,8 @@ func (d *Daemon) Act(ctx context.Context, req *engine.ActRequest, report engine.
 	if err := w.apply(ctx, p, 0); err != nil {
 		return err
 	}
-	if req.Wait && req.Action == engine.ActStart && stack != nil {
-		up := &engine.UpRequest{Stack: *stack, Services: req.Services, WaitTimeout: req.WaitTimeout}
+	if req.Wait && req.Action == call.ActStart && stack != nil {
+		up := &call.UpRequest{Stack: *stack, Services: req.Services, WaitTimeout: req.WaitTimeout}
 		return d.waitReady(ctx, w, up)
 	}
 	return nil

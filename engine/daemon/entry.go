@@ -3,13 +3,13 @@ package daemon
 import (
 	"context"
 
-	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // What clients ask of a single container.
 
 // Exec runs a further process in a container; see container.Exec.
-func (d *Daemon) Exec(ctx context.Context, ref string, req *engine.ExecRequest, s engine.Streams) (int, error) {
+func (d *Daemon) Exec(ctx context.Context, ref string, req *call.ExecRequest, s call.Streams) (int, error) {
 	c, err := d.Container(ref)
 	if err != nil {
 		return 0, err
@@ -18,7 +18,7 @@ func (d *Daemon) Exec(ctx context.Context, ref string, req *engine.ExecRequest, 
 }
 
 // Attach connects a client with a container's first process; see container.Attach.
-func (d *Daemon) Attach(ctx context.Context, req *engine.AttachRequest, s engine.Streams) (int, error) {
+func (d *Daemon) Attach(ctx context.Context, req *call.AttachRequest, s call.Streams) (int, error) {
 	c, err := d.Container(req.Container)
 	if err != nil {
 		return 0, err
@@ -27,7 +27,7 @@ func (d *Daemon) Attach(ctx context.Context, req *engine.AttachRequest, s engine
 }
 
 // Top lists the processes of a container; see container.Top.
-func (d *Daemon) Top(_ context.Context, ref string, args []string) (*engine.Top, error) {
+func (d *Daemon) Top(_ context.Context, ref string, args []string) (*call.Top, error) {
 	c, err := d.Container(ref)
 	if err != nil {
 		return nil, err

@@ -8,21 +8,22 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/image"
 	"tiffin/engine/plan"
 )
 
 // pull fetches an image with the caller's credentials.
-func (d *Daemon) pull(ctx context.Context, ref, platform string, auths map[string]engine.RegistryAuth, report engine.Report) error {
+func (d *Daemon) pull(ctx context.Context, ref, platform string, auths map[string]call.RegistryAuth, report engine.Report) error {
 	_, err := d.PullImage(ctx, ref, platform, auths, report)
 	return err
 }
 
 // PullImage fetches an image.
-func (d *Daemon) PullImage(ctx context.Context, ref, platform string, auths map[string]engine.RegistryAuth, report engine.Report) (engine.Image, error) {
+func (d *Daemon) PullImage(ctx context.Context, ref, platform string, auths map[string]call.RegistryAuth, report engine.Report) (engine.Image, error) {
 	img, err := d.rooms.Images.Pull(ctx, ref, image.PullOptions{
 		Platform: platform,
-		Auth:     func(host string) (engine.RegistryAuth, error) { return auths[host], nil },
+		Auth:     func(host string) (call.RegistryAuth, error) { return auths[host], nil },
 	}, report)
 	if err == nil {
 		d.events.Publish(engine.Event{Type: engine.EventImage, Action: "pull", ID: ref, Attributes: map[string]string{"name": ref}})
@@ -40,7 +41,7 @@ func (d *Daemon) fresh(svc *engine.Service) bool {
 }
 
 // Pull fetches the images of a Stack.
-func (d *Daemon) Pull(ctx context.Context, req *engine.PullRequest, report engine.Report) error {
+func (d *Daemon) Pull(ctx context.Context, req *call.PullRequest, report engine.Report) error {
 	stack := &req.Stack
 	obs, err := d.observe(ctx, stack.Name, stack)
 	if err != nil {
@@ -67,7 +68,7 @@ func (d *Daemon) TagImage(ctx context.Context, ref, name string) error {
 }
 
 // RemoveImage removes a name, and with the last one the image.
-func (d *Daemon) RemoveImage(ctx context.Context, ref string, force engine.ForceRemove) ([]string, error) {
+func (d *Daemon) RemoveImage(ctx context.Context, ref string, force call.ForceRemove) ([]string, error) {
 	gone, err := d.rooms.Images.Remove(ctx, ref, image.RemoveOptions{Force: bool(force), Users: d.usersOf})
 	var out []string
 	for _, name := range gone.Untagged {

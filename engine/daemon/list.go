@@ -7,10 +7,11 @@ import (
 	"strings"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // List lists containers by name: those that run, or all.
-func (d *Daemon) List(_ context.Context, req *engine.ListRequest) ([]engine.Container, error) {
+func (d *Daemon) List(_ context.Context, req *call.ListRequest) ([]engine.Container, error) {
 	return d.all(func(c *engine.Container) bool {
 		switch {
 		case req.Project != "" && c.Project != req.Project:
@@ -26,12 +27,12 @@ func (d *Daemon) List(_ context.Context, req *engine.ListRequest) ([]engine.Cont
 }
 
 // Projects lists the projects that have containers.
-func (d *Daemon) Projects(_ context.Context) ([]engine.ProjectSummary, error) {
-	byName := map[string]*engine.ProjectSummary{}
+func (d *Daemon) Projects(_ context.Context) ([]call.ProjectSummary, error) {
+	byName := map[string]*call.ProjectSummary{}
 	for _, c := range d.all(func(c *engine.Container) bool { return c.Project != "" && !c.OneOff }) {
 		p, ok := byName[c.Project]
 		if !ok {
-			p = &engine.ProjectSummary{Name: c.Project, Status: map[engine.Status]int{}}
+			p = &call.ProjectSummary{Name: c.Project, Status: map[engine.Status]int{}}
 			byName[c.Project] = p
 		}
 		p.Status[engine.Status(c.State.Status.Docker())]++
@@ -40,7 +41,7 @@ func (d *Daemon) Projects(_ context.Context) ([]engine.ProjectSummary, error) {
 			p.WorkingDir = c.Spec.Labels[engine.LabelWorkingDir]
 		}
 	}
-	out := make([]engine.ProjectSummary, 0, len(byName))
+	out := make([]call.ProjectSummary, 0, len(byName))
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		out = append(out, *byName[name])
 	}

@@ -2,125 +2,20 @@ package daemon
 
 import (
 	"context"
-	"errors"
-	"slices"
-	"sync"
 
 	"tiffin/engine"
-	"tiffin/engine/logs"
+	"tiffin/engine/call"
+	"tiffin/engine/container"
+	"tiffin/engine/output"
 )
 
-// Logs calls emit for the output of the selected containers. Without Follow the
-// entries of all of them come in the order of time; with it as they come, those of
-// containers that are made later included, until all have ended.
-func (d *Daemon) Logs(ctx context.Context, req *engine.LogRequest, emit func(engine.LogEntry) error) error {
-	if req.Follow {
-		return d.followLogs(ctx, req, emit)
-	}
-	return d.mergeLogs(ctx, req, emit)
+// Logs calls emit for the output of the selected containers, see output.Read.
+func (d *Daemon) Logs(ctx context.Context, req *call.LogRequest, emit func(call.LogEntry) error) error {
+	return output.Read(ctx, index{d}, req, emit)
 }
 
-func selects(req *engine.LogRequest, c *engine.Container) bool {
-	switch {
-	case len(req.Containers) > 0:
-		return slices.Contains(req.Containers, c.ID)
-	case c.Project != req.Project || c.OneOff:
-		return false
-	case len(req.Services) > 0 && !slices.Contains(req.Services, c.Service):
-		return false
-	default:
-		return req.Index == 0 || c.Number == req.Index
-	}
-}
+// index is the daemon's, for the rooms that look into it.
+type index struct{ *Daemon }
 
-func logQuery(req *engine.LogRequest) logs.Query {
-	return logs.Query{Since: req.Since, Until: req.Until, Tail: req.Tail, Follow: req.Follow, Stdout: req.Stdout, Stderr: req.Stderr}
-}
-
-// entryOf is an entry of a container's log as clients are told it.
-func entryOf(src *engine.LogSource, e logs.Entry) engine.LogEntry {
-	return engine.LogEntry{Source: src, Time: e.Time, Stream: engine.Stream(e.Stream), Data: e.Data}
-}
-
-// head is the next entry of one container; its reader waits until taken is told.
-type head struct {
-	entry engine.LogEntry
-	taken chan<- struct{}
-}
-
-// mergeLogs emits the entries of many logs in the order of time. Each log has a
-// reader that is one entry ahead.
-func (d *Daemon) mergeLogs(ctx context.Context, req *engine.LogRequest, emit func(engine.LogEntry) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var readers sync.WaitGroup
-	defer readers.Wait()
-	defer cancel()
-	var errs []error
-	var mu sync.Mutex
-	var sources []<-chan head
-	for _, record := range d.all(func(c *engine.Container) bool { return selects(req, c) }) {
-		c, err := d.byID(record.ID)
-		if err != nil {
-			continue // it went meanwhile
-		}
-		ch := make(chan head)
-		sources = append(sources, ch)
-		readers.Go(func() {
-			defer close(ch)
-			src := c.Source()
-			err := logs.Read(ctx, c.LogDir(), logQuery(req), nil, func(e logs.Entry) error { return offerHead(ctx, ch, entryOf(src, e)) })
-			if err != nil && ctx.Err() == nil {
-				mu.Lock()
-				errs = append(errs, err)
-				mu.Unlock()
-			}
-		})
-	}
-	if err := merge(sources, emit); err != nil {
-		return err
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	return errors.Join(errs...)
-}
-
-func offerHead(ctx context.Context, ch chan<- head, e engine.LogEntry) error {
-	taken := make(chan struct{})
-	select {
-	case ch <- head{e, taken}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case <-taken:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func merge(sources []<-chan head, emit func(engine.LogEntry) error) error {
-	heads := make([]*head, len(sources))
-	for {
-		first := -1
-		for i := range sources {
-			if heads[i] == nil {
-				if h, ok := <-sources[i]; ok {
-					heads[i] = &h
-				}
-			}
-			if heads[i] != nil && (first < 0 || heads[i].entry.Time.Before(heads[first].entry.Time)) {
-				first = i
-			}
-		}
-		if first < 0 {
-			return nil
-		}
-		err := emit(heads[first].entry)
-		close(heads[first].taken)
-		heads[first] = nil
-		if err != nil {
-			return err
-		}
-	}
-}
+func (i index) Containers(keep func(*engine.Container) bool) []engine.Container { return i.all(keep) }
+func (i index) ByID(id string) (*container.Container, error)                    { return i.byID(id) }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/container"
 	"tiffin/engine/daemon/events"
 )
@@ -21,7 +22,7 @@ type removeOptions struct {
 }
 
 // Remove removes a container.
-func (d *Daemon) Remove(ctx context.Context, ref string, opts engine.RemoveOptions) error {
+func (d *Daemon) Remove(ctx context.Context, ref string, opts call.RemoveOptions) error {
 	ctx, leave, err := d.enter(ctx)
 	if err != nil {
 		return err
@@ -40,7 +41,7 @@ func (d *Daemon) Remove(ctx context.Context, ref string, opts engine.RemoveOptio
 func (d *Daemon) remove(ctx context.Context, c *container.Container, opts removeOptions) error {
 	c.Removal.Lock()
 	defer c.Removal.Unlock()
-	if isGone(c) {
+	if c.IsGone() {
 		return nil
 	}
 	if opts.force {

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // The tests in this file run containers. They do so in a network and a mount namespace
@@ -136,7 +137,7 @@ func (b *bench) close(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for _, c := range b.all(func(*engine.Container) bool { return true }) {
-		if err := b.Remove(ctx, c.ID, engine.RemoveOptions{Force: true, Volumes: true}); err != nil && !errors.Is(err, engine.ErrNotFound) {
+		if err := b.Remove(ctx, c.ID, call.RemoveOptions{Force: true, Volumes: true}); err != nil && !errors.Is(err, engine.ErrNotFound) {
 			t.Error(err)
 		}
 	}
@@ -165,7 +166,7 @@ func (b *bench) close(t *testing.T) {
 }
 
 // stack is a project of services without a network.
-func stack(services ...engine.Service) *engine.UpRequest {
+func stack(services ...engine.Service) *call.UpRequest {
 	s := engine.Stack{Name: "demo", Services: services}
 	for i := range s.Services {
 		svc := &s.Services[i]
@@ -179,14 +180,14 @@ func stack(services ...engine.Service) *engine.UpRequest {
 		svc.Container.StopTimeout = new(engine.Duration(time.Second))
 	}
 	slices.SortFunc(s.Services, func(a, b engine.Service) int { return strings.Compare(a.Name, b.Name) })
-	return &engine.UpRequest{Stack: s}
+	return &call.UpRequest{Stack: s}
 }
 
 func sh(name, script string) engine.Service {
 	return engine.Service{Name: name, Container: engine.ContainerSpec{Cmd: []string{"sh", "-c", script}}}
 }
 
-func (b *bench) up(t *testing.T, req *engine.UpRequest) {
+func (b *bench) up(t *testing.T, req *call.UpRequest) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -197,7 +198,7 @@ func (b *bench) down(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	check(t, b.Down(ctx, &engine.DownRequest{Project: "demo", Volumes: true, Timeout: new(engine.Duration(0))}, nil))
+	check(t, b.Down(ctx, &call.DownRequest{Project: "demo", Volumes: true, Timeout: new(engine.Duration(0))}, nil))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.projects) > 0 {
@@ -211,7 +212,7 @@ func (b *bench) run(t *testing.T, ref string, cmd ...string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var out, complaints bytes.Buffer
-	code, err := b.Exec(ctx, ref, &engine.ExecRequest{Cmd: cmd}, engine.Streams{Stdout: &out, Stderr: &complaints})
+	code, err := b.Exec(ctx, ref, &call.ExecRequest{Cmd: cmd}, call.Streams{Stdout: &out, Stderr: &complaints})
 	check(t, err)
 	if code != 0 {
 		t.Fatalf("%q exited with code %d: %s", cmd, code, complaints.String())
@@ -244,7 +245,7 @@ func TestAContainerIsCreatedStartedEnteredStoppedAndRemoved(t *testing.T) {
 	if got := b.run(t, "demo-a-1", "sh", "-c", "until [ -e /keep/x ]; do sleep 0.01; done; ls /keep; hostname"); got != "x\n"+engine.ShortID(b.id(t, "demo-a-1"))+"\n" {
 		t.Errorf("exec printed %q", got)
 	}
-	check(t, b.Act(t.Context(), &engine.ActRequest{Project: "demo", Action: engine.ActStop}, nil))
+	check(t, b.Act(t.Context(), &call.ActRequest{Project: "demo", Action: call.ActStop}, nil))
 	if c := b.until(t, "demo-a-1", (*engine.Container).Ended); c.State.ExitCode != 137 {
 		t.Errorf("exit code %d, want 137: the first process ignores SIGTERM", c.State.ExitCode)
 	}
@@ -342,7 +343,7 @@ func TestAVolumeWithAFileSystemOfItsOwnIsMountedWhileItIsUsed(t *testing.T) {
 	if !mounted() {
 		t.Error("not mounted while a container uses it")
 	}
-	check(t, b.Act(t.Context(), &engine.ActRequest{Project: "demo", Action: engine.ActStop}, nil))
+	check(t, b.Act(t.Context(), &call.ActRequest{Project: "demo", Action: call.ActStop}, nil))
 	if mounted() {
 		t.Error("mounted after the last user stopped")
 	}
@@ -355,7 +356,7 @@ func TestAOneOffWhoseStartDidNotSucceedGoes(t *testing.T) {
 	spec := req.Stack.Services[0].Container
 	spec.Cmd, spec.AutoRemove = []string{"/no/such/command"}, true
 	spec.NetworkMode = "bridge"
-	_, err := b.Run(t.Context(), &engine.RunRequest{Up: *req, Service: "a", Container: spec, Start: true}, nil)
+	_, err := b.Run(t.Context(), &call.RunRequest{Up: *req, Service: "a", Container: spec, Start: true}, nil)
 	var exit *engine.ExitError
 	if !errors.As(err, &exit) || exit.Code != 127 {
 		t.Errorf("run: %v", err)
@@ -383,7 +384,7 @@ func TestRemovingTwiceAtOnceRemovesOnce(t *testing.T) {
 	id := b.id(t, "demo-a-1")
 	errs := make(chan error)
 	for range 4 {
-		go func() { errs <- b.Remove(context.Background(), id, engine.RemoveOptions{Force: true, Volumes: true}) }()
+		go func() { errs <- b.Remove(context.Background(), id, call.RemoveOptions{Force: true, Volumes: true}) }()
 	}
 	for range 4 {
 		if err := <-errs; err != nil && !errors.Is(err, engine.ErrNotFound) {

@@ -7,12 +7,13 @@ import (
 	"fmt"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/plan"
 )
 
 // Run makes a one-off container of a service, after what the service depends on is
 // up and its conditions are met, and returns its ID.
-func (d *Daemon) Run(ctx context.Context, req *engine.RunRequest, report engine.Report) (string, error) {
+func (d *Daemon) Run(ctx context.Context, req *call.RunRequest, report engine.Report) (string, error) {
 	stack := &req.Up.Stack
 	svc, ok := stack.Service(req.Service)
 	if !ok {

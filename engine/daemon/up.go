@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/network"
 	"tiffin/engine/plan"
 )
@@ -148,7 +149,7 @@ func (d *Daemon) observeImages(ctx context.Context, stack *engine.Stack, images 
 }
 
 // PlanUp says what Up would do.
-func (d *Daemon) PlanUp(ctx context.Context, req *engine.UpRequest) (*plan.Plan, error) {
+func (d *Daemon) PlanUp(ctx context.Context, req *call.UpRequest) (*plan.Plan, error) {
 	obs, err := d.observe(ctx, req.Stack.Name, &req.Stack)
 	if err != nil {
 		return nil, err
@@ -165,7 +166,7 @@ func (d *Daemon) PlanUp(ctx context.Context, req *engine.UpRequest) (*plan.Plan,
 }
 
 // PlanBuilds says what the caller has to build before Up.
-func (d *Daemon) PlanBuilds(ctx context.Context, req *engine.UpRequest) (*plan.Plan, error) {
+func (d *Daemon) PlanBuilds(ctx context.Context, req *call.UpRequest) (*plan.Plan, error) {
 	obs, err := d.observe(ctx, req.Stack.Name, &req.Stack)
 	if err != nil {
 		return nil, err
@@ -174,7 +175,7 @@ func (d *Daemon) PlanBuilds(ctx context.Context, req *engine.UpRequest) (*plan.P
 }
 
 // Up makes a Stack real: pull what must be seen first, observe, plan, apply.
-func (d *Daemon) Up(ctx context.Context, req *engine.UpRequest, report engine.Report) error {
+func (d *Daemon) Up(ctx context.Context, req *call.UpRequest, report engine.Report) error {
 	ctx, unlock, err := d.lock(ctx, req.Stack.Name)
 	if err != nil {
 		return err
@@ -184,7 +185,7 @@ func (d *Daemon) Up(ctx context.Context, req *engine.UpRequest, report engine.Re
 }
 
 // apply pulls what must be seen first, observes, decides, and carries it out.
-func (d *Daemon) apply(ctx context.Context, req *engine.UpRequest, report engine.Report, decide func(*plan.Observed) (*plan.Plan, error)) error {
+func (d *Daemon) apply(ctx context.Context, req *call.UpRequest, report engine.Report, decide func(*plan.Observed) (*plan.Plan, error)) error {
 	stack := &req.Stack
 	w := d.newWalk(stack, req.Auths, report)
 	obs, err := d.observe(ctx, stack.Name, stack)
@@ -226,7 +227,7 @@ func (d *Daemon) apply(ctx context.Context, req *engine.UpRequest, report engine
 }
 
 // newWalk makes a walk. Reports of a walk come one at a time.
-func (d *Daemon) newWalk(stack *engine.Stack, auths map[string]engine.RegistryAuth, report engine.Report) *walk {
+func (d *Daemon) newWalk(stack *engine.Stack, auths map[string]call.RegistryAuth, report engine.Report) *walk {
 	if report == nil {
 		report = func(engine.Progress) {}
 	}
@@ -256,7 +257,7 @@ func reportRunning(obs *plan.Observed, p *plan.Plan, report engine.Report) {
 }
 
 // waitReady is what --wait adds to up.
-func (d *Daemon) waitReady(ctx context.Context, w *walk, req *engine.UpRequest) error {
+func (d *Daemon) waitReady(ctx context.Context, w *walk, req *call.UpRequest) error {
 	obs, err := d.observe(ctx, req.Stack.Name, nil)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/image/layer"
 	"tiffin/engine/image/registry"
 )
@@ -26,7 +27,7 @@ type PullOptions struct {
 	// Platform is os/arch[/variant]; "" is the host's own.
 	Platform string
 	// Auth finds the credentials for a registry by its name in images; nil: none.
-	Auth func(registry string) (engine.RegistryAuth, error)
+	Auth func(registry string) (call.RegistryAuth, error)
 }
 
 // downloads is how many layers of one image come at once.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/tests/images"
 )
 
@@ -77,9 +78,9 @@ func TestPullFromARealRegistry(t *testing.T) {
 			}
 			defer func() { _ = s.Close() }()
 			asked := ""
-			login := func(host string) (engine.RegistryAuth, error) {
+			login := func(host string) (call.RegistryAuth, error) {
 				asked = host
-				return engine.RegistryAuth{Username: "tester", Password: "secret"}, nil
+				return call.RegistryAuth{Username: "tester", Password: "secret"}, nil
 			}
 			i, err := s.Pull(t.Context(), real.Addr+"/app:v1", PullOptions{Auth: login}, nil)
 			if err != nil {

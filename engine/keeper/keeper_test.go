@@ -213,6 +213,20 @@ func children(tb testing.TB, pid int) int {
 	return len(strings.Fields(string(list)))
 }
 
+// childrenBecome waits until the keeper has so many children, and returns how many it has in the end: one that was killed
+// is forgotten a moment after that was told.
+func (e *engine) childrenBecome(want int) int {
+	e.tb.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		n := children(e.tb, e.keeper)
+		if n == want || time.Now().After(deadline) {
+			return n
+		}
+		e.sync()
+	}
+}
+
 func TestThousandsOfRunsLeaveNothing(t *testing.T) {
 	e := startKeeper(t)
 	run := func(n int) {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // process fills in what PID 1 is.
@@ -32,7 +32,7 @@ func (b *builder) process(s *specs.Spec) error {
 
 // NewProcess is a further process in a container: what PID 1 is, with what the request
 // says otherwise. Input.Identity is the identity of this process.
-func NewProcess(in Input, req engine.ExecRequest) (*specs.Process, error) {
+func NewProcess(in Input, req call.ExecRequest) (*specs.Process, error) {
 	security, err := parseSecurity(in.Container.Spec.SecurityOpt)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 const testID = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -297,7 +298,7 @@ func TestExec(t *testing.T) {
 	in := testInput()
 	fillProcess(&in)
 	in.Identity = Identity{UID: 5, GID: 6, Groups: []uint32{6}}
-	p, err := NewProcess(in, engine.ExecRequest{
+	p, err := NewProcess(in, call.ExecRequest{
 		Cmd: []string{"env"}, Env: []string{"COLOUR=blue", "SIZE=4"}, TTY: true, ConsoleSize: [2]uint{24, 80}, WorkingDir: "/tmp",
 	})
 	if err != nil {
@@ -305,7 +306,7 @@ func TestExec(t *testing.T) {
 	}
 	golden(t, "exec", &specs.Spec{Process: p, Linux: &specs.Linux{}})
 
-	p, err = NewProcess(in, engine.ExecRequest{Cmd: []string{"env"}, Privileged: true})
+	p, err = NewProcess(in, call.ExecRequest{Cmd: []string{"env"}, Privileged: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +316,7 @@ func TestExec(t *testing.T) {
 	if !slices.Contains(p.Env, "HOME=/") {
 		t.Errorf("environment: %q", p.Env)
 	}
-	for _, bad := range []engine.ExecRequest{{}, {Cmd: []string{""}}, {Cmd: []string{"x"}, WorkingDir: "x"}} {
+	for _, bad := range []call.ExecRequest{{}, {Cmd: []string{""}}, {Cmd: []string{"x"}, WorkingDir: "x"}} {
 		if _, err := NewProcess(in, bad); !errors.Is(err, engine.ErrInvalid) {
 			t.Errorf("%+v: %v", bad, err)
 		}

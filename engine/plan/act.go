@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // Act plans an action on containers that are there. stack, which may be nil, is the
@@ -13,28 +14,28 @@ import (
 //
 // Errors: engine.ErrNotFound for a name that is no service of the project, and for a
 // service that has no container to start.
-func Act(req *engine.ActRequest, stack *engine.Stack, obs *Observed) (*Plan, error) {
+func Act(req *call.ActRequest, stack *engine.Stack, obs *Observed) (*Plan, error) {
 	a := &act{req: req, stack: stack, obs: newInventory(obs)}
 	if err := a.pick(); err != nil {
 		return nil, err
 	}
 	a.order = newOrder(&a.builder, a.services, a.dependencies)
 	switch req.Action {
-	case engine.ActStart:
+	case call.ActStart:
 		if err := a.start(); err != nil {
 			return nil, err
 		}
-	case engine.ActStop:
+	case call.ActStop:
 		a.stop()
-	case engine.ActRestart:
+	case call.ActRestart:
 		a.restart()
-	case engine.ActKill:
+	case call.ActKill:
 		a.kill()
-	case engine.ActPause:
+	case call.ActPause:
 		a.when(engine.StatusRunning, PauseContainer)
-	case engine.ActUnpause:
+	case call.ActUnpause:
 		a.when(engine.StatusPaused, UnpauseContainer)
-	case engine.ActRemove:
+	case call.ActRemove:
 		a.remove()
 	default:
 		return nil, engine.Problem(engine.ErrInvalid, fmt.Errorf("there is no action %q", req.Action))
@@ -45,7 +46,7 @@ func Act(req *engine.ActRequest, stack *engine.Stack, obs *Observed) (*Plan, err
 type act struct {
 	builder
 	order *order
-	req   *engine.ActRequest
+	req   *call.ActRequest
 	stack *engine.Stack
 	obs   *inventory
 	// services are those to act on, sorted.

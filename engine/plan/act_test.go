@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 func TestAct(t *testing.T) {
@@ -22,11 +23,11 @@ func TestAct(t *testing.T) {
 	for name, c := range map[string]struct {
 		was   engine.Stack
 		since []func(*host)
-		req   engine.ActRequest
+		req   call.ActRequest
 		want  string
 	}{
 		"start: all of it, in order": {
-			since: []func(*host){stopped}, req: engine.ActRequest{Action: engine.ActStart},
+			since: []func(*host){stopped}, req: call.ActRequest{Action: call.ActStart},
 			want: `#1 start container demo-db-1
 #2 await demo-db-1 healthy (for api) after #1
 #3 start container demo-api-1 after #2
@@ -35,7 +36,7 @@ func TestAct(t *testing.T) {
 `,
 		},
 		"start: in order by labels": {
-			since: []func(*host){stopped, noStack}, req: engine.ActRequest{Action: engine.ActStart},
+			since: []func(*host){stopped, noStack}, req: call.ActRequest{Action: call.ActStart},
 			want: `#1 start container demo-db-1
 #2 await demo-db-1 healthy (for api) after #1
 #3 start container demo-api-1 after #2
@@ -44,7 +45,7 @@ func TestAct(t *testing.T) {
 `,
 		},
 		"start: a target and its dependencies": {
-			since: []func(*host){stopped}, req: engine.ActRequest{Action: engine.ActStart, Services: []string{"api"}},
+			since: []func(*host){stopped}, req: call.ActRequest{Action: call.ActStart, Services: []string{"api"}},
 			want: `#1 start container demo-db-1
 #2 await demo-db-1 healthy (for api) after #1
 #3 start container demo-api-1 after #2
@@ -52,19 +53,19 @@ func TestAct(t *testing.T) {
 		},
 		"start: what runs is left alone, but waited for": {
 			since: []func(*host){stopped, becomes("demo-db-1", engine.StatusRunning), unhealthy("demo-db-1")},
-			req:   engine.ActRequest{Action: engine.ActStart, Services: []string{"api"}},
+			req:   call.ActRequest{Action: call.ActStart, Services: []string{"api"}},
 			want: `#1 await demo-db-1 healthy (for api)
 #2 start container demo-api-1 after #1
 `,
 		},
 		"start: without dependencies": {
-			since: []func(*host){stopped}, req: engine.ActRequest{Action: engine.ActStart, Services: []string{"web"}, NoDeps: true},
+			since: []func(*host){stopped}, req: call.ActRequest{Action: call.ActStart, Services: []string{"web"}, NoDeps: true},
 			want: `#1 start container demo-web-1
 #2 start container demo-web-2
 `,
 		},
 		"start: one replica": {
-			since: []func(*host){stopped}, req: engine.ActRequest{Action: engine.ActStart, Services: []string{"web"}, Index: 2},
+			since: []func(*host){stopped}, req: call.ActRequest{Action: call.ActStart, Services: []string{"web"}, Index: 2},
 			want: `#1 start container demo-db-1
 #2 await demo-db-1 healthy (for api) after #1
 #3 start container demo-api-1 after #2
@@ -72,20 +73,20 @@ func TestAct(t *testing.T) {
 `,
 		},
 		"start: never creates": {
-			since: []func(*host){stopped, vanishes("demo-db-1")}, req: engine.ActRequest{Action: engine.ActStart},
+			since: []func(*host){stopped, vanishes("demo-db-1")}, req: call.ActRequest{Action: call.ActStart},
 			want: `error: service "db" has no container to start
 hint: ` + "`tiffin up`" + ` creates it
 `,
 		},
 		"start: what is optional and not there is left out": {
-			was: optionalCache, since: []func(*host){stopped}, req: engine.ActRequest{Action: engine.ActStart},
+			was: optionalCache, since: []func(*host){stopped}, req: call.ActRequest{Action: call.ActStart},
 			want: `#1 start container demo-web-1
 #2 await demo-web-1 healthy (for worker, optional) after #1
 #3 start container demo-worker-1 after #2?
 `,
 		},
 		"stop: dependents first": {
-			req: engine.ActRequest{Action: engine.ActStop},
+			req: call.ActRequest{Action: call.ActStop},
 			want: `#1 stop container demo-web-1
 #2 stop container demo-web-2
 #3 stop container demo-api-1 after #1 #2
@@ -93,24 +94,24 @@ hint: ` + "`tiffin up`" + ` creates it
 `,
 		},
 		"stop: targets only": {
-			since: []func(*host){becomes("demo-web-2", engine.StatusExited)}, req: engine.ActRequest{Action: engine.ActStop, Services: []string{"db", "web"}},
+			since: []func(*host){becomes("demo-web-2", engine.StatusExited)}, req: call.ActRequest{Action: call.ActStop, Services: []string{"db", "web"}},
 			want: `#1 stop container demo-web-1
 #2 stop container demo-db-1 after #1
 `,
 		},
 		"stop: no such service": {
-			req: engine.ActRequest{Action: engine.ActStop, Services: []string{"dbb"}},
+			req: call.ActRequest{Action: call.ActStop, Services: []string{"dbb"}},
 			want: `error: no such service: dbb
 `,
 		},
 		"stop: an orphan by name": {
 			since: []func(*host){func(h *host) { h.obs.Previous = new(stackOf(service("other"))) }},
-			req:   engine.ActRequest{Action: engine.ActStop, Services: []string{"db"}},
+			req:   call.ActRequest{Action: call.ActStop, Services: []string{"db"}},
 			want: `#1 stop container demo-db-1
 `,
 		},
 		"restart: a target, and its dependents with restart: true": {
-			req: engine.ActRequest{Action: engine.ActRestart, Services: []string{"db"}},
+			req: call.ActRequest{Action: call.ActRestart, Services: []string{"db"}},
 			want: `#1 stop container demo-web-1 (depends on api, which is restarted)
 #2 stop container demo-web-2 (depends on api, which is restarted)
 #3 stop container demo-api-1 (depends on db, which is restarted) after #1 #2
@@ -124,7 +125,7 @@ hint: ` + "`tiffin up`" + ` creates it
 		},
 		"restart: dependents that do not run stay so": {
 			since: []func(*host){becomes("demo-web-1", engine.StatusExited)},
-			req:   engine.ActRequest{Action: engine.ActRestart, Services: []string{"api"}},
+			req:   call.ActRequest{Action: call.ActRestart, Services: []string{"api"}},
 			want: `#1 stop container demo-web-2 (depends on api, which is restarted)
 #2 stop container demo-api-1 (restart) after #1
 #3 start container demo-api-1 (restart) after #2
@@ -132,14 +133,14 @@ hint: ` + "`tiffin up`" + ` creates it
 `,
 		},
 		"restart: without dependents": {
-			req: engine.ActRequest{Action: engine.ActRestart, Services: []string{"db"}, NoDeps: true},
+			req: call.ActRequest{Action: call.ActRestart, Services: []string{"db"}, NoDeps: true},
 			want: `#1 stop container demo-db-1 (restart)
 #2 start container demo-db-1 (restart) after #1
 `,
 		},
 		"restart: all of it, also what does not run": {
 			since: []func(*host){becomes("demo-db-1", engine.StatusExited)},
-			req:   engine.ActRequest{Action: engine.ActRestart},
+			req:   call.ActRequest{Action: call.ActRestart},
 			want: `#1 stop container demo-web-1 (restart)
 #2 stop container demo-web-2 (restart)
 #3 stop container demo-api-1 (restart) after #1 #2
@@ -155,7 +156,7 @@ hint: ` + "`tiffin up`" + ` creates it
 				becomes("demo-web-1", engine.StatusExited), becomes("demo-web-2", engine.StatusRestarting),
 				runsOneOff("demo-web-run-1", "web", engine.StatusRunning),
 			},
-			req: engine.ActRequest{Action: engine.ActKill, Signal: "SIGINT"},
+			req: call.ActRequest{Action: call.ActKill, Signal: "SIGINT"},
 			want: `#1 kill container demo-db-1
 #2 kill container demo-api-1
 #3 kill container demo-web-2
@@ -164,19 +165,19 @@ hint: ` + "`tiffin up`" + ` creates it
 		},
 		"kill: one replica": {
 			since: []func(*host){runsOneOff("demo-web-run-1", "web", engine.StatusRunning)},
-			req:   engine.ActRequest{Action: engine.ActKill, Services: []string{"web"}, Index: 2},
+			req:   call.ActRequest{Action: call.ActKill, Services: []string{"web"}, Index: 2},
 			want: `#1 kill container demo-web-2
 `,
 		},
 		"kill: orphans are spared": {
 			since: []func(*host){func(h *host) { h.obs.Previous = new(stackOf(service("db"))) }},
-			req:   engine.ActRequest{Action: engine.ActKill},
+			req:   call.ActRequest{Action: call.ActKill},
 			want: `#1 kill container demo-db-1
 `,
 		},
 		"kill: orphans, when told so": {
 			since: []func(*host){func(h *host) { h.obs.Previous = new(stackOf(service("db"))) }},
-			req:   engine.ActRequest{Action: engine.ActKill, RemoveOrphans: true},
+			req:   call.ActRequest{Action: call.ActKill, RemoveOrphans: true},
 			want: `#1 kill container demo-db-1
 #2 kill container demo-api-1
 #3 kill container demo-web-1
@@ -185,7 +186,7 @@ hint: ` + "`tiffin up`" + ` creates it
 		},
 		"kill: without a Stack there are no orphans": {
 			since: []func(*host){noStack},
-			req:   engine.ActRequest{Action: engine.ActKill},
+			req:   call.ActRequest{Action: call.ActKill},
 			want: `#1 kill container demo-db-1
 #2 kill container demo-api-1
 #3 kill container demo-web-1
@@ -193,19 +194,19 @@ hint: ` + "`tiffin up`" + ` creates it
 `,
 		},
 		"kill: nothing runs": {
-			since: []func(*host){stopped}, req: engine.ActRequest{Action: engine.ActKill},
+			since: []func(*host){stopped}, req: call.ActRequest{Action: call.ActKill},
 			want: `warning: No container to kill
 `,
 		},
 		"pause: what runs": {
 			since: []func(*host){becomes("demo-web-1", engine.StatusExited), becomes("demo-web-2", engine.StatusPaused)},
-			req:   engine.ActRequest{Action: engine.ActPause},
+			req:   call.ActRequest{Action: call.ActPause},
 			want: `#1 pause container demo-api-1
 #2 pause container demo-db-1
 `,
 		},
 		"unpause: what is paused": {
-			since: []func(*host){becomes("demo-web-2", engine.StatusPaused)}, req: engine.ActRequest{Action: engine.ActUnpause},
+			since: []func(*host){becomes("demo-web-2", engine.StatusPaused)}, req: call.ActRequest{Action: call.ActUnpause},
 			want: `#1 unpause container demo-web-2
 `,
 		},
@@ -214,14 +215,14 @@ hint: ` + "`tiffin up`" + ` creates it
 				becomes("demo-db-1", engine.StatusExited), becomes("demo-web-2", engine.StatusCreated), becomes("demo-web-1", engine.StatusRestarting),
 				runsOneOff("demo-web-run-1", "web", engine.StatusExited),
 			},
-			req: engine.ActRequest{Action: engine.ActRemove},
+			req: call.ActRequest{Action: call.ActRemove},
 			want: `#1 remove container demo-db-1
 #2 remove container demo-web-2
 `,
 		},
 		"rm: after a stop": {
 			since: []func(*host){becomes("demo-db-1", engine.StatusExited)},
-			req:   engine.ActRequest{Action: engine.ActRemove, Stop: true, Services: []string{"api", "db", "web"}},
+			req:   call.ActRequest{Action: call.ActRemove, Stop: true, Services: []string{"api", "db", "web"}},
 			want: `#1 stop container demo-web-1
 #2 stop container demo-web-2
 #3 stop container demo-api-1 after #1 #2
@@ -232,12 +233,12 @@ hint: ` + "`tiffin up`" + ` creates it
 `,
 		},
 		"rm: everything runs": {
-			req: engine.ActRequest{Action: engine.ActRemove},
+			req: call.ActRequest{Action: call.ActRemove},
 			want: `warning: No stopped containers
 `,
 		},
 		"something else": {
-			req: engine.ActRequest{Action: "fly"},
+			req: call.ActRequest{Action: "fly"},
 			want: `error: there is no action "fly"
 `,
 		},
@@ -261,7 +262,7 @@ func TestWhatStepsOfActionsCarry(t *testing.T) {
 	stack := stackOf(service("web"))
 	h := brought(t, &stack)
 	limit := new(engine.Duration)
-	first := func(req engine.ActRequest) Step {
+	first := func(req call.ActRequest) Step {
 		t.Helper()
 		p, err := Act(&req, &stack, h.obs)
 		if err != nil || p.Empty() {
@@ -269,17 +270,17 @@ func TestWhatStepsOfActionsCarry(t *testing.T) {
 		}
 		return p.Steps[0]
 	}
-	if s := first(engine.ActRequest{Action: engine.ActKill, Signal: "SIGHUP"}); s.Signal != "SIGHUP" {
+	if s := first(call.ActRequest{Action: call.ActKill, Signal: "SIGHUP"}); s.Signal != "SIGHUP" {
 		t.Errorf("kill: %+v", s)
 	}
-	if s := first(engine.ActRequest{Action: engine.ActStop, Timeout: limit}); s.Timeout != limit {
+	if s := first(call.ActRequest{Action: call.ActStop, Timeout: limit}); s.Timeout != limit {
 		t.Errorf("stop: %+v", s)
 	}
-	if s := first(engine.ActRequest{Action: engine.ActRestart, Timeout: limit}); s.Timeout != limit {
+	if s := first(call.ActRequest{Action: call.ActRestart, Timeout: limit}); s.Timeout != limit {
 		t.Errorf("restart: %+v", s)
 	}
 	becomes("demo-web-1", engine.StatusExited)(h)
-	if s := first(engine.ActRequest{Action: engine.ActRemove, Volumes: true}); !s.Volumes {
+	if s := first(call.ActRequest{Action: call.ActRemove, Volumes: true}); !s.Volumes {
 		t.Errorf("rm: %+v", s)
 	}
 }
@@ -288,7 +289,7 @@ func TestLabelsInACircleDoNotStopAnybody(t *testing.T) {
 	t.Parallel()
 	stack := stackOf(service("a"), service("b"), service("c", dependsOn(started("c"))))
 	h := newHost()
-	p, err := Up(&engine.UpRequest{Stack: stack, NoDeps: true}, h.obs)
+	p, err := Up(&call.UpRequest{Stack: stack, NoDeps: true}, h.obs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,12 +299,12 @@ func TestLabelsInACircleDoNotStopAnybody(t *testing.T) {
 	// a was made from a Stack where it depends on b, b from one where it was the other way round.
 	h.byName("demo-a-1").Spec.Labels[engine.LabelDependsOn] = "b:service_healthy:true"
 	h.byName("demo-b-1").Spec.Labels[engine.LabelDependsOn] = "a:service_started:true"
-	for action, want := range map[engine.Action]string{
-		engine.ActStop: `#1 stop container demo-a-1
+	for action, want := range map[call.Action]string{
+		call.ActStop: `#1 stop container demo-a-1
 #2 stop container demo-b-1 after #1
 #3 stop container demo-c-1
 `,
-		engine.ActRestart: `#1 stop container demo-a-1 (restart)
+		call.ActRestart: `#1 stop container demo-a-1 (restart)
 #2 stop container demo-b-1 (restart) after #1
 #3 start container demo-b-1 (restart) after #2
 #4 await demo-b-1 healthy (for a) after #3
@@ -312,10 +313,10 @@ func TestLabelsInACircleDoNotStopAnybody(t *testing.T) {
 #7 start container demo-c-1 (restart) after #6
 `,
 	} {
-		p, err := Act(&engine.ActRequest{Action: action}, nil, h.obs)
+		p, err := Act(&call.ActRequest{Action: action}, nil, h.obs)
 		compare(t, want, p, err)
 	}
-	p, err = Down(&engine.DownRequest{Project: "demo"}, nil, h.obs)
+	p, err = Down(&call.DownRequest{Project: "demo"}, nil, h.obs)
 	compare(t, `#1 stop container demo-a-1
 #2 remove container demo-a-1 after #1
 #3 stop container demo-b-1 after #1

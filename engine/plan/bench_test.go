@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 func BenchmarkUp(b *testing.B) {
@@ -17,7 +18,7 @@ func BenchmarkUp(b *testing.B) {
 			}
 			services = append(services, s)
 		}
-		req := &engine.UpRequest{Stack: stackOf(services...)}
+		req := &call.UpRequest{Stack: stackOf(services...)}
 		empty, full := newHost(), newHost()
 		p, err := Up(req, full.obs)
 		if err != nil {

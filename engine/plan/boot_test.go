@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // policy is the restart policy of a service.
@@ -119,7 +120,7 @@ func TestWhatWaitsComesBack(t *testing.T) {
 			modes := []engine.RestartMode{engine.RestartNo, engine.RestartAlways}
 			stack.Services[i].Container.Restart.Mode = rapid.SampledFrom(modes).Draw(t, "policy")
 		}
-		p, err := Up(&engine.UpRequest{Stack: *stack}, h.obs)
+		p, err := Up(&call.UpRequest{Stack: *stack}, h.obs)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // ifNotPulled is the cause of a build that a pull may save.
@@ -19,7 +20,7 @@ const ifNotPulled = "if it cannot be pulled"
 //
 // Errors: engine.ErrNotFound when a target is no service, engine.ErrInvalid for
 // services that are built with each other.
-func Builds(req *engine.UpRequest, obs *Observed) (*Plan, error) {
+func Builds(req *call.UpRequest, obs *Observed) (*Plan, error) {
 	sel, err := pick(&req.Stack, req.Services, reachOf(req))
 	if err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func Builds(req *engine.UpRequest, obs *Observed) (*Plan, error) {
 // pulled.
 type images struct {
 	*builder
-	req *engine.UpRequest
+	req *call.UpRequest
 	obs *Observed
 	// refreshed says that the pulls of Pull come before this plan.
 	refreshed bool
@@ -59,7 +60,7 @@ type want struct {
 	missing []string
 }
 
-func newImages(b *builder, req *engine.UpRequest, obs *Observed) *images {
+func newImages(b *builder, req *call.UpRequest, obs *Observed) *images {
 	return &images{
 		builder: b, req: req, obs: obs,
 		wants: map[string]want{}, makers: map[string][]string{}, pulls: map[string]*node{}, builds: map[string]*node{},
@@ -81,7 +82,7 @@ func (m *images) decide(services []string) {
 }
 
 // buildCause says why the image of a service is built; "" when it is not.
-func buildCause(req *engine.UpRequest, svc *engine.Service, obs *Observed) string {
+func buildCause(req *call.UpRequest, svc *engine.Service, obs *Observed) string {
 	switch {
 	case req.NoBuild || !svc.Buildable():
 		return ""
@@ -97,7 +98,7 @@ func buildCause(req *engine.UpRequest, svc *engine.Service, obs *Observed) strin
 }
 
 // pullable says that an image may be there to be pulled: it has a name of its own.
-func pullable(req *engine.UpRequest, svc *engine.Service) bool {
+func pullable(req *call.UpRequest, svc *engine.Service) bool {
 	return !made(&req.Stack, svc) && policyOf(req, svc) != engine.PullNever
 }
 
@@ -107,7 +108,7 @@ func made(stack *engine.Stack, svc *engine.Service) bool {
 	return svc.Buildable() && svc.Container.Image == engine.ImageName(stack.Name, svc.Name)
 }
 
-func policyOf(req *engine.UpRequest, svc *engine.Service) engine.PullPolicy {
+func policyOf(req *call.UpRequest, svc *engine.Service) engine.PullPolicy {
 	return cmp.Or(req.Pull, svc.PullPolicy)
 }
 

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // built gives a service a build section; its image is the one that is made up, unless a
@@ -34,7 +35,7 @@ func withBases(s engine.Stack, bases ...engine.Service) engine.Stack {
 
 type buildCase struct {
 	there []string
-	req   engine.UpRequest
+	req   call.UpRequest
 	want  string
 }
 
@@ -56,60 +57,60 @@ func TestBuildsWhat(t *testing.T) {
 	}
 	for name, c := range map[string]buildCase{
 		"nothing is there: what has a name of its own may be there to be pulled": {
-			req: engine.UpRequest{Stack: stack},
+			req: call.UpRequest{Stack: stack},
 			want: `#1 pull image shop/api (not there, optional)
 #2 build image shop/api (if it cannot be pulled) after #1?
 #3 build image demo-web (not there)
 `,
 		},
 		"all is there": {
-			there: []string{"shop/api", "demo-web"}, req: engine.UpRequest{Stack: stack},
+			there: []string{"shop/api", "demo-web"}, req: call.UpRequest{Stack: stack},
 		},
 		"--build": {
-			there: []string{"shop/api"}, req: engine.UpRequest{Stack: stack, Build: true},
+			there: []string{"shop/api"}, req: call.UpRequest{Stack: stack, Build: true},
 			want: `#1 build image shop/api (--build)
 #2 build image demo-web (--build)
 `,
 		},
 		"--no-build": {
-			req: engine.UpRequest{Stack: stack, NoBuild: true},
+			req: call.UpRequest{Stack: stack, NoBuild: true},
 		},
 		"what was built before up is not built again": {
-			req: engine.UpRequest{Stack: stack, Build: true, NoBuild: true},
+			req: call.UpRequest{Stack: stack, Build: true, NoBuild: true},
 		},
 		"pull_policy build": {
-			there: []string{"shop/api", "demo-web"}, req: engine.UpRequest{Stack: policy(engine.PullBuild)},
+			there: []string{"shop/api", "demo-web"}, req: call.UpRequest{Stack: policy(engine.PullBuild)},
 			want: `#1 build image shop/api (pull_policy build)
 #2 build image demo-web (pull_policy build)
 `,
 		},
 		"pull_policy never: what is not there is built": {
-			req: engine.UpRequest{Stack: policy(engine.PullNever)},
+			req: call.UpRequest{Stack: policy(engine.PullNever)},
 			want: `#1 build image shop/api (not there)
 #2 build image demo-web (not there)
 `,
 		},
 		"pull_policy always, not there": {
-			req: engine.UpRequest{Stack: policy(engine.PullAlways)},
+			req: call.UpRequest{Stack: policy(engine.PullAlways)},
 			want: `#1 pull image shop/api (not there, optional)
 #2 build image shop/api (if it cannot be pulled) after #1?
 #3 build image demo-web (not there)
 `,
 		},
 		"pull_policy always, there: up pulls it": {
-			there: []string{"shop/api", "demo-web"}, req: engine.UpRequest{Stack: policy(engine.PullAlways)},
+			there: []string{"shop/api", "demo-web"}, req: call.UpRequest{Stack: policy(engine.PullAlways)},
 		},
 		"--pull never": {
-			req: engine.UpRequest{Stack: policy(engine.PullBuild), Pull: engine.PullNever},
+			req: call.UpRequest{Stack: policy(engine.PullBuild), Pull: engine.PullNever},
 			want: `#1 build image shop/api (not there)
 #2 build image demo-web (not there)
 `,
 		},
 		"a service that is only pulled": {
-			req: engine.UpRequest{Stack: stack, Build: true, Services: []string{"db"}},
+			req: call.UpRequest{Stack: stack, Build: true, Services: []string{"db"}},
 		},
 		"no service": {
-			req: engine.UpRequest{Stack: stack, Services: []string{"wbe"}},
+			req: call.UpRequest{Stack: stack, Services: []string{"wbe"}},
 			want: `error: no such service: wbe
 `,
 		},
@@ -131,28 +132,28 @@ func TestBuildsOfWhich(t *testing.T) {
 	}
 	for name, c := range map[string]buildCase{
 		"the targets and what they depend on": {
-			req: engine.UpRequest{Stack: chain, Services: []string{"api"}},
+			req: call.UpRequest{Stack: chain, Services: []string{"api"}},
 			want: `#1 build image demo-api (not there)
 #2 build image demo-db (not there)
 `,
 		},
 		"the targets alone": {
-			req: engine.UpRequest{Stack: chain, Services: []string{"api"}, NoDeps: true},
+			req: call.UpRequest{Stack: chain, Services: []string{"api"}, NoDeps: true},
 			want: `#1 build image demo-api (not there)
 `,
 		},
 		"several that build one image alike build it once": {
-			req: engine.UpRequest{Stack: stackOf(service("api", same), service("cron", same), service("web", same)), Build: true},
+			req: call.UpRequest{Stack: stackOf(service("api", same), service("cron", same), service("web", same)), Build: true},
 			want: `#1 build image shop/app (--build)
 `,
 		},
 		"also when one of them is not to pull it": {
-			req: engine.UpRequest{Stack: stackOf(service("api", same), service("cron", same, pull(engine.PullNever)))},
+			req: call.UpRequest{Stack: stackOf(service("api", same), service("cron", same, pull(engine.PullNever)))},
 			want: `#1 build image shop/app (not there)
 `,
 		},
 		"several that build one image, each in its own way": {
-			req: engine.UpRequest{Stack: stackOf(
+			req: call.UpRequest{Stack: stackOf(
 				service("api", same), service("cron", same, from("/cron")), service("web", same)), Build: true},
 			want: `#1 build image shop/app (--build)
 #2 build image shop/app (--build) after #1
@@ -160,7 +161,7 @@ warning: Services api and cron build different images of the name shop/app: that
 `,
 		},
 		"one that only uses an image that another builds": {
-			req: engine.UpRequest{Stack: stackOf(service("api", same), service("cron", image("shop/app")))},
+			req: call.UpRequest{Stack: stackOf(service("api", same), service("cron", image("shop/app")))},
 			want: `#1 pull image shop/app (not there, optional)
 #2 build image shop/app (if it cannot be pulled) after #1?
 `,
@@ -180,17 +181,17 @@ func TestBuildsOnOtherServices(t *testing.T) {
 	named := withBases(stackOf(service("web", built("base"), image("shop/web"))), service("base", built(), image("shop/base")))
 	for name, c := range map[string]buildCase{
 		"they are built before, once, though their images are there": {
-			there: []string{"demo-base", "demo-root", "demo-web"}, req: engine.UpRequest{Stack: stack},
+			there: []string{"demo-base", "demo-root", "demo-web"}, req: call.UpRequest{Stack: stack},
 			want: `#1 build image demo-root (context of base)
 #2 build image demo-base (context of api) after #1
 #3 build image demo-api (not there) after #2
 `,
 		},
 		"but not when nothing is built on them": {
-			there: []string{"demo-api", "demo-web"}, req: engine.UpRequest{Stack: stack},
+			there: []string{"demo-api", "demo-web"}, req: call.UpRequest{Stack: stack},
 		},
 		"--build": {
-			req: engine.UpRequest{Stack: stack, Build: true, Services: []string{"web"}, NoDeps: true},
+			req: call.UpRequest{Stack: stack, Build: true, Services: []string{"web"}, NoDeps: true},
 			want: `#1 build image demo-root (context of base)
 #2 build image demo-base (context of web) after #1
 #3 build image demo-web (--build) after #2
@@ -198,26 +199,26 @@ func TestBuildsOnOtherServices(t *testing.T) {
 		},
 		"a service of the project, selected or not": {
 			there: []string{"demo-lib"},
-			req:   engine.UpRequest{Stack: stackOf(service("lib", built()), service("web", built("lib"))), Services: []string{"web"}},
+			req:   call.UpRequest{Stack: stackOf(service("lib", built()), service("web", built("lib"))), Services: []string{"web"}},
 			want: `#1 build image demo-lib (context of web)
 #2 build image demo-web (not there) after #1
 `,
 		},
 		"not when what is built on them can be pulled": {
-			req: engine.UpRequest{Stack: named},
+			req: call.UpRequest{Stack: named},
 			want: `#1 pull image shop/web (not there, optional)
 #2 build image shop/base (context of web) after #1?
 #3 build image shop/web (if it cannot be pulled) after #1? #2
 `,
 		},
 		"one that may be pulled is built when it is needed": {
-			req: engine.UpRequest{Stack: stackOf(service("lib", built(), image("shop/lib")), service("web", built("lib")))},
+			req: call.UpRequest{Stack: stackOf(service("lib", built(), image("shop/lib")), service("web", built("lib")))},
 			want: `#1 build image shop/lib (context of web)
 #2 build image demo-web (not there) after #1
 `,
 		},
 		"either may be pulled": {
-			req: engine.UpRequest{Stack: stackOf(service("lib", built(), image("shop/lib")), service("web", built("lib"), image("shop/web")))},
+			req: call.UpRequest{Stack: stackOf(service("lib", built(), image("shop/lib")), service("web", built("lib"), image("shop/web")))},
 			want: `#1 pull image shop/lib (not there, optional)
 #2 pull image shop/web (not there, optional)
 #3 build image shop/lib (if it cannot be pulled) after #1? #2?
@@ -225,7 +226,7 @@ func TestBuildsOnOtherServices(t *testing.T) {
 `,
 		},
 		"each other": {
-			req: engine.UpRequest{Stack: stackOf(service("api", built("web")), service("web", built("api")))},
+			req: call.UpRequest{Stack: stackOf(service("api", built("web")), service("web", built("api")))},
 			want: `error: invalid: steps wait for each other: build image demo-web → build image demo-api → build image demo-web
 `,
 		},
@@ -255,7 +256,7 @@ func TestBuildsThatAPullMaySave(t *testing.T) {
 			t.Parallel()
 			h := newHost()
 			h.offline = c.offline
-			p, err := Builds(&engine.UpRequest{Stack: stack}, h.obs)
+			p, err := Builds(&call.UpRequest{Stack: stack}, h.obs)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -287,7 +288,7 @@ func TestUpBuilds(t *testing.T) {
 	own := stackOf(service("web", built(), image("shop/web")))
 	for name, c := range map[string]upCase{
 		"before what needs the image": {
-			req: engine.UpRequest{Stack: stack},
+			req: call.UpRequest{Stack: stack},
 			want: `#1 create network demo_default (not there)
 #2 pull image img (not there)
 #3 build image demo-web (not there)
@@ -298,7 +299,7 @@ func TestUpBuilds(t *testing.T) {
 `,
 		},
 		"after what may save it": {
-			req: engine.UpRequest{Stack: own, NoStart: true},
+			req: call.UpRequest{Stack: own, NoStart: true},
 			want: `#1 create network demo_default (not there)
 #2 pull image shop/web (not there, optional)
 #3 build image shop/web (if it cannot be pulled) after #2?
@@ -306,7 +307,7 @@ func TestUpBuilds(t *testing.T) {
 `,
 		},
 		"on others": {
-			req: engine.UpRequest{Stack: withBases(stackOf(service("web", built("base"))), service("base", built())), NoStart: true},
+			req: call.UpRequest{Stack: withBases(stackOf(service("web", built("base"))), service("base", built())), NoStart: true},
 			want: `#1 create network demo_default (not there)
 #2 build image demo-base (context of web)
 #3 build image demo-web (not there) after #2
@@ -314,16 +315,16 @@ func TestUpBuilds(t *testing.T) {
 `,
 		},
 		"what is there is left alone": {
-			was: stack, req: engine.UpRequest{Stack: stack},
+			was: stack, req: call.UpRequest{Stack: stack},
 		},
 		"what is there, when asked: whether it changes is seen then": {
-			was: stack, req: engine.UpRequest{Stack: stack, Build: true},
+			was: stack, req: call.UpRequest{Stack: stack, Build: true},
 			want: `#1 build image demo-web (--build)
 `,
 		},
 		"another image recreates the container": {
 			was: stack, since: []func(*host){func(h *host) { h.obs.Images["demo-web"] = "sha256:other" }},
-			req: engine.UpRequest{Stack: stack, Build: true, NoBuild: true},
+			req: call.UpRequest{Stack: stack, Build: true, NoBuild: true},
 			want: `#1 create container demo-web-1 (image changed)
 #2 stop container demo-web-1 (replaced) after #1
 #3 remove container demo-web-1 (replaced) after #1 #2
@@ -332,10 +333,10 @@ func TestUpBuilds(t *testing.T) {
 `,
 		},
 		"another build does not": {
-			was: stack, req: engine.UpRequest{Stack: stackOf(service("db"), service("web", built(), from("/other"), dependsOn(started("db"))))},
+			was: stack, req: call.UpRequest{Stack: stackOf(service("db"), service("web", built(), from("/other"), dependsOn(started("db"))))},
 		},
 		"for every service that has the image": {
-			req: engine.UpRequest{Stack: stackOf(service("cron", image("shop/web")), service("web", built(), image("shop/web"))), Build: true, NoStart: true},
+			req: call.UpRequest{Stack: stackOf(service("cron", image("shop/web")), service("web", built(), image("shop/web"))), Build: true, NoStart: true},
 			want: `#1 create network demo_default (not there)
 #2 build image shop/web (--build)
 #3 create container demo-cron-1 (not there) after #2
@@ -343,20 +344,20 @@ func TestUpBuilds(t *testing.T) {
 `,
 		},
 		"--no-build: what has a name is pulled": {
-			req: engine.UpRequest{Stack: own, NoBuild: true, NoStart: true},
+			req: call.UpRequest{Stack: own, NoBuild: true, NoStart: true},
 			want: `#1 create network demo_default (not there)
 #2 pull image shop/web (not there)
 #3 create container demo-web-1 (not there) after #2
 `,
 		},
 		"--no-build: what has none cannot be had": {
-			req: engine.UpRequest{Stack: stack, NoBuild: true},
+			req: call.UpRequest{Stack: stack, NoBuild: true},
 			want: `error: image demo-web of service "web" is not there, and nothing shall be built
 hint: ` + "`tiffin build web`" + ` builds it
 `,
 		},
 		"--no-build: no matter when nothing of it runs": {
-			req: engine.UpRequest{Stack: stackOf(service("web", built(), scale(0))), NoBuild: true},
+			req: call.UpRequest{Stack: stackOf(service("web", built(), scale(0))), NoBuild: true},
 			want: `#1 create network demo_default (not there)
 `,
 		},
@@ -371,7 +372,7 @@ hint: ` + "`tiffin build web`" + ` builds it
 func TestRunBuilds(t *testing.T) {
 	t.Parallel()
 	stack := stackOf(service("db", built()), service("web", built(), scale(0), dependsOn(started("db"))))
-	p, err := Run(&engine.UpRequest{Stack: stack}, "web", newHost().obs)
+	p, err := Run(&call.UpRequest{Stack: stack}, "web", newHost().obs)
 	compare(t, `#1 create network demo_default (not there)
 #2 build image demo-db (not there)
 #3 build image demo-web (not there)
@@ -380,7 +381,7 @@ func TestRunBuilds(t *testing.T) {
 `, p, err)
 	h := newHost()
 	h.obs.Images["demo-db"] = "sha256:db"
-	p, err = Run(&engine.UpRequest{Stack: stack, NoBuild: true}, "web", h.obs)
+	p, err = Run(&call.UpRequest{Stack: stack, NoBuild: true}, "web", h.obs)
 	compare(t, `error: image demo-web of service "web" is not there, and nothing shall be built
 hint: `+"`tiffin build web`"+` builds it
 `, p, err)
@@ -399,7 +400,7 @@ func TestPullOfWhatCanBeBuilt(t *testing.T) {
 		up string
 	}{
 		"not there": {
-			buildCase{req: engine.UpRequest{Stack: stack}, want: `#1 pull image shop/api (policy always, optional)
+			buildCase{req: call.UpRequest{Stack: stack}, want: `#1 pull image shop/api (policy always, optional)
 #2 pull image img (policy always)
 `},
 			`#1 create network demo_default (not there)
@@ -412,7 +413,7 @@ func TestPullOfWhatCanBeBuilt(t *testing.T) {
 `,
 		},
 		"built by now": {
-			buildCase{there: []string{"shop/api", "demo-web"}, req: engine.UpRequest{Stack: stack, NoBuild: true}, want: `#1 pull image shop/api (policy always, optional)
+			buildCase{there: []string{"shop/api", "demo-web"}, req: call.UpRequest{Stack: stack, NoBuild: true}, want: `#1 pull image shop/api (policy always, optional)
 #2 pull image img (policy always)
 `},
 			`#1 create network demo_default (not there)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // Down plans how a project is taken away: containers in reverse order of
@@ -12,7 +13,7 @@ import (
 // request's or the one that was brought up last.
 //
 // Errors: engine.ErrNotFound for a service that the request's Stack does not have.
-func Down(req *engine.DownRequest, stack *engine.Stack, obs *Observed) (*Plan, error) {
+func Down(req *call.DownRequest, stack *engine.Stack, obs *Observed) (*Plan, error) {
 	d := &down{req: req, stack: stack, obs: newInventory(obs)}
 	d.order = newOrder(&d.builder, d.known(), d.obs.dependencies(stack))
 	if err := d.pick(); err != nil {
@@ -31,7 +32,7 @@ func Down(req *engine.DownRequest, stack *engine.Stack, obs *Observed) (*Plan, e
 type down struct {
 	builder
 	order *order
-	req   *engine.DownRequest
+	req   *call.DownRequest
 	stack *engine.Stack
 	obs   *inventory
 
@@ -161,7 +162,7 @@ func (d *down) meant(v *engine.Volume, used bool) bool {
 // addImages removes the images of the project's services: local means those that
 // got no name of their own in the Compose file.
 func (d *down) addImages() {
-	if d.req.Images == engine.RemoveNoImages || d.stack == nil {
+	if d.req.Images == call.RemoveNoImages || d.stack == nil {
 		return
 	}
 	seen := map[string]bool{}
@@ -171,7 +172,7 @@ func (d *down) addImages() {
 		named := ref != engine.ImageName(d.stack.Name, svc.Name)
 		switch {
 		case d.services != nil && !slices.Contains(d.services, svc.Name):
-		case d.req.Images == engine.RemoveLocalImages && named:
+		case d.req.Images == call.RemoveLocalImages && named:
 		case seen[ref], d.obs.Images[ref] == "":
 		default:
 			seen[ref] = true

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 func TestDown(t *testing.T) {
@@ -17,7 +18,7 @@ func TestDown(t *testing.T) {
 	for name, c := range map[string]struct {
 		since []func(*host)
 		stack *engine.Stack // the caller's; nil: the recorded one serves
-		req   engine.DownRequest
+		req   call.DownRequest
 		want  string
 	}{
 		"dependents stop before what they depend on": {
@@ -85,7 +86,7 @@ warning: Network demo_default: Resource is still in use by container demo-api-1
 `,
 		},
 		"orphans go": {
-			stack: &less, req: engine.DownRequest{RemoveOrphans: true},
+			stack: &less, req: call.DownRequest{RemoveOrphans: true},
 			want: `#1 stop container demo-web-1
 #2 stop container demo-web-2
 #3 stop container demo-api-1 after #1 #2
@@ -128,7 +129,7 @@ warning: Network demo_default: Resource is still in use by container demo-web-ru
 		},
 		"one-offs go with orphans, before what their service depends on": {
 			since: []func(*host){runsOneOff("demo-web-run-1", "web", engine.StatusRunning)},
-			req:   engine.DownRequest{RemoveOrphans: true},
+			req:   call.DownRequest{RemoveOrphans: true},
 			want: `#1 stop container demo-web-1
 #2 stop container demo-web-2
 #3 stop container demo-web-run-1
@@ -144,7 +145,7 @@ warning: Network demo_default: Resource is still in use by container demo-web-ru
 `,
 		},
 		"with volumes": {
-			stack: &shop, req: engine.DownRequest{Volumes: true},
+			stack: &shop, req: call.DownRequest{Volumes: true},
 			since: []func(*host){func(h *host) {
 				h.obs.Volumes["demo_old"] = engine.Volume{Name: "demo_old", Project: "demo", Spec: engine.VolumeSpec{Key: "old"}}
 				h.obs.Volumes["0123"] = engine.Volume{Name: "0123", Project: "demo", Anonymous: true}
@@ -168,7 +169,7 @@ warning: Network demo_default: Resource is still in use by container demo-web-ru
 `,
 		},
 		"with volumes and no Stack": {
-			req: engine.DownRequest{Volumes: true},
+			req: call.DownRequest{Volumes: true},
 			since: []func(*host){func(h *host) {
 				h.obs.Volumes["demo_old"] = engine.Volume{Name: "demo_old", Project: "demo", Spec: engine.VolumeSpec{Key: "old"}}
 			}},
@@ -187,7 +188,7 @@ warning: Network demo_default: Resource is still in use by container demo-web-ru
 `,
 		},
 		"with volumes, one of which a one-off uses": {
-			req: engine.DownRequest{Volumes: true},
+			req: call.DownRequest{Volumes: true},
 			since: []func(*host){runsOneOff("demo-db-run-1", "db", engine.StatusExited), func(h *host) {
 				h.byName("demo-db-run-1").Mounts = []engine.MountPoint{{Type: engine.MountVolume, Name: "demo_data"}}
 			}},
@@ -205,7 +206,7 @@ warning: Volume demo_data: Resource is still in use by container demo-db-run-1
 `,
 		},
 		"some services: dependents go along, what others use stays": {
-			stack: &shop, req: engine.DownRequest{Services: []string{"api"}, Volumes: true},
+			stack: &shop, req: call.DownRequest{Services: []string{"api"}, Volumes: true},
 			want: `#1 stop container demo-web-1
 #2 stop container demo-web-2
 #3 stop container demo-api-1 after #1 #2
@@ -216,7 +217,7 @@ warning: Volume demo_data: Resource is still in use by container demo-db-run-1
 `,
 		},
 		"some services, and the volumes that only they use": {
-			stack: &shop, req: engine.DownRequest{Services: []string{"db"}, Volumes: true},
+			stack: &shop, req: call.DownRequest{Services: []string{"db"}, Volumes: true},
 			want: `#1 stop container demo-web-1
 #2 stop container demo-web-2
 #3 stop container demo-api-1 after #1 #2
@@ -231,12 +232,12 @@ warning: Volume demo_data: Resource is still in use by container demo-db-run-1
 `,
 		},
 		"a service that the caller's Stack does not have": {
-			stack: &shop, req: engine.DownRequest{Services: []string{"dbb"}},
+			stack: &shop, req: call.DownRequest{Services: []string{"dbb"}},
 			want: `error: no such service: dbb
 `,
 		},
 		"a service that nobody knows": {
-			req: engine.DownRequest{Services: []string{"dbb"}},
+			req: call.DownRequest{Services: []string{"dbb"}},
 			want: `warning: No resource found to remove for project "demo".
 `,
 		},
@@ -278,7 +279,7 @@ func TestDownRemovesAnonymousVolumesWithTheirContainers(t *testing.T) {
 	stack := stackOf(service("web"))
 	h := brought(t, &stack)
 	for _, volumes := range []bool{true, false} {
-		p, err := Down(&engine.DownRequest{Project: "demo", Volumes: volumes}, &stack, h.obs)
+		p, err := Down(&call.DownRequest{Project: "demo", Volumes: volumes}, &stack, h.obs)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -295,16 +296,16 @@ func TestDownAndImages(t *testing.T) {
 		service("web", image("postgres")),
 	)
 	for name, c := range map[string]struct {
-		req  engine.DownRequest
+		req  call.DownRequest
 		want string
 	}{
-		"none": {engine.DownRequest{}, ``},
-		"those without a custom name": {engine.DownRequest{Images: engine.RemoveLocalImages}, `#1 remove image demo-api
+		"none": {call.DownRequest{}, ``},
+		"those without a custom name": {call.DownRequest{Images: call.RemoveLocalImages}, `#1 remove image demo-api
 `},
-		"all": {engine.DownRequest{Images: engine.RemoveAllImages}, `#1 remove image demo-api
+		"all": {call.DownRequest{Images: call.RemoveAllImages}, `#1 remove image demo-api
 #2 remove image postgres
 `},
-		"those of some services": {engine.DownRequest{Images: engine.RemoveAllImages, Services: []string{"api"}}, `#1 remove image demo-api
+		"those of some services": {call.DownRequest{Images: call.RemoveAllImages, Services: []string{"api"}}, `#1 remove image demo-api
 `},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -313,7 +314,7 @@ func TestDownAndImages(t *testing.T) {
 			h.obs.Images["demo-api"], h.obs.Images["postgres"] = "sha256:a", "sha256:p"
 			c.req.Project, c.req.Stack = "demo", &stack
 			p, err := Down(&c.req, &stack, h.obs)
-			if c.req.Images == engine.RemoveNoImages {
+			if c.req.Images == call.RemoveNoImages {
 				c.want = "warning: No resource found to remove for project \"demo\".\n"
 			}
 			compare(t, c.want, p, err)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // stackOf is a Stack with a network and a volume that services may use.
@@ -108,7 +109,7 @@ func brought(t *testing.T, stack *engine.Stack, since ...func(*host)) *host {
 	t.Helper()
 	h := newHost()
 	if len(stack.Services) > 0 {
-		p, err := Up(&engine.UpRequest{Stack: *stack}, h.obs)
+		p, err := Up(&call.UpRequest{Stack: *stack}, h.obs)
 		if err != nil {
 			t.Fatal(err)
 		}

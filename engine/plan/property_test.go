@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // drawStack draws a Stack of services that depend on, and share with, those before them.
@@ -93,9 +94,9 @@ func drawRelation(t *rapid.T, svc, on *engine.Service) {
 	svc.DependsOn = append(svc.DependsOn, d)
 }
 
-func drawRequest(t *rapid.T, s *engine.Stack) *engine.UpRequest {
+func drawRequest(t *rapid.T, s *engine.Stack) *call.UpRequest {
 	some := func(label string) bool { return rapid.IntRange(0, 4).Draw(t, label) == 4 }
-	req := &engine.UpRequest{
+	req := &call.UpRequest{
 		Stack: *s, NoStart: some("no start"), ForceRecreate: some("force"), NoRecreate: some("no recreate"),
 		AlwaysRecreateDeps: some("deps"), RenewAnonVolumes: some("renew"), RemoveOrphans: some("orphans"),
 		Build: some("build"),
@@ -181,7 +182,7 @@ func TestPlansLeadWhereTheyShould(t *testing.T) {
 }
 
 // buildAll does what a command does before up.
-func (h *host) buildAll(t *rapid.T, req *engine.UpRequest) {
+func (h *host) buildAll(t *rapid.T, req *call.UpRequest) {
 	t.Helper()
 	p, err := Builds(req, h.obs)
 	if err != nil {
@@ -211,7 +212,7 @@ func checkEdges(t *rapid.T, p *Plan) {
 }
 
 // check looks whether what was asked for is there.
-func (h *host) check(t *rapid.T, req *engine.UpRequest) {
+func (h *host) check(t *rapid.T, req *call.UpRequest) {
 	t.Helper()
 	again := *req
 	again.ForceRecreate, again.RenewAnonVolumes, again.AlwaysRecreateDeps = false, false, false
@@ -250,7 +251,7 @@ func (h *host) check(t *rapid.T, req *engine.UpRequest) {
 // takeDown takes everything away and looks whether something is left.
 func (h *host) takeDown(t *rapid.T) {
 	t.Helper()
-	p, err := Down(&engine.DownRequest{Project: "demo", RemoveOrphans: true, Volumes: true}, h.obs.Previous, h.obs)
+	p, err := Down(&call.DownRequest{Project: "demo", RemoveOrphans: true, Volumes: true}, h.obs.Previous, h.obs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,13 +267,13 @@ func (h *host) takeDown(t *rapid.T) {
 // TestActionsCanBeDone acts at random on projects that are up.
 func TestActionsCanBeDone(t *testing.T) {
 	t.Parallel()
-	actions := []engine.Action{
-		engine.ActStart, engine.ActStop, engine.ActRestart, engine.ActKill, engine.ActPause, engine.ActUnpause, engine.ActRemove,
+	actions := []call.Action{
+		call.ActStart, call.ActStop, call.ActRestart, call.ActKill, call.ActPause, call.ActUnpause, call.ActRemove,
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHost()
 		stack := drawStack(t)
-		p, err := Up(&engine.UpRequest{Stack: *stack}, h.obs)
+		p, err := Up(&call.UpRequest{Stack: *stack}, h.obs)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -281,7 +282,7 @@ func TestActionsCanBeDone(t *testing.T) {
 		}
 		for range 3 {
 			h.disturb(t)
-			req := &engine.ActRequest{
+			req := &call.ActRequest{
 				Project: "demo", Action: rapid.SampledFrom(actions).Draw(t, "action"), Stop: rapid.Bool().Draw(t, "stop first"),
 				NoDeps: rapid.Bool().Draw(t, "no deps"),
 			}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 const notThere = "not there"
@@ -33,7 +34,7 @@ func pullStep(svc *engine.Service, cause string) Step {
 // of images that are refreshed whether they are there or not. Up plans the others.
 //
 // fresh answers for an image that is there whether its policy lets it be for now.
-func Pull(req *engine.UpRequest, obs *Observed, fresh func(svc *engine.Service) bool) (*Plan, error) {
+func Pull(req *call.UpRequest, obs *Observed, fresh func(svc *engine.Service) bool) (*Plan, error) {
 	sel, err := pick(&req.Stack, req.Services, reachOf(req))
 	if err != nil {
 		return nil, err
@@ -55,7 +56,7 @@ func Pull(req *engine.UpRequest, obs *Observed, fresh func(svc *engine.Service) 
 
 // builtElsewhere says that an image can be had without a registry: a selected service
 // builds it.
-func builtElsewhere(req *engine.UpRequest, sel selection, ref string) bool {
+func builtElsewhere(req *call.UpRequest, sel selection, ref string) bool {
 	for _, name := range sel.all {
 		if svc, _ := req.Stack.Service(name); svc.Buildable() && svc.Container.Image == ref {
 			return true
@@ -88,7 +89,7 @@ func (u *up) obtain(svc *engine.Service) error {
 }
 
 // pullCause says why the image of a service is fetched; "" when it is not.
-func pullCause(req *engine.UpRequest, svc *engine.Service, obs *Observed) string {
+func pullCause(req *call.UpRequest, svc *engine.Service, obs *Observed) string {
 	policy := policyOf(req, svc)
 	switch {
 	case made(&req.Stack, svc), req.Build && svc.Buildable():
@@ -109,7 +110,7 @@ func refreshes(p engine.PullPolicy) bool { return p == engine.PullAlways || p ==
 
 // PullOnly plans the pulls of tiffin pull: the tags are refreshed unless the policy
 // says otherwise.
-func PullOnly(req *engine.PullRequest, stack *engine.Stack, obs *Observed) (*Plan, error) {
+func PullOnly(req *call.PullRequest, stack *engine.Stack, obs *Observed) (*Plan, error) {
 	far := targetsOnly
 	if req.IncludeDeps {
 		far = withDependencies

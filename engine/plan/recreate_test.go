@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 func env(values ...string) func(*engine.Service) {
@@ -28,7 +29,7 @@ func TestUpRecreates(t *testing.T) {
 	for name, c := range map[string]upCase{
 		"what changed, saying which sections did": {
 			was: one,
-			req: engine.UpRequest{Stack: stackOf(service("web", changed(env("A=1"), func(s *engine.Service) {
+			req: call.UpRequest{Stack: stackOf(service("web", changed(env("A=1"), func(s *engine.Service) {
 				s.Container.Cmd = []string{"serve"}
 				s.Container.Ports = []engine.PortBinding{{ContainerPort: 80, Protocol: "tcp"}}
 				s.Container.CapAdd = []string{"NET_ADMIN"}
@@ -43,7 +44,7 @@ func TestUpRecreates(t *testing.T) {
 		},
 		"what changed is told in general when it is not known": {
 			was: one, since: []func(*host){func(h *host) { h.obs.Previous = nil }},
-			req: engine.UpRequest{Stack: stackOf(service("web", changed()))},
+			req: call.UpRequest{Stack: stackOf(service("web", changed()))},
 			want: `#1 create container demo-web-1 (configuration changed)
 #2 stop container demo-web-1 (replaced) after #1
 #3 remove container demo-web-1 (replaced) after #1 #2
@@ -53,7 +54,7 @@ func TestUpRecreates(t *testing.T) {
 		},
 		"what does not run goes without a stop": {
 			was: one, since: []func(*host){becomes("demo-web-1", engine.StatusExited)},
-			req: engine.UpRequest{Stack: stackOf(service("web", changed()))},
+			req: call.UpRequest{Stack: stackOf(service("web", changed()))},
 			want: `#1 create container demo-web-1 (configuration changed)
 #2 remove container demo-web-1 (replaced) after #1
 #3 rename container demo-web-1 (replaced) after #2
@@ -62,7 +63,7 @@ func TestUpRecreates(t *testing.T) {
 		},
 		"what waits for a restart is stopped": {
 			was: one, since: []func(*host){becomes("demo-web-1", engine.StatusRestarting)},
-			req: engine.UpRequest{Stack: stackOf(service("web", changed()))},
+			req: call.UpRequest{Stack: stackOf(service("web", changed()))},
 			want: `#1 create container demo-web-1 (configuration changed)
 #2 stop container demo-web-1 (replaced) after #1
 #3 remove container demo-web-1 (replaced) after #1 #2
@@ -71,7 +72,7 @@ func TestUpRecreates(t *testing.T) {
 `,
 		},
 		"what another image is there for": {
-			was: one, since: []func(*host){newerImage}, req: engine.UpRequest{Stack: one},
+			was: one, since: []func(*host){newerImage}, req: call.UpRequest{Stack: one},
 			want: `#1 create container demo-web-1 (image changed)
 #2 stop container demo-web-1 (replaced) after #1
 #3 remove container demo-web-1 (replaced) after #1 #2
@@ -80,11 +81,11 @@ func TestUpRecreates(t *testing.T) {
 `,
 		},
 		"nothing, when told so": {
-			was: one, since: []func(*host){newerImage}, req: engine.UpRequest{Stack: stackOf(service("web", changed())), NoRecreate: true},
+			was: one, since: []func(*host){newerImage}, req: call.UpRequest{Stack: stackOf(service("web", changed())), NoRecreate: true},
 			want: ``,
 		},
 		"all targets, when forced; dependencies only if they changed": {
-			was: two, req: engine.UpRequest{Stack: two, Services: []string{"web"}, ForceRecreate: true},
+			was: two, req: call.UpRequest{Stack: two, Services: []string{"web"}, ForceRecreate: true},
 			want: `#1 create container demo-web-1 (forced)
 #2 stop container demo-web-1 (replaced) after #1
 #3 remove container demo-web-1 (replaced) after #1 #2
@@ -93,7 +94,7 @@ func TestUpRecreates(t *testing.T) {
 `,
 		},
 		"dependencies, when told so": {
-			was: two, req: engine.UpRequest{Stack: two, Services: []string{"web"}, AlwaysRecreateDeps: true},
+			was: two, req: call.UpRequest{Stack: two, Services: []string{"web"}, AlwaysRecreateDeps: true},
 			want: `#1 create container demo-db-1 (dependencies are recreated too)
 #2 stop container demo-db-1 (replaced) after #1
 #3 remove container demo-db-1 (replaced) after #1 #2
@@ -102,7 +103,7 @@ func TestUpRecreates(t *testing.T) {
 `,
 		},
 		"without start": {
-			was: one, req: engine.UpRequest{Stack: one, ForceRecreate: true, NoStart: true},
+			was: one, req: call.UpRequest{Stack: one, ForceRecreate: true, NoStart: true},
 			want: `#1 create container demo-web-1 (forced)
 #2 stop container demo-web-1 (replaced) after #1
 #3 remove container demo-web-1 (replaced) after #1 #2
@@ -116,7 +117,7 @@ func TestUpRecreates(t *testing.T) {
 				n.ID = "another"
 				h.obs.Networks["demo_default"] = n
 			}},
-			req: engine.UpRequest{Stack: one},
+			req: call.UpRequest{Stack: one},
 			want: `#1 create container demo-web-1 (not on network default)
 #2 stop container demo-web-1 (replaced) after #1
 #3 remove container demo-web-1 (replaced) after #1 #2
@@ -131,16 +132,16 @@ func TestUpRecreates(t *testing.T) {
 				n.ID = "another"
 				h.obs.Networks["demo_default"] = n
 			}},
-			req: engine.UpRequest{Stack: one},
+			req: call.UpRequest{Stack: one},
 			want: `#1 start container demo-web-1 (exited)
 `,
 		},
 		"what has a volume by another name": {
 			was: stackOf(service("web", with("data"))),
-			req: func() engine.UpRequest {
+			req: func() call.UpRequest {
 				s := stackOf(service("web", with("data")))
 				s.Volumes[0].Name = "shared"
-				return engine.UpRequest{Stack: s}
+				return call.UpRequest{Stack: s}
 			}(),
 			want: `#1 create volume shared (not there)
 #2 create container demo-web-1 (without volume data) after #1
@@ -153,7 +154,7 @@ func TestUpRecreates(t *testing.T) {
 		"one of two replicas": {
 			was:   stackOf(service("web", scale(2))),
 			since: []func(*host){func(h *host) { h.byName("demo-web-2").Spec.Labels[engine.LabelHash] = "h0" }},
-			req:   engine.UpRequest{Stack: stackOf(service("web", scale(2)))},
+			req:   call.UpRequest{Stack: stackOf(service("web", scale(2)))},
 			want: `#1 create container demo-web-2 (configuration changed)
 #2 stop container demo-web-2 (replaced) after #1
 #3 remove container demo-web-2 (replaced) after #1 #2
@@ -173,7 +174,7 @@ func TestRenewedAnonymousVolumes(t *testing.T) {
 	t.Parallel()
 	one := stackOf(service("web"))
 	h := brought(t, &one)
-	p, err := Up(&engine.UpRequest{Stack: one, RenewAnonVolumes: true}, h.obs)
+	p, err := Up(&call.UpRequest{Stack: one, RenewAnonVolumes: true}, h.obs)
 	compare(t, `#1 create container demo-web-1 (forced)
 #2 stop container demo-web-1 (replaced) after #1
 #3 remove container demo-web-1 (replaced) after #1 #2
@@ -183,7 +184,7 @@ func TestRenewedAnonymousVolumes(t *testing.T) {
 	if create, remove := p.Steps[0], p.Steps[2]; !create.RenewVolumes || create.Replaces == "" || !remove.Volumes {
 		t.Errorf("%+v\n%+v", create, remove)
 	}
-	p, err = Up(&engine.UpRequest{Stack: one, ForceRecreate: true}, h.obs)
+	p, err = Up(&call.UpRequest{Stack: one, ForceRecreate: true}, h.obs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +199,7 @@ func TestUpFinishesAnInterruptedRecreation(t *testing.T) {
 	next := stackOf(service("web", changed()))
 	interrupted := func(steps int) *host {
 		h := brought(t, &one)
-		p, err := Up(&engine.UpRequest{Stack: next}, h.obs)
+		p, err := Up(&call.UpRequest{Stack: next}, h.obs)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +231,7 @@ func TestUpFinishesAnInterruptedRecreation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, err := Up(&engine.UpRequest{Stack: c.stack}, interrupted(c.after).obs)
+			p, err := Up(&call.UpRequest{Stack: c.stack}, interrupted(c.after).obs)
 			compare(t, c.want, p, err)
 		})
 	}
@@ -255,7 +256,7 @@ func TestUpCascades(t *testing.T) {
 	}
 	for name, c := range map[string]upCase{
 		"dependents with restart: true stop first, and start after": {
-			was: chain(), req: engine.UpRequest{Stack: chain(changed())},
+			was: chain(), req: call.UpRequest{Stack: chain(changed())},
 			want: `#1 create container demo-db-1 (configuration changed)
 #2 stop container demo-web-1 (depends on api, which is restarted) after #1
 #3 stop container demo-api-1 (depends on db, which is recreated) after #1 #2
@@ -269,7 +270,7 @@ func TestUpCascades(t *testing.T) {
 `,
 		},
 		"those that do not run are started anyway": {
-			was: chain(), since: []func(*host){becomes("demo-web-1", engine.StatusExited)}, req: engine.UpRequest{Stack: chain(changed())},
+			was: chain(), since: []func(*host){becomes("demo-web-1", engine.StatusExited)}, req: call.UpRequest{Stack: chain(changed())},
 			want: `#1 create container demo-db-1 (configuration changed)
 #2 stop container demo-api-1 (depends on db, which is recreated) after #1
 #3 stop container demo-db-1 (replaced) after #1 #2
@@ -282,7 +283,7 @@ func TestUpCascades(t *testing.T) {
 `,
 		},
 		"those that are not selected are left alone": {
-			was: chain(), req: engine.UpRequest{Stack: chain(changed()), Services: []string{"db"}},
+			was: chain(), req: call.UpRequest{Stack: chain(changed()), Services: []string{"db"}},
 			want: `#1 create container demo-db-1 (configuration changed)
 #2 stop container demo-db-1 (replaced) after #1
 #3 remove container demo-db-1 (replaced) after #1 #2
@@ -291,7 +292,7 @@ func TestUpCascades(t *testing.T) {
 `,
 		},
 		"and so are those of targets alone": {
-			was: chain(), req: engine.UpRequest{Stack: chain(changed()), NoDeps: true},
+			was: chain(), req: call.UpRequest{Stack: chain(changed()), NoDeps: true},
 			want: `#1 create container demo-db-1 (configuration changed)
 #2 stop container demo-db-1 (replaced) after #1
 #3 remove container demo-db-1 (replaced) after #1 #2
@@ -300,13 +301,13 @@ func TestUpCascades(t *testing.T) {
 `,
 		},
 		"a dependency that is made anew disturbs nobody": {
-			was: chain(), since: []func(*host){vanishes("demo-db-1")}, req: engine.UpRequest{Stack: chain()},
+			was: chain(), since: []func(*host){vanishes("demo-db-1")}, req: call.UpRequest{Stack: chain()},
 			want: `#1 create container demo-db-1 (not there)
 #2 start container demo-db-1 (created) after #1
 `,
 		},
 		"who is in the network of what is recreated goes on": {
-			was: joined(), req: engine.UpRequest{Stack: joined(changed())},
+			was: joined(), req: call.UpRequest{Stack: joined(changed())},
 			want: `#1 create container demo-proxy-1 (configuration changed)
 #2 stop container demo-proxy-1 (replaced) after #1
 #3 remove container demo-proxy-1 (replaced) after #1 #2
@@ -315,7 +316,7 @@ func TestUpCascades(t *testing.T) {
 `,
 		},
 		"who shares processes is recreated": {
-			was: inside(), req: engine.UpRequest{Stack: inside(changed())},
+			was: inside(), req: call.UpRequest{Stack: inside(changed())},
 			want: `#1 create container demo-proxy-1 (configuration changed)
 #2 create container demo-web-1 (joined to proxy, which is recreated) after #1
 #3 stop container demo-web-1 (replaced) after #1 #2
@@ -329,7 +330,7 @@ func TestUpCascades(t *testing.T) {
 `,
 		},
 		"even when nothing else may be": {
-			was: joined(), since: []func(*host){vanishes("demo-proxy-1")}, req: engine.UpRequest{Stack: joined(), NoRecreate: true},
+			was: joined(), since: []func(*host){vanishes("demo-proxy-1")}, req: call.UpRequest{Stack: joined(), NoRecreate: true},
 			want: `#1 create container demo-proxy-1 (not there)
 #2 create container demo-web-1 (joined to proxy, which is created) after #1
 #3 stop container demo-web-1 (replaced) after #2
@@ -342,7 +343,7 @@ func TestUpCascades(t *testing.T) {
 		"who shares with a replica that goes is recreated": {
 			was:   joined(scale(2)),
 			since: []func(*host){func(h *host) { h.byName("demo-proxy-1").Spec.Labels[engine.LabelHash] = "h0" }},
-			req:   engine.UpRequest{Stack: joined()},
+			req:   call.UpRequest{Stack: joined()},
 			want: `#1 stop container demo-proxy-1 (scaled to 1)
 #2 remove container demo-proxy-1 (scaled to 1) after #1
 #3 create container demo-web-1 (joined to a former container of proxy) after #2
@@ -356,7 +357,7 @@ func TestUpCascades(t *testing.T) {
 			was: joined(),
 			since: []func(*host){func(h *host) {
 				s := joined(changed())
-				p, err := Up(&engine.UpRequest{Stack: s, Services: []string{"proxy"}}, h.obs)
+				p, err := Up(&call.UpRequest{Stack: s, Services: []string{"proxy"}}, h.obs)
 				if err != nil {
 					panic(err)
 				}
@@ -364,12 +365,12 @@ func TestUpCascades(t *testing.T) {
 					panic(err)
 				}
 			}},
-			req:  engine.UpRequest{Stack: joined(changed())},
+			req:  call.UpRequest{Stack: joined(changed())},
 			want: ``,
 		},
 		"who shares volumes is recreated, but needs no restart": {
 			was: stackOf(service("store", with("data")), service("web", volumesFrom("store"))),
-			req: engine.UpRequest{Stack: stackOf(service("store", with("data"), changed()), service("web", volumesFrom("store")))},
+			req: call.UpRequest{Stack: stackOf(service("store", with("data"), changed()), service("web", volumesFrom("store")))},
 			want: `#1 create container demo-store-1 (configuration changed)
 #2 stop container demo-store-1 (replaced) after #1
 #3 remove container demo-store-1 (replaced) after #1 #2

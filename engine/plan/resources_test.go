@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // redefined changes definitions of a Stack.
@@ -30,12 +31,12 @@ func TestUpAndNetworks(t *testing.T) {
 	})
 	for name, c := range map[string]upCase{
 		"ports that no network publishes are told of": {
-			was: lan, req: engine.UpRequest{Stack: lan},
+			was: lan, req: call.UpRequest{Stack: lan},
 			want: `warning: service "web" publishes ports, but its networks have none: they are internal, or of a driver without published ports
 `,
 		},
 		"one that no selected service uses is not made": {
-			req: engine.UpRequest{Stack: was, Services: []string{"db"}},
+			req: call.UpRequest{Stack: was, Services: []string{"db"}},
 			want: `#1 create network demo_back (not there)
 #2 pull image img (not there)
 #3 create container demo-db-1 (not there) after #2
@@ -43,7 +44,7 @@ func TestUpAndNetworks(t *testing.T) {
 `,
 		},
 		"one that changed: all on it stop, and start again": {
-			was: was, req: engine.UpRequest{Stack: redefined(was, newBack)},
+			was: was, req: call.UpRequest{Stack: redefined(was, newBack)},
 			want: `#1 stop container demo-db-1 (network back changed)
 #2 stop container demo-web-1 (network back changed)
 #3 recreate network demo_back (definition changed) after #1 #2
@@ -52,7 +53,7 @@ func TestUpAndNetworks(t *testing.T) {
 `,
 		},
 		"also what is not selected, once for all networks": {
-			was: was, req: engine.UpRequest{Stack: redefined(was, newBoth), Services: []string{"db"}},
+			was: was, req: call.UpRequest{Stack: redefined(was, newBoth), Services: []string{"db"}},
 			want: `#1 stop container demo-db-1 (network back changed)
 #2 stop container demo-web-1 (network back changed)
 #3 recreate network demo_back (definition changed) after #1 #2
@@ -62,7 +63,7 @@ func TestUpAndNetworks(t *testing.T) {
 		},
 		"also an orphan; one that goes need not come back": {
 			was: stackOf(service("old"), service("web")),
-			req: engine.UpRequest{Stack: redefined(stackOf(service("web")), newBoth), RemoveOrphans: true},
+			req: call.UpRequest{Stack: redefined(stackOf(service("web")), newBoth), RemoveOrphans: true},
 			want: `#1 stop container demo-old-1 (orphan)
 #2 remove container demo-old-1 (orphan) after #1
 #3 stop container demo-web-1 (network default changed)
@@ -72,7 +73,7 @@ func TestUpAndNetworks(t *testing.T) {
 		},
 		"what is recreated anyway is made before": {
 			was: was,
-			req: engine.UpRequest{Stack: redefined(stackOf(service("db", on("back"), changed())), newBack), IgnoreOrphans: true},
+			req: call.UpRequest{Stack: redefined(stackOf(service("db", on("back"), changed())), newBack), IgnoreOrphans: true},
 			want: `#1 create container demo-db-1 (configuration changed)
 #2 stop container demo-db-1 (replaced) after #1
 #3 remove container demo-db-1 (replaced) after #1 #2
@@ -85,14 +86,14 @@ func TestUpAndNetworks(t *testing.T) {
 		},
 		"what does not run is not in the way": {
 			was: was, since: []func(*host){becomes("demo-db-1", engine.StatusExited)},
-			req: engine.UpRequest{Stack: redefined(was, newBack), NoStart: true},
+			req: call.UpRequest{Stack: redefined(was, newBack), NoStart: true},
 			want: `#1 stop container demo-web-1 (network back changed)
 #2 recreate network demo_back (definition changed) after #1
 `,
 		},
 		"a one-off is": {
 			was: was, since: []func(*host){runsOneOff("demo-web-run-1", "web", engine.StatusRunning)},
-			req: engine.UpRequest{Stack: redefined(was, newBoth)},
+			req: call.UpRequest{Stack: redefined(was, newBoth)},
 			want: `error: network demo_default changed and cannot be recreated: container demo-web-run-1 is on it
 hint: end that container first
 `,
@@ -104,11 +105,11 @@ hint: end that container first
 				n.Spec.Hash = ""
 				h.obs.Networks["demo_back"] = n
 			}},
-			req:  engine.UpRequest{Stack: redefined(was, newBack)},
+			req:  call.UpRequest{Stack: redefined(was, newBack)},
 			want: ``,
 		},
 		"one that was renamed goes when nothing is on it": {
-			was: was, req: engine.UpRequest{Stack: redefined(was, func(s *engine.Stack) { s.Networks[1].Name = "demo_front" })},
+			was: was, req: call.UpRequest{Stack: redefined(was, func(s *engine.Stack) { s.Networks[1].Name = "demo_front" })},
 			want: `#1 create network demo_front (not there)
 #2 create container demo-web-1 (not on network default)
 #3 stop container demo-web-1 (replaced) after #2
@@ -120,7 +121,7 @@ hint: end that container first
 		},
 		"but stays as long as something is": {
 			was: was, since: []func(*host){runsOneOff("demo-web-run-1", "web", engine.StatusRunning)},
-			req: engine.UpRequest{Stack: redefined(was, func(s *engine.Stack) { s.Networks[1].Name = "demo_front" })},
+			req: call.UpRequest{Stack: redefined(was, func(s *engine.Stack) { s.Networks[1].Name = "demo_front" })},
 			want: `#1 create network demo_front (not there)
 #2 create container demo-web-1 (not on network default)
 #3 stop container demo-web-1 (replaced) after #2
@@ -131,7 +132,7 @@ hint: end that container first
 		},
 		"one of somebody else is used, with a warning": {
 			since: []func(*host){func(h *host) { h.obs.Networks["demo_default"] = engine.Network{ID: "n0"} }},
-			req:   engine.UpRequest{Stack: stackOf(service("web"))},
+			req:   call.UpRequest{Stack: stackOf(service("web"))},
 			want: `#1 pull image img (not there)
 #2 create container demo-web-1 (not there) after #1
 #3 start container demo-web-1 (created) after #2
@@ -140,20 +141,20 @@ warning: a network with name demo_default exists but was not created for project
 		},
 		"an external one": {
 			since: []func(*host){func(h *host) { h.obs.Networks["corp"] = engine.Network{ID: "n0"} }},
-			req:   engine.UpRequest{Stack: external},
+			req:   call.UpRequest{Stack: external},
 			want: `#1 pull image img (not there)
 #2 create container demo-web-1 (not there) after #1
 #3 start container demo-web-1 (created) after #2
 `,
 		},
 		"an external one that is not there": {
-			req: engine.UpRequest{Stack: external},
+			req: call.UpRequest{Stack: external},
 			want: `error: network corp declared as external, but could not be found
 hint: create it, or remove ` + "`external: true`" + `
 `,
 		},
 		"one that nobody defined": {
-			req: engine.UpRequest{Stack: stackOf(service("web", on("frnt")))},
+			req: call.UpRequest{Stack: stackOf(service("web", on("frnt")))},
 			want: `error: network "frnt" is used but not defined
 `,
 		},
@@ -172,7 +173,7 @@ func TestUpAndVolumes(t *testing.T) {
 	shared := stackOf(service("backup", volumesFrom("db")), service("db", with("data")))
 	for name, c := range map[string]upCase{
 		"one that is not there": {
-			req: engine.UpRequest{Stack: was},
+			req: call.UpRequest{Stack: was},
 			want: `#1 create network demo_default (not there)
 #2 create volume demo_data (not there)
 #3 pull image img (not there)
@@ -183,12 +184,12 @@ func TestUpAndVolumes(t *testing.T) {
 `,
 		},
 		"one that changed is kept, with a warning": {
-			was: was, req: engine.UpRequest{Stack: redefined(was, newData)},
+			was: was, req: call.UpRequest{Stack: redefined(was, newData)},
 			want: `warning: Volume "demo_data" exists but doesn't match configuration in compose file. Run up with -y to recreate it (its data will be lost)
 `,
 		},
 		"one that changed is recreated when the caller agrees": {
-			was: was, req: engine.UpRequest{Stack: redefined(was, newData), RecreateVolumes: []string{"demo_data"}},
+			was: was, req: call.UpRequest{Stack: redefined(was, newData), RecreateVolumes: []string{"demo_data"}},
 			want: `#1 stop container demo-web-1 (depends on db, which is recreated)
 #2 stop container demo-db-1 (volume data changed) after #1
 #3 remove container demo-db-1 (volume data changed) after #2
@@ -200,7 +201,7 @@ func TestUpAndVolumes(t *testing.T) {
 `,
 		},
 		"and with it whoever has it from another": {
-			was: shared, req: engine.UpRequest{Stack: redefined(shared, newData), RecreateVolumes: []string{"demo_data"}, NoRecreate: true},
+			was: shared, req: call.UpRequest{Stack: redefined(shared, newData), RecreateVolumes: []string{"demo_data"}, NoRecreate: true},
 			want: `#1 stop container demo-db-1 (volume data changed)
 #2 remove container demo-db-1 (volume data changed) after #1
 #3 stop container demo-backup-1 (volume data changed)
@@ -214,14 +215,14 @@ func TestUpAndVolumes(t *testing.T) {
 `,
 		},
 		"who has it but is not selected is in the way": {
-			was: shared, req: engine.UpRequest{Stack: redefined(shared, newData), RecreateVolumes: []string{"demo_data"}, Services: []string{"db"}},
+			was: shared, req: call.UpRequest{Stack: redefined(shared, newData), RecreateVolumes: []string{"demo_data"}, Services: []string{"db"}},
 			want: `error: volume demo_data changed and cannot be recreated: container demo-backup-1 uses it
 hint: remove that container, or bring its service up, too
 `,
 		},
 		"one of somebody else is used, with a warning": {
 			since: []func(*host){func(h *host) { h.obs.Volumes["demo_data"] = engine.Volume{Name: "demo_data"} }},
-			req:   engine.UpRequest{Stack: stackOf(service("db", with("data")))},
+			req:   call.UpRequest{Stack: stackOf(service("db", with("data")))},
 			want: `#1 create network demo_default (not there)
 #2 pull image img (not there)
 #3 create container demo-db-1 (not there) after #2
@@ -230,13 +231,13 @@ warning: volume "demo_data" already exists but was not created for project "demo
 `,
 		},
 		"an external one that is not there": {
-			req: engine.UpRequest{Stack: redefined(was, func(s *engine.Stack) { s.Volumes[0].External = true })},
+			req: call.UpRequest{Stack: redefined(was, func(s *engine.Stack) { s.Volumes[0].External = true })},
 			want: `error: external volume "demo_data" not found
 hint: create it, or remove ` + "`external: true`" + `
 `,
 		},
 		"one that nobody defined": {
-			req: engine.UpRequest{Stack: stackOf(service("db", with("dta")))},
+			req: call.UpRequest{Stack: stackOf(service("db", with("dta")))},
 			want: `error: volume "dta" is used but not defined
 `,
 		},
@@ -259,12 +260,12 @@ func TestPull(t *testing.T) {
 	fresh := func(svc *engine.Service) bool { return svc.Name == "daily" }
 	for name, c := range map[string]struct {
 		there []string
-		req   engine.UpRequest
+		req   call.UpRequest
 		pull  string
 		up    string
 	}{
 		"nothing is there": {
-			req: engine.UpRequest{Stack: stack},
+			req: call.UpRequest{Stack: stack},
 			pull: `#1 pull image a (policy always)
 #2 pull image d (policy refresh)
 #3 pull image s (policy refresh)
@@ -274,7 +275,7 @@ func TestPull(t *testing.T) {
 		},
 		"all is there: what may be old is fetched before it is seen what diverged": {
 			there: []string{"a", "b", "d", "m", "n", "s"},
-			req:   engine.UpRequest{Stack: stack},
+			req:   call.UpRequest{Stack: stack},
 			pull: `#1 pull image a (policy always)
 #2 pull image s (policy refresh)
 `,
@@ -282,10 +283,10 @@ func TestPull(t *testing.T) {
 		},
 		"the request's policy replaces the services'": {
 			there: []string{"a", "b", "d", "m", "n", "s"},
-			req:   engine.UpRequest{Stack: stack, Pull: engine.PullNever},
+			req:   call.UpRequest{Stack: stack, Pull: engine.PullNever},
 		},
 		"only what is selected": {
-			req: engine.UpRequest{Stack: stack, Services: []string{"missing", "same"}, NoDeps: true},
+			req: call.UpRequest{Stack: stack, Services: []string{"missing", "same"}, NoDeps: true},
 			pull: `#1 pull image a (policy always)
 `,
 			up: `#2 pull image m (not there)
@@ -323,26 +324,26 @@ func TestPullOnly(t *testing.T) {
 		service("web", image("w"), dependsOn(started("missing"))),
 	)
 	for name, c := range map[string]struct {
-		req  engine.PullRequest
+		req  call.PullRequest
 		want string
 	}{
-		"all are refreshed, each image once": {engine.PullRequest{}, `#1 pull image made (pull)
+		"all are refreshed, each image once": {call.PullRequest{}, `#1 pull image made (pull)
 #2 pull image m (pull)
 #3 pull image w (pull)
 `},
-		"what is there is not fetched, if asked": {engine.PullRequest{Policy: engine.PullMissing}, `#1 pull image b (pull)
+		"what is there is not fetched, if asked": {call.PullRequest{Policy: engine.PullMissing}, `#1 pull image b (pull)
 #2 pull image made (pull)
 #3 pull image m (pull)
 `},
-		"what can be built is left out": {engine.PullRequest{SkipBuild: true}, `#1 pull image m (pull)
+		"what can be built is left out": {call.PullRequest{SkipBuild: true}, `#1 pull image m (pull)
 #2 pull image w (pull)
 `},
-		"targets": {engine.PullRequest{Services: []string{"web"}}, `#1 pull image w (pull)
+		"targets": {call.PullRequest{Services: []string{"web"}}, `#1 pull image w (pull)
 `},
-		"targets and their dependencies": {engine.PullRequest{Services: []string{"web"}, IncludeDeps: true}, `#1 pull image m (pull)
+		"targets and their dependencies": {call.PullRequest{Services: []string{"web"}, IncludeDeps: true}, `#1 pull image m (pull)
 #2 pull image w (pull)
 `},
-		"no service": {engine.PullRequest{Services: []string{"wbe"}}, `error: no such service: wbe
+		"no service": {call.PullRequest{Services: []string{"wbe"}}, `error: no such service: wbe
 `},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // selection is which services of a Stack a command is about.
@@ -27,7 +28,7 @@ const (
 	targetsOnly
 )
 
-func reachOf(req *engine.UpRequest) reach {
+func reachOf(req *call.UpRequest) reach {
 	if req.NoDeps {
 		return targetsOnly
 	}

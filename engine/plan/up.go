@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // Up plans how the Stack of req becomes real.
@@ -15,11 +16,11 @@ import (
 // engine.ErrInvalid for dependencies that cannot be met, engine.ErrConflict for what
 // must be recreated but is used by a container that must stay. Builds are among the
 // steps so that they can be seen: who walks the plan has done them, see Builds.
-func Up(req *engine.UpRequest, obs *Observed) (*Plan, error) { return makeReal(req, obs, "") }
+func Up(req *call.UpRequest, obs *Observed) (*Plan, error) { return makeReal(req, obs, "") }
 
 // Run plans what a one-off container of a service needs: what the service depends on,
 // its image, networks and volumes. The replicas of the service are left alone.
-func Run(req *engine.UpRequest, service string, obs *Observed) (*Plan, error) {
+func Run(req *call.UpRequest, service string, obs *Observed) (*Plan, error) {
 	one := *req
 	one.Services, one.IgnoreOrphans = []string{service}, true
 	return makeReal(&one, obs, service)
@@ -28,7 +29,7 @@ func Run(req *engine.UpRequest, service string, obs *Observed) (*Plan, error) {
 // up is a plan for `tiffin up` while it is being made.
 type up struct {
 	builder
-	req   *engine.UpRequest
+	req   *call.UpRequest
 	stack *engine.Stack
 	obs   *inventory
 	sel   selection
@@ -68,7 +69,7 @@ type replica struct {
 	ready *node
 }
 
-func makeReal(req *engine.UpRequest, obs *Observed, oneOff string) (*Plan, error) {
+func makeReal(req *call.UpRequest, obs *Observed, oneOff string) (*Plan, error) {
 	sel, err := pick(&req.Stack, req.Services, reachOf(req))
 	if err != nil {
 		return nil, err

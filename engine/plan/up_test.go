@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // upCase is a Stack that is brought up where another one was.
 type upCase struct {
 	was   engine.Stack
 	since []func(*host)
-	req   engine.UpRequest
+	req   call.UpRequest
 	want  string
 }
 
@@ -28,7 +29,7 @@ func TestUpStarts(t *testing.T) {
 	half := stackOf(service("api", dependsOn(started("db"))), service("db"), service("web", dependsOn(started("api"))))
 	for name, c := range map[string]upCase{
 		"from nothing, a chain waits for health": {
-			req: engine.UpRequest{Stack: chain},
+			req: call.UpRequest{Stack: chain},
 			want: `#1 create network demo_default (not there)
 #2 pull image img (not there)
 #3 create container demo-db-1 (not there) after #2
@@ -42,12 +43,12 @@ func TestUpStarts(t *testing.T) {
 `,
 		},
 		"what runs is left alone": {
-			was: chain, req: engine.UpRequest{Stack: chain},
+			was: chain, req: call.UpRequest{Stack: chain},
 			want: ``,
 		},
 		"what exited is started again, and waited for by those behind what runs": {
 			was: chain, since: []func(*host){becomes("demo-db-1", engine.StatusExited), becomes("demo-web-1", engine.StatusExited)},
-			req: engine.UpRequest{Stack: chain},
+			req: call.UpRequest{Stack: chain},
 			want: `#1 start container demo-db-1 (exited)
 #2 await demo-db-1 healthy (for api) after #1
 #3 start container demo-web-1 (exited) after #2
@@ -55,28 +56,28 @@ func TestUpStarts(t *testing.T) {
 		},
 		"a dependency that runs but is not healthy is waited for": {
 			was: chain, since: []func(*host){unhealthy("demo-db-1"), becomes("demo-api-1", engine.StatusExited)},
-			req: engine.UpRequest{Stack: chain},
+			req: call.UpRequest{Stack: chain},
 			want: `#1 await demo-db-1 healthy (for api)
 #2 start container demo-api-1 (exited) after #1
 `,
 		},
 		"who waits for something that runs waits for what that waits for": {
 			was: half, since: []func(*host){becomes("demo-db-1", engine.StatusExited), becomes("demo-web-1", engine.StatusExited)},
-			req: engine.UpRequest{Stack: half},
+			req: call.UpRequest{Stack: half},
 			want: `#1 start container demo-db-1 (exited)
 #2 start container demo-web-1 (exited) after #1
 `,
 		},
 		"what is paused goes on, what waits for a restart starts now": {
 			was: chain, since: []func(*host){becomes("demo-db-1", engine.StatusPaused), becomes("demo-api-1", engine.StatusRestarting)},
-			req: engine.UpRequest{Stack: chain},
+			req: call.UpRequest{Stack: chain},
 			want: `#1 unpause container demo-db-1 (paused)
 #2 await demo-db-1 healthy (for api) after #1
 #3 start container demo-api-1 (restarting) after #2
 `,
 		},
 		"several wait for one health check; each replica is waited for": {
-			req: engine.UpRequest{Stack: stackOf(
+			req: call.UpRequest{Stack: stackOf(
 				service("api", dependsOn(healthy("db"))), service("db", scale(2)), service("web", dependsOn(healthy("db"))))},
 			want: `#1 create network demo_default (not there)
 #2 pull image img (not there)
@@ -93,7 +94,7 @@ func TestUpStarts(t *testing.T) {
 `,
 		},
 		"a one-shot is waited for": {
-			req: engine.UpRequest{Stack: stackOf(service("migrate"), service("web", dependsOn(completed("migrate"))))},
+			req: call.UpRequest{Stack: stackOf(service("migrate"), service("web", dependsOn(completed("migrate"))))},
 			want: `#1 create network demo_default (not there)
 #2 pull image img (not there)
 #3 create container demo-migrate-1 (not there) after #2
@@ -106,12 +107,12 @@ func TestUpStarts(t *testing.T) {
 		"a one-shot that exited is started again, as docker compose does": {
 			was:   stackOf(service("migrate"), service("web", dependsOn(completed("migrate")))),
 			since: []func(*host){becomes("demo-migrate-1", engine.StatusExited)},
-			req:   engine.UpRequest{Stack: stackOf(service("migrate"), service("web", dependsOn(completed("migrate"))))},
+			req:   call.UpRequest{Stack: stackOf(service("migrate"), service("web", dependsOn(completed("migrate"))))},
 			want: `#1 start container demo-migrate-1 (exited)
 `,
 		},
 		"a dependency that is not required may fail": {
-			req: engine.UpRequest{Stack: stackOf(service("cache"), service("web", dependsOn(optional(healthy("cache")))))},
+			req: call.UpRequest{Stack: stackOf(service("cache"), service("web", dependsOn(optional(healthy("cache")))))},
 			want: `#1 create network demo_default (not there)
 #2 pull image img (not there)
 #3 create container demo-cache-1 (not there) after #2
@@ -122,7 +123,7 @@ func TestUpStarts(t *testing.T) {
 `,
 		},
 		"unless somebody else requires it": {
-			req: engine.UpRequest{Stack: stackOf(
+			req: call.UpRequest{Stack: stackOf(
 				service("api", dependsOn(healthy("cache"))), service("cache"), service("web", dependsOn(optional(healthy("cache")))))},
 			want: `#1 create network demo_default (not there)
 #2 pull image img (not there)
@@ -136,7 +137,7 @@ func TestUpStarts(t *testing.T) {
 `,
 		},
 		"a dependency that is not required may be disabled": {
-			req: engine.UpRequest{Stack: stackOf(service("web", dependsOn(optional(healthy("cache")))))},
+			req: call.UpRequest{Stack: stackOf(service("web", dependsOn(optional(healthy("cache")))))},
 			want: `#1 create network demo_default (not there)
 #2 pull image img (not there)
 #3 create container demo-web-1 (not there) after #2
@@ -144,12 +145,12 @@ func TestUpStarts(t *testing.T) {
 `,
 		},
 		"a dependency that is required may not": {
-			req: engine.UpRequest{Stack: stackOf(service("web", dependsOn(healthy("cache"))))},
+			req: call.UpRequest{Stack: stackOf(service("web", dependsOn(healthy("cache"))))},
 			want: `error: service "web" depends on "cache", which is not enabled
 `,
 		},
 		"a dependency without replicas is nothing to wait for": {
-			req: engine.UpRequest{Stack: stackOf(service("db", scale(0)), service("web", dependsOn(healthy("db"))))},
+			req: call.UpRequest{Stack: stackOf(service("db", scale(0)), service("web", dependsOn(healthy("db"))))},
 			want: `#1 create network demo_default (not there)
 #2 pull image img (not there)
 #3 create container demo-web-1 (not there) after #2
@@ -157,12 +158,12 @@ func TestUpStarts(t *testing.T) {
 `,
 		},
 		"services that depend on each other": {
-			req: engine.UpRequest{Stack: stackOf(service("a", dependsOn(started("b"))), service("b", dependsOn(started("c"))), service("c", dependsOn(started("b"))))},
+			req: call.UpRequest{Stack: stackOf(service("a", dependsOn(started("b"))), service("b", dependsOn(started("c"))), service("c", dependsOn(started("b"))))},
 			want: `error: services depend on each other: b → c → b
 `,
 		},
 		"a target brings its dependencies along, nothing else": {
-			req: engine.UpRequest{Stack: chain, Services: []string{"api", "api"}},
+			req: call.UpRequest{Stack: chain, Services: []string{"api", "api"}},
 			want: `#1 create network demo_default (not there)
 #2 pull image img (not there)
 #3 create container demo-db-1 (not there) after #2
@@ -173,12 +174,12 @@ func TestUpStarts(t *testing.T) {
 `,
 		},
 		"a target that is no service": {
-			req: engine.UpRequest{Stack: chain, Services: []string{"wbe"}},
+			req: call.UpRequest{Stack: chain, Services: []string{"wbe"}},
 			want: `error: no such service: wbe
 `,
 		},
 		"without dependencies nothing else is made or waited for": {
-			req: engine.UpRequest{Stack: chain, Services: []string{"web"}, NoDeps: true},
+			req: call.UpRequest{Stack: chain, Services: []string{"web"}, NoDeps: true},
 			want: `#1 create network demo_default (not there)
 #2 pull image img (not there)
 #3 create container demo-web-1 (not there) after #2
@@ -186,7 +187,7 @@ func TestUpStarts(t *testing.T) {
 `,
 		},
 		"without dependencies a shared namespace still is": {
-			req: engine.UpRequest{Stack: stackOf(service("proxy"), service("web", joins("proxy"), dependsOn(healthy("proxy")))), NoDeps: true},
+			req: call.UpRequest{Stack: stackOf(service("proxy"), service("web", joins("proxy"), dependsOn(healthy("proxy")))), NoDeps: true},
 			want: `#1 create network demo_default (not there)
 #2 pull image img (not there)
 #3 create container demo-proxy-1 (not there) after #2
@@ -196,7 +197,7 @@ func TestUpStarts(t *testing.T) {
 `,
 		},
 		"created, not started": {
-			req: engine.UpRequest{Stack: chain, NoStart: true},
+			req: call.UpRequest{Stack: chain, NoStart: true},
 			want: `#1 create network demo_default (not there)
 #2 pull image img (not there)
 #3 create container demo-db-1 (not there) after #2
@@ -218,13 +219,13 @@ func TestUpScales(t *testing.T) {
 	for name, c := range map[string]upCase{
 		"up: numbers go on after the highest": {
 			was: three, since: []func(*host){vanishes("demo-web-2")},
-			req: engine.UpRequest{Stack: three},
+			req: call.UpRequest{Stack: three},
 			want: `#1 create container demo-web-4 (not there)
 #2 start container demo-web-4 (created) after #1
 `,
 		},
 		"down: the highest numbers go": {
-			was: three, req: engine.UpRequest{Stack: stackOf(service("web"))},
+			was: three, req: call.UpRequest{Stack: stackOf(service("web"))},
 			want: `#1 stop container demo-web-3 (scaled to 1)
 #2 remove container demo-web-3 (scaled to 1) after #1
 #3 stop container demo-web-2 (scaled to 1)
@@ -233,14 +234,14 @@ func TestUpScales(t *testing.T) {
 		},
 		"down: what diverged goes first": {
 			was: three, since: []func(*host){func(h *host) { h.byName("demo-web-1").Spec.Labels[engine.LabelHash] = "h0" }},
-			req: engine.UpRequest{Stack: stackOf(service("web", scale(2))), Timeout: new(engine.Duration)},
+			req: call.UpRequest{Stack: stackOf(service("web", scale(2))), Timeout: new(engine.Duration)},
 			want: `#1 stop container demo-web-1 (scaled to 2)
 #2 remove container demo-web-1 (scaled to 2) after #1
 `,
 		},
 		"to nothing": {
 			was: three, since: []func(*host){becomes("demo-web-2", engine.StatusExited)},
-			req: engine.UpRequest{Stack: stackOf(service("web", scale(0)))},
+			req: call.UpRequest{Stack: stackOf(service("web", scale(0)))},
 			want: `#1 stop container demo-web-3 (scaled to 0)
 #2 remove container demo-web-3 (scaled to 0) after #1
 #3 remove container demo-web-2 (scaled to 0)
@@ -249,13 +250,13 @@ func TestUpScales(t *testing.T) {
 `,
 		},
 		"a container of one name cannot be two": {
-			req: engine.UpRequest{Stack: stackOf(service("web", scale(2), named("web")))},
+			req: call.UpRequest{Stack: stackOf(service("web", scale(2), named("web")))},
 			want: `error: service "web" cannot have 2 replicas: its container_name "web" is for one
 hint: remove container_name, or scale the service to 1
 `,
 		},
 		"a container of one name": {
-			req: engine.UpRequest{Stack: stackOf(service("web", named("web")))},
+			req: call.UpRequest{Stack: stackOf(service("web", named("web")))},
 			want: `#1 create network demo_default (not there)
 #2 pull image img (not there)
 #3 create container web (not there) after #2
@@ -264,7 +265,7 @@ hint: remove container_name, or scale the service to 1
 		},
 		"a name is taken over from a container that goes": {
 			was: stackOf(service("web", named("shop"))),
-			req: engine.UpRequest{Stack: stackOf(service("site", named("shop"))), RemoveOrphans: true},
+			req: call.UpRequest{Stack: stackOf(service("site", named("shop"))), RemoveOrphans: true},
 			want: `#1 stop container shop (orphan)
 #2 remove container shop (orphan) after #1
 #3 create container shop (not there) after #2
@@ -289,19 +290,19 @@ func TestUpAndOrphans(t *testing.T) {
 	}
 	for name, c := range map[string]upCase{
 		"they are told, and disabled services and running one-offs are none": {
-			was: was, since: left, req: engine.UpRequest{Stack: is},
+			was: was, since: left, req: call.UpRequest{Stack: is},
 			want: `warning: Found orphan containers ([demo-old-1 demo-web-run-1]) for this project. If you removed or renamed this service in your compose file, you can run this command with the --remove-orphans flag to clean it up.
 `,
 		},
 		"they are removed": {
-			was: was, since: left, req: engine.UpRequest{Stack: is, RemoveOrphans: true},
+			was: was, since: left, req: call.UpRequest{Stack: is, RemoveOrphans: true},
 			want: `#1 stop container demo-old-1 (orphan)
 #2 remove container demo-old-1 (orphan) after #1
 #3 remove container demo-web-run-1 (orphan)
 `,
 		},
 		"they are ignored": {
-			was: was, since: left, req: engine.UpRequest{Stack: is, IgnoreOrphans: true},
+			was: was, since: left, req: call.UpRequest{Stack: is, IgnoreOrphans: true},
 			want: ``,
 		},
 	} {
@@ -319,11 +320,11 @@ func TestRun(t *testing.T) {
 		service("job", dependsOn(healthy("api"), optional(completed("cache"))), image("other")),
 	)
 	for name, c := range map[string]struct {
-		req  engine.UpRequest
+		req  call.UpRequest
 		want string
 	}{
 		"what the service depends on is brought up and waited for": {
-			req: engine.UpRequest{Stack: stack},
+			req: call.UpRequest{Stack: stack},
 			want: `#1 create network demo_default (not there)
 #2 create volume demo_data (not there)
 #3 pull image img (not there)
@@ -339,7 +340,7 @@ func TestRun(t *testing.T) {
 `,
 		},
 		"or not": {
-			req: engine.UpRequest{Stack: stack, NoDeps: true},
+			req: call.UpRequest{Stack: stack, NoDeps: true},
 			want: `#1 create network demo_default (not there)
 #2 pull image other (not there)
 `,
@@ -357,7 +358,7 @@ func TestRunLeavesReplicasAlone(t *testing.T) {
 	t.Parallel()
 	was := stackOf(service("web", scale(2)))
 	h := brought(t, &was, becomes("demo-web-1", engine.StatusExited))
-	req := engine.UpRequest{Stack: stackOf(service("web", scale(1), hash("h2"))), ForceRecreate: true}
+	req := call.UpRequest{Stack: stackOf(service("web", scale(1), hash("h2"))), ForceRecreate: true}
 	p, err := Run(&req, "web", h.obs)
 	compare(t, ``, p, err)
 }
@@ -385,7 +386,7 @@ func TestStopsTakeTheTimeOfTheRequest(t *testing.T) {
 	was := stackOf(service("web"))
 	h := brought(t, &was)
 	limit := engine.Duration(3 * time.Second)
-	p, err := Up(&engine.UpRequest{Stack: stackOf(service("web", scale(0))), Timeout: &limit}, h.obs)
+	p, err := Up(&call.UpRequest{Stack: stackOf(service("web", scale(0))), Timeout: &limit}, h.obs)
 	if err != nil {
 		t.Fatal(err)
 	}

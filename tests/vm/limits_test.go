@@ -11,6 +11,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/api"
+	"tiffin/engine/call"
 	"tiffin/tests/harness"
 )
 
@@ -153,7 +154,7 @@ func devices(t *testing.T, e *harness.Tiffin) {
 // container is what the engine has of a service's only container.
 func container(t *testing.T, e *harness.Tiffin, service string) engine.Container {
 	t.Helper()
-	list, err := api.NewClient(filepath.Join(e.Run, "tiffin.sock")).List(t.Context(), &engine.ListRequest{All: true})
+	list, err := api.NewClient(filepath.Join(e.Run, "tiffin.sock")).List(t.Context(), &call.ListRequest{All: true})
 	if err != nil {
 		t.Fatal(err)
 	}

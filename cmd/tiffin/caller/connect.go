@@ -18,6 +18,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/api"
+	"tiffin/engine/call"
 )
 
 // Roots are where the engine keeps things: data survives a reboot, run does not.
@@ -113,7 +114,7 @@ func (c *Caller) Look(ctx context.Context) (*api.Client, error) {
 }
 
 // List lists containers. The client is nil when there is no engine, and none is needed.
-func (c *Caller) List(ctx context.Context, req *engine.ListRequest) (*api.Client, []engine.Container, error) {
+func (c *Caller) List(ctx context.Context, req *call.ListRequest) (*api.Client, []engine.Container, error) {
 	client, err := c.Look(ctx)
 	if client == nil || err != nil {
 		return nil, nil, err

@@ -9,6 +9,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/api"
+	"tiffin/engine/call"
 	"tiffin/engine/image/credentials"
 )
 
@@ -44,7 +45,7 @@ func (d *DockerConfig) logins() bool {
 // from, found with the caller's rights: the engine never opens its files nor runs its helpers.
 // policy replaces the services' own pull policies, unless it is empty. Logins that cannot be
 // found are a warning: the image may be had without.
-func (c *Caller) Credentials(ctx context.Context, client *api.Client, stack *engine.Stack, policy engine.PullPolicy) map[string]engine.RegistryAuth {
+func (c *Caller) Credentials(ctx context.Context, client *api.Client, stack *engine.Stack, policy engine.PullPolicy) map[string]call.RegistryAuth {
 	config := c.ReadDockerConfig()
 	if !config.logins() || c.Opts.DryRun {
 		return nil

@@ -12,6 +12,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/api"
+	"tiffin/engine/call"
 	"tiffin/project"
 )
 
@@ -99,7 +100,7 @@ func (c *Caller) FindRunning(ctx context.Context, service string, index int) (*a
 	if err := t.Known(service); err != nil {
 		return nil, engine.Container{}, err
 	}
-	client, list, err := c.List(ctx, &engine.ListRequest{Project: t.Name, Services: []string{service}})
+	client, list, err := c.List(ctx, &call.ListRequest{Project: t.Name, Services: []string{service}})
 	if err != nil {
 		return nil, engine.Container{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // Streams say how a process is connected with the caller.
@@ -21,8 +22,8 @@ type Streams struct {
 
 // Streamed connects the terminal, or the pipes, of the caller with a process, until it
 // has ended or the user has left it by the detach keys.
-func (c *Caller) Streamed(how Streams, attach func(engine.Streams) (int, error)) (int, error) {
-	s := engine.Streams{Stdout: c.Out, Stderr: c.Err}
+func (c *Caller) Streamed(how Streams, attach func(call.Streams) (int, error)) (int, error) {
+	s := call.Streams{Stdout: c.Out, Stderr: c.Err}
 	if how.Stdin {
 		s.Stdin = io.Reader(c.In)
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/morikuni/aec"
 
-	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // Printer writes the output of containers as docker compose does: each line behind
@@ -43,7 +43,7 @@ type source struct {
 	container string
 	name      string // without the project
 	style     aec.ANSI
-	open      map[engine.Stream]*openLine
+	open      map[call.Stream]*openLine
 }
 
 // openLine is a line that has begun but not ended.
@@ -77,7 +77,7 @@ func (p *Printer) Short(name string) string {
 }
 
 // Entry writes one piece of output, or the news that a container ended.
-func (p *Printer) Entry(e engine.LogEntry) error {
+func (p *Printer) Entry(e call.LogEntry) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.of(e.Source.Name)
@@ -105,8 +105,8 @@ func (p *Printer) Close() error {
 	return nil
 }
 
-func (p *Printer) stream(s engine.Stream) io.Writer {
-	if p.opts.Split && s == engine.Stderr {
+func (p *Printer) stream(s call.Stream) io.Writer {
+	if p.opts.Split && s == call.Stderr {
 		return p.err
 	}
 	return p.out
@@ -117,7 +117,7 @@ func (p *Printer) of(container string) *source {
 	if i >= 0 {
 		return p.sources[i]
 	}
-	s := &source{container: container, name: p.Short(container), style: rainbow(len(p.sources)), open: map[engine.Stream]*openLine{}}
+	s := &source{container: container, name: p.Short(container), style: rainbow(len(p.sources)), open: map[call.Stream]*openLine{}}
 	p.sources = append(p.sources, s)
 	p.width = max(p.width, len(s.name))
 	return s
@@ -133,7 +133,7 @@ func rainbow(n int) aec.ANSI {
 }
 
 // lines puts the lines that e ends into the buffer, and keeps the one that it begins.
-func (p *Printer) lines(s *source, e engine.LogEntry) {
+func (p *Printer) lines(s *source, e call.LogEntry) {
 	open := s.open[e.Stream]
 	if open == nil {
 		open = &openLine{}
@@ -188,7 +188,7 @@ func (p *Printer) paint(s *source, text string) string {
 
 // end ends the lines of a container that are open.
 func (p *Printer) end(s *source) error {
-	for _, stream := range []engine.Stream{engine.Stdout, engine.Stderr} {
+	for _, stream := range []call.Stream{call.Stdout, call.Stderr} {
 		open := s.open[stream]
 		if open == nil || len(open.text) == 0 && !open.shown {
 			continue
@@ -205,7 +205,7 @@ func (p *Printer) end(s *source) error {
 }
 
 // exited says how the container ended.
-func (p *Printer) exited(s *source, exit *engine.LogExit) error {
+func (p *Printer) exited(s *source, exit *call.LogExit) error {
 	if err := p.end(s); err != nil || !p.opts.Split {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"tiffin/cmd/tiffin/format"
 	"tiffin/engine"
 	"tiffin/engine/api"
+	"tiffin/engine/call"
 	"tiffin/engine/plan"
 )
 
@@ -122,7 +123,7 @@ func look(ctx context.Context, client *api.Client) ([]engine.Network, []engine.C
 	if err != nil {
 		return nil, nil, err
 	}
-	containers, err := client.List(ctx, &engine.ListRequest{All: true, OneOffs: true})
+	containers, err := client.List(ctx, &call.ListRequest{All: true, OneOffs: true})
 	return all, containers, err
 }
 

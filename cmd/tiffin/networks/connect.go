@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 type connectOptions struct {
@@ -88,7 +89,7 @@ func newDisconnect(h *Host) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return client.DisconnectNetwork(cmd.Context(), args[0], args[1], engine.ForceRemove(force))
+			return client.DisconnectNetwork(cmd.Context(), args[0], args[1], call.ForceRemove(force))
 		},
 	}
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "Do not error if the container is off the network already")

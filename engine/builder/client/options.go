@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // Dial connects with the engine's builder.
@@ -43,7 +44,7 @@ type Options struct {
 	// Lookup finds variables of the caller's environment; nil: that of the process.
 	Lookup func(string) (string, bool)
 	// Auth finds the login for a registry; nil: there is none.
-	Auth func(ctx context.Context, registry string) (engine.RegistryAuth, error)
+	Auth func(ctx context.Context, registry string) (call.RegistryAuth, error)
 }
 
 // Result is what came of a target.

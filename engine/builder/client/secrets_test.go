@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 func environment(values map[string]string) func(string) (string, bool) {
@@ -122,15 +123,15 @@ func TestSSH(t *testing.T) {
 func TestLoginsAreAskedForByTheNamesOfImages(t *testing.T) {
 	t.Parallel()
 	var asked []string
-	l := &logins{find: func(_ context.Context, registry string) (engine.RegistryAuth, error) {
+	l := &logins{find: func(_ context.Context, registry string) (call.RegistryAuth, error) {
 		asked = append(asked, registry)
 		switch registry {
 		case "docker.io":
-			return engine.RegistryAuth{Username: "me", Password: "secret"}, nil
+			return call.RegistryAuth{Username: "me", Password: "secret"}, nil
 		case "token.example":
-			return engine.RegistryAuth{IdentityToken: "token"}, nil
+			return call.RegistryAuth{IdentityToken: "token"}, nil
 		default:
-			return engine.RegistryAuth{}, nil
+			return call.RegistryAuth{}, nil
 		}
 	}}
 	for host, want := range map[string][2]string{

@@ -10,7 +10,7 @@ import (
 	"github.com/moby/buildkit/session/upload/uploadprovider"
 	"google.golang.org/grpc"
 
-	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 const (
@@ -48,7 +48,7 @@ func (o *Options) services(j *job, s *source) ([]session.Attachable, error) {
 // registry may send it to.
 type logins struct {
 	auth.UnimplementedAuthServer
-	find func(ctx context.Context, registry string) (engine.RegistryAuth, error)
+	find func(ctx context.Context, registry string) (call.RegistryAuth, error)
 }
 
 // Register implements session.Attachable.

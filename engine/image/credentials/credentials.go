@@ -18,6 +18,7 @@ import (
 	helper "github.com/docker/docker-credential-helpers/credentials"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 const (
@@ -42,19 +43,19 @@ func Registry(image string) (string, error) {
 }
 
 // Lookup finds the login for one registry; the zero value when there is none.
-func Lookup(ctx context.Context, registry string) (engine.RegistryAuth, error) {
+func Lookup(ctx context.Context, registry string) (call.RegistryAuth, error) {
 	found, err := All(ctx, []string{registry})
 	return found[registry], err
 }
 
 // All finds the logins for registries, by their names in images. Those without one are left out. What was found
 // is returned with the error of what could not be asked: images that need no login can be had all the same.
-func All(ctx context.Context, registries []string) (map[string]engine.RegistryAuth, error) {
+func All(ctx context.Context, registries []string) (map[string]call.RegistryAuth, error) {
 	file, err := config.Load(config.Dir())
 	if err != nil {
 		return nil, fmt.Errorf("docker's configuration: %w", err)
 	}
-	found := map[string]engine.RegistryAuth{}
+	found := map[string]call.RegistryAuth{}
 	var errs []error
 	var mu sync.Mutex
 	var g sync.WaitGroup
@@ -66,7 +67,7 @@ func All(ctx context.Context, registries []string) (map[string]engine.RegistryAu
 			if err != nil {
 				errs = append(errs, fmt.Errorf("login for registry %s: %w", r, err))
 			}
-			if auth != (engine.RegistryAuth{}) {
+			if auth != (call.RegistryAuth{}) {
 				found[r] = auth
 			}
 		})
@@ -75,7 +76,7 @@ func All(ctx context.Context, registries []string) (map[string]engine.RegistryAu
 	return found, errors.Join(errs...)
 }
 
-func lookup(ctx context.Context, file *configfile.ConfigFile, registry string) (engine.RegistryAuth, error) {
+func lookup(ctx context.Context, file *configfile.ConfigFile, registry string) (call.RegistryAuth, error) {
 	server := registry
 	if registry == dockerHub {
 		server = hubServer
@@ -85,9 +86,9 @@ func lookup(ctx context.Context, file *configfile.ConfigFile, registry string) (
 	}
 	c, err := file.GetAuthConfig(server)
 	if err != nil {
-		return engine.RegistryAuth{}, err
+		return call.RegistryAuth{}, err
 	}
-	return engine.RegistryAuth{
+	return call.RegistryAuth{
 		Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken, RegistryToken: c.RegistryToken,
 	}, nil
 }
@@ -100,22 +101,22 @@ func helperFor(file *configfile.ConfigFile, server string) string {
 }
 
 // ask runs a helper.
-func ask(ctx context.Context, program, server string) (engine.RegistryAuth, error) {
+func ask(ctx context.Context, program, server string) (call.RegistryAuth, error) {
 	ctx, cancel := context.WithTimeout(ctx, helperTime)
 	defer cancel()
 	run := func(args ...string) client.Program { return &command{cmd: exec.CommandContext(ctx, program, args...)} }
 	c, err := client.Get(run, server)
 	switch {
 	case helper.IsErrCredentialsNotFound(err):
-		return engine.RegistryAuth{}, nil
+		return call.RegistryAuth{}, nil
 	case ctx.Err() != nil:
-		return engine.RegistryAuth{}, fmt.Errorf("%s did not answer: %w", program, ctx.Err())
+		return call.RegistryAuth{}, fmt.Errorf("%s did not answer: %w", program, ctx.Err())
 	case err != nil:
-		return engine.RegistryAuth{}, fmt.Errorf("%s: %w", program, err)
+		return call.RegistryAuth{}, fmt.Errorf("%s: %w", program, err)
 	case c.Username == tokenUser:
-		return engine.RegistryAuth{IdentityToken: c.Secret}, nil
+		return call.RegistryAuth{IdentityToken: c.Secret}, nil
 	default:
-		return engine.RegistryAuth{Username: c.Username, Password: c.Secret}, nil
+		return call.RegistryAuth{Username: c.Username, Password: c.Secret}, nil
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // home makes a docker configuration and helpers, and makes them the process' own.
@@ -46,7 +47,7 @@ func TestAll(t *testing.T) {
 	got, err := All(t.Context(), []string{
 		"docker.io", "ghcr.io", "quay.io", "token.example.com", "ecr.example.com", "none.example.com", "sick.example.com", "gone.example.com",
 	})
-	want := map[string]engine.RegistryAuth{
+	want := map[string]call.RegistryAuth{
 		"docker.io": {Username: "me", Password: "secret"}, "ghcr.io": {Username: "me", Password: "secret"},
 		"token.example.com": {IdentityToken: "abc"}, "ecr.example.com": {IdentityToken: "for ecr.example.com"},
 	}
@@ -65,7 +66,7 @@ func TestAStoreForAll(t *testing.T) {
 		"safe": `read server; echo "{\"Username\":\"me\",\"Secret\":\"$server\"}"`,
 	})
 	got, err := Lookup(t.Context(), "docker.io")
-	if err != nil || got != (engine.RegistryAuth{Username: "me", Password: "https://index.docker.io/v1/"}) {
+	if err != nil || got != (call.RegistryAuth{Username: "me", Password: "https://index.docker.io/v1/"}) {
 		t.Errorf("%+v %v", got, err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 // Config says where images come from. The zero value is: from the registry in the image's name, over TLS.
@@ -32,7 +33,7 @@ type Config struct {
 
 // Auth finds the credentials for a registry by its name in images ("docker.io", "127.0.0.1:5000"); the zero value
 // for a registry that it knows nothing about.
-type Auth func(registry string) (engine.RegistryAuth, error)
+type Auth func(registry string) (call.RegistryAuth, error)
 
 // Client makes resolvers that share connections.
 type Client struct {
@@ -200,9 +201,9 @@ func (v *visit) host(e endpoint) (docker.RegistryHost, error) {
 }
 
 // credentials are those for the registry's name, or for a mirror's own host.
-func (v *visit) credentials(e endpoint) (engine.RegistryAuth, error) {
+func (v *visit) credentials(e endpoint) (call.RegistryAuth, error) {
 	if v.auth == nil {
-		return engine.RegistryAuth{}, nil
+		return call.RegistryAuth{}, nil
 	}
 	name := e.registry
 	if e.mirror {

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 func TestEndpoints(t *testing.T) {
@@ -78,9 +79,9 @@ func TestCredentialsAreOfTheNameInImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &visit{client: c, auth: func(name string) (engine.RegistryAuth, error) {
+	v := &visit{client: c, auth: func(name string) (call.RegistryAuth, error) {
 		asked = append(asked, name)
-		return engine.RegistryAuth{RegistryToken: "t"}, nil
+		return call.RegistryAuth{RegistryToken: "t"}, nil
 	}}
 	hosts, err := v.hosts("docker.io")
 	if err != nil {

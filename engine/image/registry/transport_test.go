@@ -18,7 +18,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 func TestRetry(t *testing.T) {
@@ -176,8 +176,8 @@ func record(t *testing.T, f http.HandlerFunc) *recorder {
 
 func (r *recorder) host() string { return strings.TrimPrefix(r.URL, "http://") }
 
-var secret = Auth(func(string) (engine.RegistryAuth, error) {
-	return engine.RegistryAuth{Username: "me", Password: "hunter2"}, nil
+var secret = Auth(func(string) (call.RegistryAuth, error) {
+	return call.RegistryAuth{Username: "me", Password: "hunter2"}, nil
 })
 
 // A blob's redirect to another port of the same host must not take the password along, nor may whoever is there

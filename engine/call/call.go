@@ -1,8 +1,14 @@
-package engine
+// Package call is what can be asked of an engine, and what it answers.
+//
+// The command line fills the requests in, the socket carries them, the daemon carries them
+// out. Like the vocabulary that it speaks it does nothing.
+package call
 
 import (
 	"io"
 	"time"
+
+	"tiffin/engine"
 )
 
 // What can be asked of an engine about the containers of a project. The command
@@ -11,7 +17,7 @@ import (
 
 // UpRequest asks for a Stack to be made real.
 type UpRequest struct {
-	Stack Stack
+	Stack engine.Stack
 	// Services are the targets; none means all. Their dependencies come along.
 	Services []string `json:",omitempty"`
 
@@ -25,16 +31,16 @@ type UpRequest struct {
 	RecreateVolumes []string `json:",omitempty"`
 	RemoveOrphans   bool     `json:",omitempty"`
 	// IgnoreOrphans leaves out the warning about them.
-	IgnoreOrphans bool       `json:",omitempty"`
-	Pull          PullPolicy `json:",omitempty"` // replaces the services' own
+	IgnoreOrphans bool              `json:",omitempty"`
+	Pull          engine.PullPolicy `json:",omitempty"` // replaces the services' own
 	// Build builds what can be built, although its image is there, and does not pull it.
 	// NoBuild builds nothing: the caller does not want it or, with Build, has done it.
-	Build   bool      `json:",omitempty"`
-	NoBuild bool      `json:",omitempty"`
-	Timeout *Duration `json:",omitempty"` // replaces stop_grace_period
+	Build   bool             `json:",omitempty"`
+	NoBuild bool             `json:",omitempty"`
+	Timeout *engine.Duration `json:",omitempty"` // replaces stop_grace_period
 	// Wait goes on until the targets are running or healthy, WaitTimeout bounds it (0: not).
-	Wait        bool     `json:",omitempty"`
-	WaitTimeout Duration `json:",omitzero"`
+	Wait        bool            `json:",omitempty"`
+	WaitTimeout engine.Duration `json:",omitzero"`
 	// Auths are the registry credentials of the caller, by registry host.
 	Auths map[string]RegistryAuth `json:",omitempty"`
 	// Parallel bounds the steps under way at once; 0 or less: no bound but the engine's own.
@@ -54,12 +60,12 @@ type DownRequest struct {
 	Project string
 	// Stack, when the caller has one, tells orphans from services, and custom
 	// image names from made ones. Without it the engine's record serves.
-	Stack         *Stack      `json:",omitempty"`
-	Services      []string    `json:",omitempty"`
-	RemoveOrphans bool        `json:",omitempty"`
-	Volumes       bool        `json:",omitempty"`
-	Images        ImageRemove `json:",omitempty"`
-	Timeout       *Duration   `json:",omitempty"`
+	Stack         *engine.Stack    `json:",omitempty"`
+	Services      []string         `json:",omitempty"`
+	RemoveOrphans bool             `json:",omitempty"`
+	Volumes       bool             `json:",omitempty"`
+	Images        ImageRemove      `json:",omitempty"`
+	Timeout       *engine.Duration `json:",omitempty"`
 }
 
 // ImageRemove says which images down removes.
@@ -75,21 +81,21 @@ const (
 // ActRequest asks for an action on the containers of a project that are there.
 type ActRequest struct {
 	Project string
-	Stack   *Stack `json:",omitempty"`
+	Stack   *engine.Stack `json:",omitempty"`
 	Action  Action
 	// Services are the targets; none means all.
 	Services []string `json:",omitempty"`
 	// Index picks one replica; 0: all of them.
 	Index int `json:",omitempty"`
 
-	Timeout       *Duration `json:",omitempty"` // stop, restart, remove with Stop
-	Signal        string    `json:",omitempty"` // kill
-	NoDeps        bool      `json:",omitempty"` // restart, start
-	RemoveOrphans bool      `json:",omitempty"` // kill
-	Stop          bool      `json:",omitempty"` // remove: stop first
-	Volumes       bool      `json:",omitempty"` // remove: anonymous volumes too
-	Wait          bool      `json:",omitempty"` // start
-	WaitTimeout   Duration  `json:",omitzero"`  // start
+	Timeout       *engine.Duration `json:",omitempty"` // stop, restart, remove with Stop
+	Signal        string           `json:",omitempty"` // kill
+	NoDeps        bool             `json:",omitempty"` // restart, start
+	RemoveOrphans bool             `json:",omitempty"` // kill
+	Stop          bool             `json:",omitempty"` // remove: stop first
+	Volumes       bool             `json:",omitempty"` // remove: anonymous volumes too
+	Wait          bool             `json:",omitempty"` // start
+	WaitTimeout   engine.Duration  `json:",omitzero"`  // start
 }
 
 // Action is what ActRequest asks for.
@@ -112,7 +118,7 @@ type RunRequest struct {
 	// Service is the service to run, Container its spec with the caller's changes.
 	Service   string
 	Name      string `json:",omitempty"` // "": project-service-run-slug
-	Container ContainerSpec
+	Container engine.ContainerSpec
 	// UseAliases gives it the service's name on the networks.
 	UseAliases bool `json:",omitempty"`
 	// Start starts it at once; else Attach does.
@@ -222,10 +228,10 @@ type AttachRequest struct {
 
 // PullRequest asks for the images of a Stack.
 type PullRequest struct {
-	Stack       Stack
+	Stack       engine.Stack
 	Services    []string                `json:",omitempty"`
 	IncludeDeps bool                    `json:",omitempty"`
-	Policy      PullPolicy              `json:",omitempty"` // "" and always: fetch; missing
+	Policy      engine.PullPolicy       `json:",omitempty"` // "" and always: fetch; missing
 	SkipBuild   bool                    `json:",omitempty"` // leave out what can be built
 	Auths       map[string]RegistryAuth `json:",omitempty"`
 }
@@ -239,7 +245,7 @@ type Top struct {
 // ProjectSummary is a line of tiffin ls.
 type ProjectSummary struct {
 	Name        string
-	Status      map[Status]int
+	Status      map[engine.Status]int
 	WorkingDir  string   `json:",omitempty"`
 	ConfigFiles []string `json:",omitempty"`
 }

@@ -1,4 +1,4 @@
-package daemon
+package output
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/container"
 	"tiffin/engine/logs"
 )
@@ -14,8 +15,8 @@ import (
 // follower follows the containers of a request until they have ended, those that are
 // made or started later, too.
 type follower struct {
-	d     *Daemon
-	req   *engine.LogRequest
+	index Index
+	req   *call.LogRequest
 	began time.Time // ends before it are no news
 	stop  context.CancelCauseFunc
 
@@ -26,7 +27,7 @@ type follower struct {
 	readers sync.WaitGroup
 
 	emitting sync.Mutex // entries come one at a time
-	emit     func(engine.LogEntry) error
+	emit     func(call.LogEntry) error
 }
 
 // place is how far a container was followed.
@@ -38,9 +39,9 @@ type place struct {
 	restarts bool
 }
 
-func (d *Daemon) followLogs(ctx context.Context, req *engine.LogRequest, emit func(engine.LogEntry) error) error {
+func follow(ctx context.Context, index Index, req *call.LogRequest, emit func(call.LogEntry) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
-	f := &follower{d: d, req: req, began: req.Since, stop: stop, places: map[string]*place{}, idle: make(chan struct{}, 1), emit: emit}
+	f := &follower{index: index, req: req, began: req.Since, stop: stop, places: map[string]*place{}, idle: make(chan struct{}, 1), emit: emit}
 	if f.began.IsZero() {
 		f.began = time.Now()
 	}
@@ -48,7 +49,7 @@ func (d *Daemon) followLogs(ctx context.Context, req *engine.LogRequest, emit fu
 	defer stop(nil)
 	subscribed := make(chan struct{})
 	f.readers.Go(func() {
-		err := d.Events(ctx, time.Time{}, time.Time{}, func() { close(subscribed) }, func(ev engine.Event) error {
+		err := index.Events(ctx, time.Time{}, time.Time{}, func() { close(subscribed) }, func(ev engine.Event) error {
 			if ev.Type == engine.EventContainer && (ev.Action == "create" || ev.Action == "start") {
 				f.take(ctx, ev.ID)
 			}
@@ -59,7 +60,7 @@ func (d *Daemon) followLogs(ctx context.Context, req *engine.LogRequest, emit fu
 		}
 	})
 	<-subscribed
-	for _, c := range d.all(func(c *engine.Container) bool { return selects(req, c) }) {
+	for _, c := range index.Containers(func(c *engine.Container) bool { return selects(req, c) }) {
 		f.take(ctx, c.ID)
 	}
 	f.mu.Lock()
@@ -81,7 +82,7 @@ func (d *Daemon) followLogs(ctx context.Context, req *engine.LogRequest, emit fu
 
 // take begins to follow a container, unless it is followed already.
 func (f *follower) take(ctx context.Context, id string) {
-	c, err := f.d.byID(id)
+	c, err := f.index.ByID(id)
 	if err != nil {
 		return
 	}
@@ -112,13 +113,12 @@ func (f *follower) goesOn(ctx context.Context, c *container.Container, p *place)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	record := c.Snapshot()
-	news := record.State.Status == engine.StatusExited && c.LastEnd().FinishedAt.After(p.end)
-	if (news || mayWrite(&record)) && ctx.Err() == nil && !isGone(c) {
+	if (isNews(&record, c.LastEnd(), p.end) || mayWrite(&record)) && ctx.Err() == nil && !c.IsGone() {
 		return true
 	}
 	p.active = false
 	f.active--
-	if isGone(c) {
+	if c.IsGone() {
 		delete(f.places, c.ID)
 	}
 	if f.active == 0 && !f.req.Stay {
@@ -130,13 +130,11 @@ func (f *follower) goesOn(ctx context.Context, c *container.Container, p *place)
 	return false
 }
 
-func isGone(c *container.Container) bool {
-	select {
-	case <-c.Gone:
-		return true
-	default:
-		return false
-	}
+// isNews says of a container that does not run that the last of its ends was not told: a start
+// and an end may both come while the log of the life before is being read, and the event of
+// that start found the container followed.
+func isNews(record *engine.Container, last engine.State, told time.Time) bool {
+	return record.State.Status == engine.StatusExited && last.FinishedAt.After(told)
 }
 
 // mayWrite says that more output may come of a container: it runs, will without a
@@ -149,7 +147,7 @@ func (f *follower) follow(ctx context.Context, c *container.Container, p *place)
 		return
 	}
 	src := c.Source() // a replacement has its name by now
-	emit := func(e engine.LogEntry) error {
+	emit := func(e call.LogEntry) error {
 		f.emitting.Lock()
 		defer f.emitting.Unlock()
 		err := f.emit(e)
@@ -170,9 +168,9 @@ func (f *follower) follow(ctx context.Context, c *container.Container, p *place)
 		if err != nil || ctx.Err() != nil || !end.FinishedAt.After(p.end) && !p.restarts {
 			return
 		}
-		exit := &engine.LogExit{Code: end.ExitCode, Restarting: end.Status == engine.StatusRestarting}
+		exit := &call.LogExit{Code: end.ExitCode, Restarting: end.Status == engine.StatusRestarting}
 		p.end, p.restarts = end.FinishedAt, exit.Restarting
-		if emit(engine.LogEntry{Source: src, Time: p.end, Exit: exit}) != nil || !exit.Restarting {
+		if emit(call.LogEntry{Source: src, Time: p.end, Exit: exit}) != nil || !exit.Restarting {
 			return
 		}
 	}
