@@ -138,9 +138,9 @@ func TestAnEngineThatDoesNotKnowTheCall(t *testing.T) {
 func TestACallThatPanicsHarmsNobodyElse(t *testing.T) {
 	t.Parallel()
 	r := serve(t, &fake{up: func(context.Context, engine.Report) error { panic("oops") }, exec: func(context.Context, call.Streams) (int, error) { panic("oops") }})
-	for _, call := range []string{"up", "exec"} {
-		if _, err := contracts()[call].ask(t.Context(), r.Client, nil); !errors.Is(err, engine.ErrUnavailable) {
-			t.Errorf("%s: %v", call, err)
+	for _, what := range []string{"up", "exec"} {
+		if _, err := contracts()[what].ask(t.Context(), r.Client, nil); !errors.Is(err, engine.ErrUnavailable) {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 	if _, err := r.Info(t.Context()); err != nil {

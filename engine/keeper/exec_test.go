@@ -88,7 +88,7 @@ func TestAnExecRunsInItsContainer(t *testing.T) {
 	if record, err := e.record(j.ID); err != nil || record.Process != Exec || record.Pid != started.Pid {
 		t.Errorf("the record is %+v, %v", record, err)
 	}
-	if n := e.childrenBecome(1); n != 1 {
+	if n := e.childrenBecomeOne(); n != 1 {
 		t.Errorf("the keeper has %d children", n)
 	}
 }
@@ -126,7 +126,7 @@ func TestAnExecThatFailsIsTold(t *testing.T) {
 	if left := e.sync(); len(left) != 1 {
 		t.Errorf("there is %+v", left)
 	}
-	if n := e.childrenBecome(1); n != 1 {
+	if n := e.childrenBecomeOne(); n != 1 {
 		t.Errorf("the keeper has %d children", n)
 	}
 }
@@ -149,7 +149,7 @@ func TestAnExecThatEndsBeforeItIsReportedKeepsItsStatus(t *testing.T) {
 	if started.ID != late.ID || exited.ID != late.ID || exited.Status != 7<<8 {
 		t.Errorf("got %+v, %+v", started, exited)
 	}
-	if n := e.childrenBecome(1); n != 1 {
+	if n := e.childrenBecomeOne(); n != 1 {
 		t.Errorf("the keeper has %d children", n)
 	}
 }
@@ -178,7 +178,7 @@ func TestAProcessThatHasNotBegunCanBeGivenUp(t *testing.T) {
 			t.Errorf("%s: got %+v", name, failed)
 		}
 	}
-	if left := e.sync(); len(left) != 1 || e.childrenBecome(1) != 1 {
+	if left := e.sync(); len(left) != 1 || e.childrenBecomeOne() != 1 {
 		t.Errorf("there are %d children and %+v", children(t, e.keeper), left)
 	}
 }

@@ -213,14 +213,14 @@ func children(tb testing.TB, pid int) int {
 	return len(strings.Fields(string(list)))
 }
 
-// childrenBecome waits until the keeper has so many children, and returns how many it has in the end: one that was killed
+// childrenBecomeOne waits until the keeper has one child, and returns how many it has in the end: one that was killed
 // is forgotten a moment after that was told.
-func (e *engine) childrenBecome(want int) int {
+func (e *engine) childrenBecomeOne() int {
 	e.tb.Helper()
 	deadline := time.Now().Add(patience)
 	for {
 		n := children(e.tb, e.keeper)
-		if n == want || time.Now().After(deadline) {
+		if n == 1 || time.Now().After(deadline) {
 			return n
 		}
 		e.sync()

@@ -346,7 +346,7 @@ func TestCapabilities(t *testing.T) {
 }
 
 func TestTheFilterFollowsTheCapabilities(t *testing.T) {
-	allows := func(in Input, call string) bool {
+	allows := func(in Input, name string) bool {
 		t.Helper()
 		f, err := Seccomp(in.Container, in.Host)
 		if err != nil {
@@ -360,7 +360,7 @@ func TestTheFilterFollowsTheCapabilities(t *testing.T) {
 			t.Errorf("the filter of an exec differs:\n%s", diff)
 		}
 		return f == nil || slices.ContainsFunc(f.Syscalls, func(s specs.LinuxSyscall) bool {
-			return s.Action == specs.ActAllow && len(s.Args) == 0 && slices.Contains(s.Names, call)
+			return s.Action == specs.ActAllow && len(s.Args) == 0 && slices.Contains(s.Names, name)
 		})
 	}
 	in := testInput()
