@@ -77,18 +77,32 @@ func (c *Container) rewire(ctx context.Context, change func(*network.Sandbox, *e
 	if err := change(s, &record); err != nil {
 		return err
 	}
-	after, outside := s.Outside()
+	if after, _ := s.Outside(); before.ID != after.ID {
+		err = c.movePorts(ctx, s)
+	}
+	return errors.Join(err, c.updateHosts())
+}
+
+// movePorts publishes the container's ports by the network that has the default route now.
+func (c *Container) movePorts(ctx context.Context, s *network.Sandbox) error {
 	c.mu.Lock()
 	ports := c.ports
 	c.mu.Unlock()
-	switch {
-	case ports == nil || before.ID == after.ID:
-	case outside:
-		err = c.rooms.Networks.Publish(ctx, ports, s)
-	default:
-		err = c.rooms.Networks.Unpublish(ctx, ports)
+	if ports == nil { // there was no way in until now
+		record := c.Snapshot()
+		var err error
+		if ports, err = c.takePorts(ctx, &record); err != nil || ports == nil {
+			return err
+		}
 	}
-	return errors.Join(err, c.updateHosts())
+	if err := c.publishIn(ctx, ports, s); err != nil {
+		return err
+	}
+	k, err := c.rooms.Keepers.Of(ctx, c.Snapshot().Project)
+	if err != nil || len(c.Snapshot().Published) == 0 {
+		return err
+	}
+	return c.keepPorts(ctx, k, ports)
 }
 
 // updateHosts writes /etc/hosts of a container that runs: into the file that is mounted

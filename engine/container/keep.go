@@ -29,7 +29,7 @@ func (s *starter) keepDescriptors(ctx context.Context, k *runtime.Keeper) {
 		return // the host's, or another's
 	}
 	err := s.keepNames(ctx, k)
-	if s.ports != nil {
+	if s.ports != nil && len(s.c.Snapshot().Published) > 0 {
 		err = errors.Join(err, s.c.keepPorts(ctx, k, s.ports))
 	}
 	if err != nil {

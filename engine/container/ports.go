@@ -56,10 +56,19 @@ func (s *starter) publish(ctx context.Context) error {
 	if s.sandbox == nil || s.ports == nil {
 		return nil
 	}
-	if err := s.rooms.Networks.Publish(ctx, s.ports, s.sandbox); err != nil {
+	return s.c.publishIn(ctx, s.ports, s.sandbox)
+}
+
+// publishIn lets connections to reserved ports in. Where there is no way in, on internal
+// networks, they are let go of: a client is refused, and does not wait for an answer.
+func (c *Container) publishIn(ctx context.Context, r *network.Reservation, s *network.Sandbox) error {
+	if _, outside := s.Outside(); !outside {
+		return c.unpublish(ctx)
+	}
+	if err := c.rooms.Networks.Publish(ctx, r, s); err != nil {
 		return err
 	}
-	s.c.Update(func(r *engine.Container) { r.Published = s.ports.Ports() })
+	c.Update(func(rec *engine.Container) { rec.Published = r.Ports() })
 	return nil
 }
 
