@@ -20,6 +20,16 @@ import (
 // the address that it sees.
 func serve(tb testing.TB, ns *os.File, addr, word string) {
 	tb.Helper()
+	accept(tb, ns, addr, func(c net.Conn) {
+		peer, _ := netip.ParseAddrPort(c.RemoteAddr().String())
+		_, _ = io.WriteString(c, word+" "+peer.Addr().Unmap().String())
+		_ = c.Close()
+	})
+}
+
+// accept hands each connection to handle until the test has ended.
+func accept(tb testing.TB, ns *os.File, addr string, handle func(net.Conn)) {
+	tb.Helper()
 	var l net.Listener
 	err := within(ns, func() (err error) {
 		l, err = new(net.ListenConfig).Listen(tb.Context(), "tcp", addr)
@@ -35,9 +45,7 @@ func serve(tb testing.TB, ns *os.File, addr, word string) {
 			if err != nil {
 				return
 			}
-			peer, _ := netip.ParseAddrPort(c.RemoteAddr().String())
-			_, _ = io.WriteString(c, word+" "+peer.Addr().Unmap().String())
-			_ = c.Close()
+			handle(c)
 		}
 	}()
 }

@@ -17,25 +17,10 @@ import (
 // holdTCP serves connections that stay open.
 func holdTCP(tb testing.TB, ns *os.File, addr string) {
 	tb.Helper()
-	var l net.Listener
-	err := within(ns, func() (err error) {
-		l, err = net.Listen("tcp", addr)
-		return err
+	accept(tb, ns, addr, func(c net.Conn) {
+		tb.Cleanup(func() { _ = c.Close() })
+		_, _ = io.WriteString(c, "!")
 	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			tb.Cleanup(func() { _ = c.Close() })
-			_, _ = io.WriteString(c, "!")
-		}
-	}()
 }
 
 // hold opens a connection and waits until the server has said something.

@@ -199,35 +199,20 @@ func second(_ int, err error) error { return err }
 // echoTCP says a word first, and then what it hears.
 func echoTCP(tb testing.TB, ns *os.File, addr string) {
 	tb.Helper()
-	var l net.Listener
-	err := within(ns, func() (err error) {
-		l, err = net.Listen("tcp", addr)
-		return err
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			tb.Cleanup(func() { _ = c.Close() })
-			go func() {
-				buf := []byte("!")
-				for {
-					if _, err := c.Write(buf); err != nil {
-						return
-					}
-					if _, err := c.Read(buf); err != nil {
-						return
-					}
+	accept(tb, ns, addr, func(c net.Conn) {
+		tb.Cleanup(func() { _ = c.Close() })
+		go func() {
+			buf := []byte("!")
+			for {
+				if _, err := c.Write(buf); err != nil {
+					return
 				}
-			}()
-		}
-	}()
+				if _, err := c.Read(buf); err != nil {
+					return
+				}
+			}
+		}()
+	})
 }
 
 // What arrives from outside with an address of loopback in it, in either family or in

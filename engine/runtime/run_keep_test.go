@@ -37,17 +37,23 @@ func bindable(address string) bool {
 	return err == nil && l.Close() == nil
 }
 
-// What is kept stays open over the end of an engine, and the next one gets it; what is forgotten is closed at once.
-func TestKeeperKeepsWhatItIsGiven(t *testing.T) {
-	b := newBench(t)
+// waits starts a container that runs until the test has ended.
+func (b *bench) waits(t *testing.T) {
+	t.Helper()
 	x := b.box("echo up; read line")
 	in, input, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closeAll(in, input)
+	t.Cleanup(func() { closeAll(in, input) })
 	x.Stdio.Stdin = in
 	x.start()
+}
+
+// What is kept stays open over the end of an engine, and the next one gets it; what is forgotten is closed at once.
+func TestKeeperKeepsWhatItIsGiven(t *testing.T) {
+	b := newBench(t)
+	b.waits(t)
 	port, socket := listening(t)
 	other, otherSocket := listening(t)
 	for name, files := range map[string][]*os.File{"one": {socket, socket}, "two": {otherSocket}, "none": nil} {
@@ -66,6 +72,7 @@ func TestKeeperKeepsWhatItIsGiven(t *testing.T) {
 		t.Fatal("the sockets were closed with the engine")
 	}
 
+	var err error
 	b.keeper, err = DialKeeper(t.Context(), b.files.Socket)
 	if err != nil {
 		t.Fatal(err)
@@ -138,14 +145,7 @@ func (b *bench) children(t *testing.T) []string {
 
 func TestKeeperRevivesAnEngineThatWasLost(t *testing.T) {
 	b := newBench(t)
-	x := b.box("echo up; read line")
-	in, input, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closeAll(in, input)
-	x.Stdio.Stdin = in
-	x.start()
+	b.waits(t)
 	said := b.revivable(t)
 	if err := b.keeper.Close(); err != nil {
 		t.Fatal(err)
@@ -164,19 +164,13 @@ func TestKeeperRevivesAnEngineThatWasLost(t *testing.T) {
 
 func TestKeeperLetsAnEngineLeave(t *testing.T) {
 	b := newBench(t)
-	x := b.box("echo up; read line")
-	in, input, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closeAll(in, input)
-	x.Stdio.Stdin = in
-	x.start()
+	b.waits(t)
 	b.revivable(t)
 	b.keeper.Leave()
 	if err := b.keeper.Close(); err != nil {
 		t.Fatal(err)
 	}
+	var err error
 	// The keeper answers after it has seen the engine end, which is when it would have started another.
 	b.keeper, err = DialKeeper(t.Context(), b.files.Socket)
 	if err != nil {
