@@ -46,6 +46,8 @@ type Containers interface {
 	// Attach returns the exit code of the container, or engine.ErrDetached.
 	Attach(ctx context.Context, req *call.AttachRequest, s call.Streams) (int, error)
 	Logs(ctx context.Context, req *call.LogRequest, emit func(call.LogEntry) error) error
+	// ChangeFiles makes the changes of a stream of engine/tree in a container's files.
+	ChangeFiles(ctx context.Context, id string, changes io.Reader) error
 }
 
 // Images works on the local image store.

@@ -115,6 +115,9 @@ func (s *Server) containerCalls(mux *http.ServeMux, b Containers) {
 		}
 		return sendLogs(ctx, b, r, out)
 	})
+	upload(mux, "change-files", func(ctx context.Context, r *nameRequest, changes io.Reader, _ engine.Report) (empty, error) {
+		return empty{}, b.ChangeFiles(ctx, r.Name, changes)
+	})
 	session(s, mux, "exec", func(ctx context.Context, r *execRequest, streams call.Streams) (int, error) {
 		return b.Exec(ctx, r.ID, &r.Exec, streams)
 	})

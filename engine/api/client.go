@@ -95,6 +95,11 @@ func (c *Client) Top(ctx context.Context, id string, args []string) (*call.Top, 
 	return ask[*call.Top](ctx, c, "top", topRequest{id, args})
 }
 
+// ChangeFiles makes the changes of a stream of engine/tree in a container's files.
+func (c *Client) ChangeFiles(ctx context.Context, id string, changes io.Reader) error {
+	return c.upload(ctx, "change-files", nameRequest{id}, changes, lineAnswer{})
+}
+
 // Images lists the images in the store.
 func (c *Client) Images(ctx context.Context) ([]engine.Image, error) {
 	return ask[[]engine.Image](ctx, c, "images", empty{})

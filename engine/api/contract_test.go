@@ -96,6 +96,9 @@ func contracts() map[string]contract {
 		"logs": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
 			return nothing(c.Logs(ctx, &logs, nil))
 		}, []any{logs}, nil, false},
+		"change files": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
+			return nothing(c.ChangeFiles(ctx, "c0ffee", strings.NewReader("tar")))
+		}, []any{"c0ffee", "tar"}, nil, false},
 		"images": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) { return c.Images(ctx) }, nil, []engine.Image{image}, false},
 		"image":  {func(ctx context.Context, c *Client, _ engine.Report) (any, error) { return c.Image(ctx, "nginx") }, []any{"nginx"}, image, false},
 		"pull image": {

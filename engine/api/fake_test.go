@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -151,6 +152,11 @@ func (f *fake) TagImage(_ context.Context, ref, name string) error { return f.ca
 
 func (f *fake) RemoveImage(_ context.Context, ref string, force call.ForceRemove) ([]string, error) {
 	return []string{"Untagged: nginx"}, f.call(nil, ref, force)
+}
+
+func (f *fake) ChangeFiles(_ context.Context, id string, changes io.Reader) error {
+	b, err := io.ReadAll(changes)
+	return errors.Join(err, f.call(nil, id, string(b)))
 }
 
 func (f *fake) LoadImages(_ context.Context, archive io.Reader, report engine.Report) ([]string, error) {

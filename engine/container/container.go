@@ -60,6 +60,9 @@ type Container struct {
 	Removal sync.Mutex
 	// Readers are the clients that read its log: removing it waits for them.
 	Readers sync.WaitGroup
+	// still is held by a start, and by who changes the files of a container that does not run: the writable layer
+	// must not be mounted twice.
+	still sync.Mutex
 
 	rooms *Rooms
 

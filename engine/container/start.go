@@ -19,6 +19,8 @@ import (
 // Start implements supervisor.Host: it makes the container's process. Each step is a
 // call into one room; what was made is taken back when a later one fails.
 func (c *Container) Start(ctx context.Context) (supervisor.Process, error) {
+	c.still.Lock()
+	defer c.still.Unlock()
 	s := &starter{rooms: c.rooms, c: c, record: c.Snapshot()}
 	s.back.Add(func(context.Context) error {
 		return errors.Join(c.rooms.unmountVolumes(&s.record), c.rooms.UnmountShm(c.ID))

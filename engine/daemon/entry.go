@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"io"
 
 	"tiffin/engine/call"
 )
@@ -33,4 +34,13 @@ func (d *Daemon) Top(_ context.Context, ref string, args []string) (*call.Top, e
 		return nil, err
 	}
 	return c.Top(args)
+}
+
+// ChangeFiles changes the files of a container; see container.Change.
+func (d *Daemon) ChangeFiles(ctx context.Context, ref string, changes io.Reader) error {
+	c, err := d.Container(ref)
+	if err != nil {
+		return err
+	}
+	return c.Change(ctx, changes)
 }

@@ -55,12 +55,13 @@ var allowed = map[string][]string{
 	"engine/container": {
 		"dns", "engine",
 		"engine/call", "engine/image", "engine/logs", "engine/network", "engine/ocispec", "engine/runtime",
-		"engine/supervisor", "engine/volume", "healthcheck",
+		"engine/supervisor", "engine/tree", "engine/volume", "healthcheck",
 	},
 	"engine/builder":           {"engine", "engine/call", "engine/image"},
 	"engine/builder/client":    {"engine", "engine/call"},
 	"engine/image":             {"engine", "engine/call", "engine/image/layer", "engine/image/registry"},
 	"engine/image/credentials": {"engine", "engine/call"},
+	"engine/tree":              {"engine"},
 	"engine/image/layer":       {"engine"},
 	"engine/image/registry":    {"engine", "engine/call"},
 	"engine/network": {
