@@ -210,6 +210,9 @@ func (p *Project) Images(names ...string) []string {
 	return out
 }
 
+// NamesImage says whether a service names its image, rather than leave that to the build.
+func (p *Project) NamesImage(service string) bool { return p.model.AllServices()[service].Image != "" }
+
 // Environment is what interpolation sees, sorted, KEY=value.
 func (p *Project) Environment() []string {
 	return types.Mapping(p.site.env).Values()

@@ -55,6 +55,7 @@ type Images interface {
 	Images(ctx context.Context) ([]engine.Image, error)
 	Image(ctx context.Context, ref string) (engine.Image, error)
 	PullImage(ctx context.Context, ref, platform string, auths map[string]call.RegistryAuth, report engine.Report) (engine.Image, error)
+	PushImage(ctx context.Context, ref string, auths map[string]call.RegistryAuth, report engine.Report) error
 	TagImage(ctx context.Context, ref, name string) error
 	RemoveImage(ctx context.Context, ref string, force call.ForceRemove) ([]string, error)
 	LoadImages(ctx context.Context, archive io.Reader, report engine.Report) ([]string, error)

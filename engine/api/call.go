@@ -37,6 +37,10 @@ type (
 		Ref, Platform string
 		Auths         map[string]call.RegistryAuth
 	}
+	pushImageRequest struct {
+		Ref   string
+		Auths map[string]call.RegistryAuth
+	}
 	importRequest struct {
 		Name   string
 		Config engine.ImageConfig
@@ -135,6 +139,9 @@ func imageCalls(mux *http.ServeMux, b Images) {
 	})
 	progress(mux, "pull-image", func(ctx context.Context, r *pullImageRequest, report engine.Report) (engine.Image, error) {
 		return b.PullImage(ctx, r.Ref, r.Platform, r.Auths, report)
+	})
+	progress(mux, "push-image", func(ctx context.Context, r *pushImageRequest, report engine.Report) (empty, error) {
+		return empty{}, b.PushImage(ctx, r.Ref, r.Auths, report)
 	})
 	upload(mux, "load", func(ctx context.Context, _ *empty, archive io.Reader, report engine.Report) ([]string, error) {
 		return b.LoadImages(ctx, archive, report)

@@ -117,6 +117,11 @@ func (c *Client) PullImage(ctx context.Context, ref, platform string, auths map[
 	return img, err
 }
 
+// PushImage sends one image to its registry.
+func (c *Client) PushImage(ctx context.Context, ref string, auths map[string]call.RegistryAuth, report engine.Report) error {
+	return c.progress(ctx, "push-image", pushImageRequest{ref, auths}, lineAnswer{report: report})
+}
+
 // TagImage gives an image a further name.
 func (c *Client) TagImage(ctx context.Context, ref, name string) error {
 	_, err := ask[empty](ctx, c, "tag", tagRequest{ref, name})

@@ -108,6 +108,13 @@ func contracts() map[string]contract {
 			[]any{"nginx", "linux/amd64", auths},
 			image, true,
 		},
+		"push image": {
+			func(ctx context.Context, c *Client, r engine.Report) (any, error) {
+				return nothing(c.PushImage(ctx, "nginx", auths, r))
+			},
+			[]any{"nginx", auths},
+			nil, true,
+		},
 		"tag": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
 			return nothing(c.TagImage(ctx, "nginx", "web"))
 		}, []any{"nginx", "web"}, nil, false},

@@ -148,6 +148,10 @@ func (f *fake) PullImage(_ context.Context, ref, platform string, auths map[stri
 	return engine.Image{ID: "sha256:1"}, f.call(report, ref, platform, auths)
 }
 
+func (f *fake) PushImage(_ context.Context, ref string, auths map[string]call.RegistryAuth, report engine.Report) error {
+	return f.call(report, ref, auths)
+}
+
 func (f *fake) TagImage(_ context.Context, ref, name string) error { return f.call(nil, ref, name) }
 
 func (f *fake) RemoveImage(_ context.Context, ref string, force call.ForceRemove) ([]string, error) {

@@ -54,6 +54,11 @@ func (d *Daemon) Pull(ctx context.Context, req *call.PullRequest, report engine.
 	return d.newWalk(stack, req.Auths, report).apply(ctx, p, 0)
 }
 
+// PushImage sends an image to its registry.
+func (d *Daemon) PushImage(ctx context.Context, ref string, auths map[string]call.RegistryAuth, report engine.Report) error {
+	return d.rooms.Images.Push(ctx, ref, func(host string) (call.RegistryAuth, error) { return auths[host], nil }, report)
+}
+
 // Images lists the images in the store.
 func (d *Daemon) Images(ctx context.Context) ([]engine.Image, error) { return d.rooms.Images.List(ctx) }
 

@@ -17,6 +17,9 @@ const (
 	textVerifying   = "Verifying Checksum"
 	textExtracting  = "Extracting"
 	textDone        = "Pull complete"
+	textPushing     = "Pushing"
+	textPushed      = "Pushed"
+	textThere       = "Layer already exists"
 )
 
 // reportEvery is the shortest time between two reports of a layer's bytes.
@@ -47,7 +50,7 @@ func (l *layerLine) say(text string) {
 	status := engine.Working
 	l.mu.Lock()
 	ended := l.ended
-	if text == textDone || text == textHere {
+	if text == textDone || text == textHere || text == textPushed || text == textThere {
 		status, l.ended = engine.Done, true
 	}
 	l.mu.Unlock()

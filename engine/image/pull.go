@@ -285,7 +285,7 @@ func (p *pull) explain(err error) error {
 	if errors.Is(err, errDigest) || errors.Is(err, layer.ErrRefused) {
 		return engine.Problem(engine.ErrInvalid, fmt.Errorf("pull %q: %w", p.ref, err))
 	}
-	return registry.Explain(p.ref, reference.Domain(p.named), err)
+	return registry.Pull.Explain(p.ref, reference.Domain(p.named), err)
 }
 
 // kindOf is the kind of an error that has been explained already.

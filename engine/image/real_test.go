@@ -92,8 +92,21 @@ func TestPullFromARealRegistry(t *testing.T) {
 			if got := files(t, s, i.ID); got["b"] != "b" || got["big"] != big(t)["big"] {
 				t.Errorf("%d files", len(got))
 			}
+			if err := s.Tag(t.Context(), i.ID, real.Addr+"/copy:v2"); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Push(t.Context(), real.Addr+"/copy:v2", login, nil); err != nil {
+				t.Fatal(err)
+			}
+			copied, err := s.Pull(t.Context(), real.Addr+"/copy:v2", PullOptions{Auth: login}, nil)
+			if err != nil || copied.ID != i.ID {
+				t.Errorf("what was pushed is %q, want %q: %v", copied.ID, i.ID, err)
+			}
 			if options.Htpasswd == "" {
 				return
+			}
+			if err := s.Push(t.Context(), real.Addr+"/copy:v2", nil, nil); !errors.Is(err, engine.ErrDenied) || !strings.Contains(err.Error(), "may not be pushed") {
+				t.Errorf("pushed without a password: %v", err)
 			}
 			_, err = s.Pull(t.Context(), real.Addr+"/app:v1", PullOptions{}, nil)
 			if !errors.Is(err, engine.ErrDenied) || engine.HintOf(err) != "check the name, or log in: docker login "+real.Addr+" (~/.docker/config.json is read)" {

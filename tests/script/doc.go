@@ -11,4 +11,5 @@
 //	interrupted REGEXP… -- CMD…  interrupts CMD at each of what it prints
 //	port NAME       puts a port that nobody has into the variable NAME
 //	listen NAME     takes a port, puts it into NAME and keeps it
+//	registry NAME   starts a registry that takes images, and puts its address into NAME
 package script

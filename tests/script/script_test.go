@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 				if !ok {
 					return errors.New("testscript no longer hands the test out")
 				}
+				env.Values["test"] = tb
 				e := harness.New(tb)
 				e.Mirror(tb, registry)
 				env.Setenv("TIFFIN_DATA_ROOT", e.Data)
@@ -58,7 +59,7 @@ func TestScripts(t *testing.T) {
 				return false, errors.New("unknown condition")
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"code": code, "eventually": eventually, "interrupted": interrupted, "answered": answered, "listen": listen, "port": port,
+				"code": code, "eventually": eventually, "interrupted": interrupted, "answered": answered, "listen": listen, "port": port, "registry": emptyRegistry,
 			},
 		})
 	})
@@ -99,6 +100,15 @@ func port(ts *testscript.TestScript, _ bool, args []string) {
 func listen(ts *testscript.TestScript, _ bool, args []string) {
 	l := take(ts, args[0])
 	ts.Defer(func() { _ = l.Close() })
+}
+
+// emptyRegistry starts a registry that takes images, and sets a variable to its address.
+func emptyRegistry(ts *testscript.TestScript, _ bool, args []string) {
+	tb, ok := ts.Value("test").(testing.TB)
+	if !ok || len(args) != 1 {
+		ts.Fatalf("usage: registry VARIABLE, as root")
+	}
+	ts.Setenv(args[0], harness.EmptyRegistry(tb).Addr)
 }
 
 func take(ts *testscript.TestScript, variable string) net.Listener {

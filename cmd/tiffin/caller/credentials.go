@@ -50,14 +50,27 @@ func (c *Caller) Credentials(ctx context.Context, client *api.Client, stack *eng
 	if !config.logins() || c.Opts.DryRun {
 		return nil
 	}
-	var registries []string
+	var images []string
 	for i := range stack.Services {
-		svc := &stack.Services[i]
-		registry, err := credentials.Registry(svc.Container.Image)
-		if err != nil || slices.Contains(registries, registry) || !mayPull(ctx, client, svc, policy) {
-			continue
+		if svc := &stack.Services[i]; mayPull(ctx, client, svc, policy) {
+			images = append(images, svc.Container.Image)
 		}
-		registries = append(registries, registry)
+	}
+	return c.Logins(ctx, images...)
+}
+
+// Logins are the caller's for the registries of images. Those that cannot be found are a warning, as above.
+func (c *Caller) Logins(ctx context.Context, images ...string) map[string]call.RegistryAuth {
+	config := c.ReadDockerConfig()
+	if !config.logins() {
+		return nil
+	}
+	var registries []string
+	for _, image := range images {
+		registry, err := credentials.Registry(image)
+		if err == nil && !slices.Contains(registries, registry) {
+			registries = append(registries, registry)
+		}
 	}
 	if len(registries) == 0 {
 		return nil

@@ -145,6 +145,24 @@ func (c *Client) Resolver(auth Auth) remotes.Resolver {
 	})
 }
 
+// Pusher makes a resolver for one push, which goes to the registry itself and to no mirror. What is sent, and the
+// credentials, meet the guards of Hosts.
+func (c *Client) Pusher(auth Auth) remotes.Resolver {
+	v := &visit{client: c, auth: auth}
+	return docker.NewResolver(docker.ResolverOptions{
+		Hosts: func(name string) ([]docker.RegistryHost, error) {
+			hosts, err := c.Hosts(name)
+			if err != nil {
+				return nil, err
+			}
+			self := c.endpoints(name)[len(hosts)-1:]
+			hosts = hosts[len(hosts)-1:]
+			return hosts, v.authorize(&hosts[0], self[0], hosts[0].Client)
+		},
+		Headers: http.Header{"User-Agent": {"tiffin"}},
+	})
+}
+
 // hosts lists who is asked for the images of a registry.
 func (v *visit) hosts(name string) ([]docker.RegistryHost, error) {
 	var hosts []docker.RegistryHost
@@ -176,16 +194,21 @@ func (v *visit) host(e endpoint) (docker.RegistryHost, error) {
 		Path:         e.path(),
 		Capabilities: docker.HostCapabilityPull | docker.HostCapabilityResolve,
 	}
+	return h, v.authorize(&h, e, v.tokenClient(e))
+}
+
+// authorize gives a host the caller's credentials for it. tokens asks the token servers that it names.
+func (v *visit) authorize(h *docker.RegistryHost, e endpoint, tokens *http.Client) error {
 	creds, err := v.credentials(e)
 	if err != nil {
-		return h, err
+		return err
 	}
 	if creds.RegistryToken != "" {
 		h.Header = http.Header{"Authorization": {"Bearer " + creds.RegistryToken}}
-		return h, nil
+		return nil
 	}
 	h.Authorizer = docker.NewDockerAuthorizer(
-		docker.WithAuthClient(v.tokenClient(e)),
+		docker.WithAuthClient(tokens),
 		docker.WithAuthHeader(http.Header{"User-Agent": {"tiffin"}}),
 		docker.WithAuthCreds(func(host string) (user, secret string, err error) {
 			// Whoever a redirect led to may ask for credentials too, and gets none.
@@ -197,7 +220,7 @@ func (v *visit) host(e endpoint) (docker.RegistryHost, error) {
 			}
 			return creds.Username, creds.Password, nil
 		}))
-	return h, nil
+	return nil
 }
 
 // credentials are those for the registry's name, or for a mirror's own host.

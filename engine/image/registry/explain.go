@@ -18,10 +18,19 @@ import (
 	"tiffin/engine"
 )
 
-// Explain says in our words what became of a request for image (as the user wrote it) to registry.
+// Act is what a registry was asked for.
+type Act string
+
+// The acts.
+const (
+	Pull Act = "pull"
+	Push Act = "push"
+)
+
+// Explain says in our words what became of an act on image (as the user wrote it) at registry.
 //
 // Errors: engine.ErrNotFound, ErrDenied, ErrUnavailable or ErrInvalid; others are wrapped as they are.
-func Explain(image, registry string, err error) error {
+func (act Act) Explain(image, registry string, err error) error {
 	var status *StatusError
 	var unexpected remoteserrors.ErrUnexpectedStatus
 	switch {
@@ -30,19 +39,21 @@ func Explain(image, registry string, err error) error {
 	case errors.As(err, &status):
 		return busy(registry, status)
 	case errors.Is(err, ErrRealm):
-		return engine.Problem(engine.ErrDenied, fmt.Errorf("pull %q: registry %s: %w", image, registry, innermost(err)))
+		return engine.Problem(engine.ErrDenied, fmt.Errorf("%s %q: registry %s: %w", act, image, registry, innermost(err)))
+	case errors.Is(err, errElsewhere):
+		return engine.Problem(engine.ErrDenied, fmt.Errorf("%s %q: registry %s: %w", act, image, registry, innermost(err)))
 	case errors.Is(err, ErrTooLarge):
-		return engine.Problem(engine.ErrInvalid, fmt.Errorf("pull %q: registry %s: %w", image, registry, innermost(err)))
+		return engine.Problem(engine.ErrInvalid, fmt.Errorf("%s %q: registry %s: %w", act, image, registry, innermost(err)))
 	case errors.As(err, &unexpected):
-		return answered(image, registry, unexpected)
+		return act.answered(image, registry, unexpected)
 	case errors.Is(err, docker.ErrInvalidAuthorization):
-		return denied(image, registry)
+		return act.denied(image, registry)
 	case errdefs.IsNotFound(err):
 		return engine.Problem(engine.ErrNotFound, fmt.Errorf("image %q not found in registry %s", image, registry))
 	case isConnection(err):
 		return unreachable(registry, err)
 	default:
-		return fmt.Errorf("pull %q from registry %s: %w", image, registry, err)
+		return fmt.Errorf("%s %q, registry %s: %w", act, image, registry, err)
 	}
 }
 
@@ -54,20 +65,23 @@ func busy(registry string, s *StatusError) error {
 	return err
 }
 
-func answered(image, registry string, u remoteserrors.ErrUnexpectedStatus) error {
+func (act Act) answered(image, registry string, u remoteserrors.ErrUnexpectedStatus) error {
 	switch {
 	case u.StatusCode == http.StatusUnauthorized, u.StatusCode == http.StatusForbidden:
-		return denied(image, registry)
+		return act.denied(image, registry)
 	case u.StatusCode >= http.StatusInternalServerError:
 		return engine.Problem(engine.ErrUnavailable, fmt.Errorf("registry %s answered %s", registry, u.Status))
 	default:
-		return fmt.Errorf("pull %q: registry %s answered %s", image, registry, u.Status)
+		return fmt.Errorf("%s %q: registry %s answered %s", act, image, registry, u.Status)
 	}
 }
 
 // denied cannot tell more: registries say the same of an image that is not there and of one that is not for us.
-func denied(image, registry string) error {
+func (act Act) denied(image, registry string) error {
 	err := fmt.Errorf("image %q is not there, or needs a login at registry %s", image, registry)
+	if act == Push {
+		err = fmt.Errorf("image %q may not be pushed to registry %s without a login that is allowed to", image, registry)
+	}
 	login := "docker login"
 	if registry != "docker.io" {
 		login += " " + registry

@@ -219,13 +219,13 @@ func TestExplain(t *testing.T) {
 		},
 		"our own disk": {
 			fmt.Errorf("prepare the layer: %w", &fs.PathError{Op: "mkdir", Path: "x", Err: syscall.ENOSPC}), nil,
-			`pull "app" from registry r: prepare the layer: mkdir x: no space left on device`, "",
+			`pull "app", registry r: prepare the layer: mkdir x: no space left on device`, "",
 		},
-		"anything else": {errors.New("odd"), nil, `pull "app" from registry r: odd`, ""},
+		"anything else": {errors.New("odd"), nil, `pull "app", registry r: odd`, ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			got := Explain("app", "r", c.err)
+			got := Pull.Explain("app", "r", c.err)
 			if got.Error() != c.text || (c.kind != nil && !errors.Is(got, c.kind)) || engine.HintOf(got) != c.hint {
 				t.Errorf("got %v (%s)", got, engine.HintOf(got))
 			}
