@@ -1,4 +1,4 @@
-// Package tree carries changes to the files of a container: what is written and what is removed, as one stream.
+// Package tree carries changes to the files of a container, as one stream.
 //
 // The stream is a tar archive of absolute paths, in which an entry may say that its path is to go. Who reads it writes
 // into the tree from outside, with the engine's own hands: nothing has to run in the container, nor be there to be
