@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -30,9 +31,11 @@ func (c *cli) addCompletions(root *cobra.Command) {
 			}
 		}
 		switch cmd.Name() {
-		case "up", "down", "plan", "build", "create", "start", "stop", "restart", "pull", "scale", "ps", "logs", "top", "config", "images", "events", "kill", "pause", "unpause", "rm", "wait":
+		case "up", "down", "plan", "build", "create", "start", "stop", "restart", "pull", "scale", "ps", "logs", "top", "config", "images", "events", "kill", "pause", "unpause", "rm", "wait", "volumes":
 			cmd.ValidArgsFunction = c.completeServices
-		case "run", "exec", "port", "attach":
+		case "cp":
+			cmd.ValidArgsFunction = c.completeEnds
+		case "run", "exec", "port", "attach", "export":
 			cmd.ValidArgsFunction = c.completeService
 		}
 	}
@@ -59,6 +62,18 @@ func (c *cli) completeService(cmd *cobra.Command, args []string, toComplete stri
 		return nil, cobra.ShellCompDirectiveDefault
 	}
 	return c.completeServices(cmd, args, toComplete)
+}
+
+// completeEnds offers services with the colon that a path in them begins with, and files.
+func (c *cli) completeEnds(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 1 || strings.Contains(toComplete, ":") {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names, _ := c.completeServices(cmd, nil, toComplete)
+	for i := range names {
+		names[i] += ":"
+	}
+	return names, cobra.ShellCompDirectiveNoSpace
 }
 
 func (c *cli) completeProfiles(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {

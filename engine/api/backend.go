@@ -63,6 +63,18 @@ type Images interface {
 	ImportImage(ctx context.Context, rootfs io.Reader, name string, config engine.ImageConfig) (engine.Image, error)
 }
 
+// Files works on the files of containers, whether they run or not.
+type Files interface {
+	// StatFile says what is at a path.
+	StatFile(ctx context.Context, req *call.FileRequest) (call.FileStat, error)
+	// ReadFiles writes what is at a path as a tar stream; WriteFiles is the way back.
+	ReadFiles(ctx context.Context, req *call.FileRequest, archive io.Writer) error
+	WriteFiles(ctx context.Context, req *call.WriteRequest, archive io.Reader) error
+	// Export writes the root filesystem as a tar stream.
+	Export(ctx context.Context, id string, archive io.Writer) error
+	Volumes(ctx context.Context) ([]engine.Volume, error)
+}
+
 // Networks works on networks, and on who is on them.
 type Networks interface {
 	Networks(ctx context.Context) ([]engine.Network, error)
@@ -95,6 +107,7 @@ type Backend interface {
 	Stacks
 	Planner
 	Containers
+	Files
 	Images
 	Networks
 	Builder

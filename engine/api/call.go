@@ -95,6 +95,7 @@ func (s *Server) calls(mux *http.ServeMux, b Backend) {
 	answer(mux, "shutdown", func(ctx context.Context, _ *empty) (empty, error) { return empty{}, b.Shutdown(ctx) })
 	events(mux, "events", b)
 	s.containerCalls(mux, b)
+	fileCalls(mux, b)
 	imageCalls(mux, b)
 	networkCalls(mux, b)
 	tunnel(s, mux, "build", b.Build)

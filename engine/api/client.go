@@ -143,13 +143,7 @@ func (c *Client) LoadImages(ctx context.Context, archive io.Reader, report engin
 
 // SaveImages writes an archive of images.
 func (c *Client) SaveImages(ctx context.Context, refs []string, archive io.Writer) error {
-	return c.frames(ctx, "save", saveRequest{refs}, func(f frame) error {
-		if f.kind != frameData {
-			return nil
-		}
-		_, err := archive.Write(f.payload)
-		return err
-	})
+	return c.frames(ctx, "save", saveRequest{refs}, writeTo(archive))
 }
 
 // ImportImage makes an image of a root filesystem's tar.

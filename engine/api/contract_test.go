@@ -44,6 +44,8 @@ func contracts() map[string]contract {
 	config := engine.ImageConfig{Cmd: []string{"sh"}, Env: []string{"A=\"ü\n\""}}
 	remove := call.RemoveOptions{Force: true}
 	image := engine.Image{ID: "sha256:1"}
+	file := call.FileRequest{Container: "c0ffee", Path: "/etc", Follow: true, Name: "."}
+	write := call.WriteRequest{Container: "c0ffee", Folder: "/ü", Owners: true}
 	nothing := func(err error) (any, error) { return nil, err }
 	any2 := func(v any, err error) (any, error) { return v, err }
 	return map[string]contract{
@@ -150,6 +152,25 @@ func contracts() map[string]contract {
 			[]any{"tar", "base", config},
 			image, false,
 		},
+		"stat file": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
+			return any2(c.StatFile(ctx, &file))
+		}, []any{file}, call.FileStat{Path: "/etc"}, false},
+		"read files": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
+			var b bytes.Buffer
+			err := c.ReadFiles(ctx, &file, &b)
+			return b.String(), err
+		}, []any{file}, "tar", false},
+		"write files": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
+			return nothing(c.WriteFiles(ctx, &write, strings.NewReader("tar")))
+		}, []any{write, "tar"}, nil, false},
+		"export": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
+			var b bytes.Buffer
+			err := c.Export(ctx, "c0ffee", &b)
+			return b.String(), err
+		}, []any{"c0ffee"}, "tar", false},
+		"volumes": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
+			return any2(c.Volumes(ctx))
+		}, nil, []engine.Volume{{Name: "demo_data"}}, false},
 		"networks": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) { return c.Networks(ctx) }, nil, []engine.Network{aNetwork}, false},
 		"network create": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
 			return c.CreateNetwork(ctx, &aNetwork.Spec)

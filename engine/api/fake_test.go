@@ -192,6 +192,29 @@ func (f *fake) ImportImage(_ context.Context, rootfs io.Reader, name string, con
 	return engine.Image{ID: "sha256:1"}, f.call(nil, string(text), name, config)
 }
 
+func (f *fake) StatFile(_ context.Context, req *call.FileRequest) (call.FileStat, error) {
+	return call.FileStat{Path: "/etc"}, f.call(nil, *req)
+}
+
+func (f *fake) ReadFiles(_ context.Context, req *call.FileRequest, archive io.Writer) error {
+	_, err := io.WriteString(archive, "tar")
+	return errors.Join(err, f.call(nil, *req))
+}
+
+func (f *fake) WriteFiles(_ context.Context, req *call.WriteRequest, archive io.Reader) error {
+	text, err := io.ReadAll(archive)
+	return errors.Join(err, f.call(nil, *req, string(text)))
+}
+
+func (f *fake) Export(_ context.Context, id string, archive io.Writer) error {
+	_, err := io.WriteString(archive, "tar")
+	return errors.Join(err, f.call(nil, id))
+}
+
+func (f *fake) Volumes(context.Context) ([]engine.Volume, error) {
+	return []engine.Volume{{Name: "demo_data"}}, f.call(nil)
+}
+
 var aNetwork = engine.Network{ID: "c0ffee", Spec: engine.NetworkSpec{Name: "lan", Driver: "macvlan"}}
 
 func (f *fake) Networks(context.Context) ([]engine.Network, error) {
