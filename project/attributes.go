@@ -62,7 +62,10 @@ func table() []row { //nolint:funlen // data
 		{parent: "services.*", names: "pre_start", fate: Refuse, why: "is not carried out yet"},
 		{parent: "services.*", names: "provider", fate: Refuse, why: "is not carried out yet"},
 		{parent: "services.*", names: "models", fate: Refuse, why: "is not carried out: tiffin runs no language models"},
-		{parent: "services.*", names: "develop", fate: Warn, why: "is not carried out yet: there is no watch"},
+		{parent: "services.*", names: "develop", why: "by watch and up --watch"},
+		{parent: "services.*.develop", names: "watch"},
+		{parent: "services.*.develop.watch.[]", names: "path action target ignore include initial_sync exec"},
+		{parent: "services.*.develop.watch.[].exec", names: "command user privileged working_dir environment"},
 		{parent: "services.*", names: "logging"},
 		{parent: "services.*.logging", names: "driver options", why: "drivers: json-file, local, none; others are refused"},
 

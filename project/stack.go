@@ -22,6 +22,9 @@ func (p *Project) Stack() (*engine.Stack, error) {
 	if err == nil {
 		err = p.screenUsed()
 	}
+	if err == nil {
+		_, err = p.Watches()
+	}
 	if err != nil {
 		return nil, p.texts.locate(err)
 	}

@@ -58,7 +58,7 @@ func newRoot(c *cli) *cobra.Command {
 		}
 		return runRoot(cmd, args)
 	}
-	addGroup(root, "stack", "Stack", newUp(c), newDown(c), newPlan(c), newCreate(c), newStart(c), newStop(c), newRestart(c), newRun(c), newBuild(c), newPull(c), newPush(c), newScale(c))
+	addGroup(root, "stack", "Stack", newUp(c), newDown(c), newPlan(c), newCreate(c), newStart(c), newStop(c), newRestart(c), newRun(c), newBuild(c), newPull(c), newPush(c), newScale(c), newWatch(c))
 	addGroup(root, "look", "Look", newPs(c), newLogs(c), newTop(c), newPort(c), newLs(c), newConfig(c), newImages(c), newEvents(c), newGraph(c), newVolumes(c))
 	addGroup(root, "containers", "Containers", newExec(c), newAttach(c), newKill(c), newPause(c), newUnpause(c), newRm(c), newWait(c), newCp(c), newExport(c), c.networkCommands())
 	addGroup(root, "images", "Images", newLoad(c), newSave(c), newImport(c), newTag(c), newRmi(c), newBuilder(c))
@@ -87,7 +87,7 @@ func addGroup(root *cobra.Command, id, title string, cmds ...*cobra.Command) {
 
 // notYet are docker compose's commands that tiffin does not have.
 func notYet() []string {
-	return []string{"bridge", "commit", "publish", "stats", "watch"}
+	return []string{"bridge", "commit", "publish", "stats"}
 }
 
 // unknownCommand shows the help, and then what is wrong.

@@ -14,9 +14,11 @@ import (
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/lines"
 	"tiffin/cmd/tiffin/progress"
+	"tiffin/cmd/tiffin/watch"
 	"tiffin/engine"
 	"tiffin/engine/api"
 	"tiffin/engine/call"
+	"tiffin/project/develop"
 )
 
 // session is an attached up, once everything is created: it starts the services and
@@ -28,6 +30,7 @@ type session struct {
 	client *api.Client
 	req    *call.UpRequest
 	opts   *upOptions
+	rules  []develop.Rule // of --watch
 
 	printer *lines.Printer
 	news    chan func(ctx context.Context) (over bool, err error)
@@ -46,6 +49,7 @@ type session struct {
 	stopped    bool               // the last one is done
 	cancel     context.CancelFunc // of the call that is under way
 	interrupts int                // so far
+	endWatch   context.CancelFunc // nil: nothing is watched
 
 	acting   sync.Mutex // one stop after the other
 	mu       sync.Mutex
@@ -194,8 +198,30 @@ func (s *session) start(ctx context.Context) {
 		})
 		s.tell(ctx, func(ctx context.Context) (bool, error) {
 			s.started, s.failure = err == nil, err
+			if s.started {
+				s.watch(ctx)
+			}
 			return s.over(ctx)
 		})
+	})
+}
+
+// watch carries out the rules of --watch until the containers are stopped.
+func (s *session) watch(ctx context.Context) {
+	if len(s.rules) == 0 || s.reason != notStopped {
+		return
+	}
+	watchCtx, cancel := context.WithCancel(ctx)
+	s.endWatch = cancel
+	host := &watchHost{
+		c: s.c, client: s.client, stack: &s.req.Stack, out: aboveProgress{s, s.c.Err}, indent: s.printer.Indent(),
+		quiet: s.opts.quietBuild, prune: true,
+	}
+	s.work.Go(func() {
+		defer cancel()
+		if err := watch.Watch(watchCtx, s.rules, host); watchCtx.Err() == nil {
+			s.tell(ctx, func(context.Context) (bool, error) { return true, err })
+		}
 	})
 }
 
@@ -243,6 +269,9 @@ func (s *session) interrupted(ctx context.Context) (bool, error) {
 // under way is given up first: it has the project's turn.
 func (s *session) stop(ctx context.Context, action call.Action) {
 	s.cancel()
+	if s.endWatch != nil {
+		s.endWatch()
+	}
 	callCtx, cancel := context.WithCancel(ctx)
 	s.cancel = cancel
 	s.stops++
@@ -298,7 +327,7 @@ func (s *session) over(ctx context.Context) (bool, error) {
 	case s.failure != nil:
 		return true, s.failure
 	default:
-		return s.started && !alive, nil
+		return s.started && !alive && s.endWatch == nil, nil // what has ended may be started by a change
 	}
 }
 

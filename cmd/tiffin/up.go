@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"tiffin/engine"
 	"tiffin/engine/api"
 	"tiffin/engine/call"
+	"tiffin/project/develop"
 )
 
 type upOptions struct {
@@ -63,7 +63,7 @@ func (o *upOptions) addFlags(cmd *cobra.Command) {
 	f.StringArrayVar(&o.attach, "attach", nil, "Restrict attaching to the specified services")
 	f.StringArrayVar(&o.noAttach, "no-attach", nil, "Do not attach (stream logs) to the specified services")
 	f.BoolVar(&o.attachDeps, "attach-dependencies", false, "Attach to log output of dependent services too")
-	f.BoolVarP(&o.watch, "watch", "w", false, "Watch source code (not carried out yet)")
+	f.BoolVarP(&o.watch, "watch", "w", false, "Watch source code and rebuild/refresh containers when files are updated")
 	f.BoolVar(&o.menu, "menu", false, "Interactive shortcuts (not carried out yet)")
 }
 
@@ -87,20 +87,19 @@ func (o *upOptions) check(c *cli, cmd *cobra.Command) error {
 	if o.exitCodeFrom != "" {
 		o.abortOnExit = true
 	}
-	if o.watch {
-		return engine.Problem(engine.ErrUnsupported, errors.New("--watch is not there yet"))
-	}
 	attached := o.abortOnExit || o.abortOnFailure || len(o.attach) > 0 || o.attachDeps
 	switch {
 	case o.wait && attached:
 		return caller.Invalid("--wait cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach or --attach-dependencies")
-	case o.detach && attached:
-		return caller.Invalid("--detach cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach or --attach-dependencies")
+	case o.detach && (attached || o.watch):
+		return caller.Invalid("--detach cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach, --attach-dependencies or --watch")
+	case o.wait && o.watch:
+		return caller.Invalid("--wait cannot be combined with --watch")
 	case o.removeOrphans && isTrue(c.Setting("COMPOSE_IGNORE_ORPHANS")):
 		return caller.Invalid("COMPOSE_IGNORE_ORPHANS and --remove-orphans cannot be combined")
 	}
 	o.detach = o.detach || o.wait
-	return flagConflict(cmd, [2]string{"build", "no-build"}, [2]string{"force-recreate", "no-recreate"},
+	return flagConflict(cmd, [2]string{"build", "no-build"}, [2]string{"watch", "no-build"}, [2]string{"watch", "no-start"}, [2]string{"force-recreate", "no-recreate"},
 		[2]string{"renew-anon-volumes", "no-recreate"}, [2]string{"always-recreate-deps", "no-recreate"},
 		[2]string{"abort-on-container-exit", "abort-on-container-failure"})
 }
@@ -169,6 +168,13 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 	if err != nil {
 		return err
 	}
+	var rules []develop.Rule
+	if o.watch {
+		if rules, err = c.watchRules(services); err != nil {
+			return err
+		}
+		buildWatched(req, rules)
+	}
 	client, err := c.Connect(ctx)
 	if err != nil {
 		return err
@@ -184,7 +190,7 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 	if o.detach || o.noStart {
 		return c.upDetached(ctx, client, req, o)
 	}
-	return c.upAttached(ctx, client, req, o)
+	return c.upAttached(ctx, client, req, o, rules)
 }
 
 // offerVolumes asks about each volume whose definition changed, in docker compose's words.
@@ -227,12 +233,12 @@ func quietPulls(report engine.Report, quiet bool) engine.Report { //nolint:reviv
 
 // upAttached creates everything, then starts it with the output of the containers
 // on the terminal, until they end or the user stops them.
-func (c *cli) upAttached(ctx context.Context, client *api.Client, req *call.UpRequest, o *upOptions) error {
+func (c *cli) upAttached(ctx context.Context, client *api.Client, req *call.UpRequest, o *upOptions, rules []develop.Rule) error {
 	create := *req
 	create.NoStart = true
 	if err := c.upDetached(ctx, client, &create, o); err != nil {
 		return err
 	}
-	s := &session{c: c, client: client, req: req, opts: o}
+	s := &session{c: c, client: client, req: req, opts: o, rules: rules}
 	return s.run(ctx)
 }

@@ -76,6 +76,16 @@ func (p *Printer) Short(name string) string {
 	return strings.TrimPrefix(name, p.opts.Project+"-")
 }
 
+// Indent is as wide as the names, for lines that no container writes.
+func (p *Printer) Indent() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opts.NoPrefix {
+		return " "
+	}
+	return strings.Repeat(" ", p.width+1)
+}
+
 // Entry writes one piece of output, or the news that a container ended.
 func (p *Printer) Entry(e call.LogEntry) error {
 	p.mu.Lock()
