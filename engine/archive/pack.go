@@ -26,11 +26,6 @@ type PackOptions struct {
 	Name string
 	// Follow takes what a link leads to for the link, at the path itself only.
 	Follow bool
-	// Layer reads the writable layer of an overlay file system: what it hides becomes whiteouts, as image
-	// layers have them.
-	Layer bool
-	// Skip leaves out what it is true of; the path begins at what is packed.
-	Skip func(name string, size int64) bool
 }
 
 // Pack writes what is at a path below root as a tar stream. Sockets are left out, and what kernel file
@@ -101,14 +96,9 @@ func (p *packer) entry(dir *os.File, base, name string) error {
 	if err != nil {
 		return problem(name, err)
 	}
-	if p.o.Skip != nil && p.o.Skip(name, st.Size) {
-		return nil
-	}
 	switch kind := st.Mode & unix.S_IFMT; {
 	case kind == unix.S_IFSOCK:
 		return nil
-	case p.o.Layer && kind == unix.S_IFCHR && st.Rdev == 0:
-		return p.whiteout(path.Join(path.Dir(name), ".wh."+base))
 	case kind == unix.S_IFDIR:
 		return p.folder(dir, base, name, &st)
 	case kind == unix.S_IFREG:
@@ -146,18 +136,11 @@ func (p *packer) folder(dir *os.File, base, name string, st *unix.Stat_t) error 
 		return problem(name, err)
 	}
 	defer f.Close() //nolint:errcheck // only read
-	if name != "." || !p.o.Layer {
-		if err := p.header(&tar.Header{Typeflag: tar.TypeDir}, name+"/", st); err != nil {
-			return err
-		}
+	if err := p.header(&tar.Header{Typeflag: tar.TypeDir}, name+"/", st); err != nil {
+		return err
 	}
 	if isKernels(f) {
 		return nil
-	}
-	if p.o.Layer {
-		if err := p.layered(f, name); err != nil {
-			return err
-		}
 	}
 	names, err := f.Readdirnames(-1)
 	if err != nil {
@@ -168,18 +151,6 @@ func (p *packer) folder(dir *os.File, base, name string, st *unix.Stat_t) error 
 		if err := p.entry(f, n, path.Join(name, n)); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// layered tells what overlayfs has noted about a folder of a writable layer.
-func (p *packer) layered(f *os.File, name string) error {
-	if _, moved := attribute(f, "trusted.overlay.redirect"); moved {
-		return engine.Hint(engine.Problem(engine.ErrUnsupported, fmt.Errorf("%s was renamed by a kernel that notes only that it was", printable(name))),
-			"turn redirect_dir of the module overlay off, and make the container again")
-	}
-	if value, ok := attribute(f, "trusted.overlay.opaque"); ok && value == "y" {
-		return p.whiteout(path.Join(name, ".wh..wh..opq"))
 	}
 	return nil
 }
@@ -200,10 +171,6 @@ func attribute(f *os.File, name string) (string, bool) {
 		return "", false
 	}
 	return string(buf[:n]), true
-}
-
-func (p *packer) whiteout(name string) error {
-	return p.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, ModTime: time.Unix(0, 0)})
 }
 
 func (p *packer) file(open func() (*os.File, error), name string, st *unix.Stat_t) error {
@@ -230,10 +197,6 @@ func (p *packer) file(open func() (*os.File, error), name string, st *unix.Stat_
 	}
 	if now.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil // as above: never wait for a pipe
-	}
-	if _, partial := attribute(f, "trusted.overlay.metacopy"); partial && p.o.Layer {
-		return engine.Hint(engine.Problem(engine.ErrUnsupported, fmt.Errorf("%s was changed by a kernel that notes only what of it was", printable(name))),
-			"turn metacopy of the module overlay off, and make the container again")
 	}
 	if caps, ok := attribute(f, xattrCapability); ok {
 		h.PAXRecords = map[string]string{paxXattr + xattrCapability: caps}

@@ -77,8 +77,8 @@ func (c *Container) RootFiles(ctx context.Context, use func(root *os.File) error
 	return errors.Join(use(root), root.Close())
 }
 
-// Upper is the folder of the container's writable layer; it is missing when it was never started.
-func (c *Container) Upper() string { return filepath.Join(c.rooms.Data, c.ID, "upper") }
+// upper is the folder of the container's writable layer; it is missing when it was never started.
+func (c *Container) upper() string { return filepath.Join(c.rooms.Data, c.ID, "upper") }
 
 // stack stacks the image's layers and the container's own. To read them, the container's own is one more of the lower
 // ones: the kernel wants nobody else to have it as the upper one, should the container start meanwhile.
@@ -88,7 +88,7 @@ func (c *Container) stack(ctx context.Context, access Access) (*os.File, error) 
 	if err != nil {
 		return nil, err
 	}
-	upper, work := c.Upper(), filepath.Join(filepath.Dir(c.Upper()), "work")
+	upper, work := c.upper(), filepath.Join(filepath.Dir(c.upper()), "work")
 	if access == Reading {
 		if _, err := os.Stat(upper); err == nil {
 			layers.Lower = append([]string{upper}, layers.Lower...)
