@@ -138,3 +138,28 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// An attached up shows what the containers write beside what watch does, and goes on when a container has ended.
+func TestUpWatchRestartsWhatHasEnded(t *testing.T) {
+	e := harness.New(t)
+	e.Mirror(t, harness.Registry(t))
+	e.Write(t, "compose.yaml", `
+services:
+  web:
+    image: busybox
+    command: [sh, -c, "cat /etc/page || echo none"]
+    develop: {watch: [{path: ./page, action: sync+restart, target: /etc/}]}
+`)
+	e.OK(t, "pull")
+	w := e.Start(t, "up", "--watch")
+	w.Says(t, "| none")
+	w.Says(t, "⦿ Watch enabled")
+	e.Write(t, "page", "there now\n")
+	w.Says(t, `⦿ service(s) ["web"] restarted`)
+	w.Says(t, "| there now")
+	w.Interrupt(t)
+	if code := w.Code(t); code != 130 {
+		t.Errorf("exit code %d\n%s", code, w.Output())
+	}
+	e.OK(t, "down", "-t", "0")
+}
