@@ -18,6 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"tiffin/engine"
+	"tiffin/project/instance"
 	"tiffin/project/paths"
 	"tiffin/project/variables"
 )
@@ -55,7 +56,9 @@ func (p *Project) load(ctx context.Context, o Options, w way) error {
 		if err != nil {
 			return explain(err)
 		}
-		p.model, err = p.choose(model, o)
+		if p.model, err = p.choose(model, o); err == nil && p.site.instance != "" {
+			p.model = instance.Isolate(p.model, p.site.instance)
+		}
 		return err
 	})
 	if err != nil || w.modelOnly {

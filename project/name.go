@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tiffin/engine"
+	"tiffin/project/instance"
 )
 
 // Names are what a command needs that works on what is there rather than on a file.
@@ -33,7 +34,7 @@ func NamesOnly(ctx context.Context, o Options) (Names, error) {
 			return Names{}, err
 		}
 	}
-	if err := where.nameProject(o.Name, texts, warn); err != nil {
+	if err := where.nameProject(o, texts, warn); err != nil {
 		return Names{}, err
 	}
 	return Names{Project: where.name, WorkingDir: where.dir, ConfigFiles: where.files}, nil
@@ -42,8 +43,14 @@ func NamesOnly(ctx context.Context, o Options) (Names, error) {
 // nameProject settles the project name: what the user said (-p), COMPOSE_PROJECT_NAME,
 // the last name in the files, the name of the project directory. The first two have
 // to be right, the others are made so.
-func (s *site) nameProject(asked string, texts *sources, warn func(string)) error {
-	for _, name := range []string{asked, s.env[envProjectName]} {
+func (s *site) nameProject(o Options, texts *sources, warn func(string)) error {
+	s.instance = orElse(o.Instance, s.env[envInstance])
+	if s.instance != "" && !instance.Valid(s.instance) {
+		return engine.Hint(
+			invalid("invalid instance name %q: it may have lowercase letters, digits, - and _, and begins with a letter or digit", s.instance),
+			"Say --instance "+orElse(normalName(s.instance), "NAME")+"; "+envInstance+" says the same.")
+	}
+	for _, name := range []string{o.Name, s.env[envProjectName]} {
 		if name == "" {
 			continue
 		}
@@ -73,6 +80,9 @@ func (s *site) setName(name string) error {
 		return engine.Hint(
 			invalid("the directory %s gives no project name", s.dir),
 			"Say -p NAME, or write \"name: NAME\" at the top of the Compose file.")
+	}
+	if s.instance != "" {
+		name = instance.Project(name, s.instance)
 	}
 	s.name = name
 	s.env[envProjectName] = name

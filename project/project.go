@@ -23,6 +23,8 @@ type Options struct {
 	// Name is the project name (-p). "": COMPOSE_PROJECT_NAME, the files' name, or
 	// the name of the project directory.
 	Name string
+	// Instance is the copy of the project that is meant (--instance). "": TIFFIN_INSTANCE, or none.
+	Instance string
 	// EnvFiles replace the .env file (--env-file). None: COMPOSE_ENV_FILES, or .env.
 	EnvFiles []string
 	// Profiles are enabled (--profile; * is all). None: COMPOSE_PROFILES.
@@ -81,7 +83,7 @@ func load(ctx context.Context, o Options, w way) (*Project, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := where.nameProject(o.Name, texts, warn); err != nil {
+	if err := where.nameProject(o, texts, warn); err != nil {
 		return nil, err
 	}
 	p := &Project{site: where, texts: texts, warn: warn}

@@ -21,6 +21,7 @@ const (
 	envProfiles       = "COMPOSE_PROFILES"
 	envEnvFiles       = "COMPOSE_ENV_FILES"
 	envDisableEnvFile = "COMPOSE_DISABLE_ENV_FILE"
+	envInstance       = "TIFFIN_INSTANCE"
 )
 
 // site is where a project is: its files, its directory and its environment.
@@ -33,6 +34,7 @@ type site struct {
 	env            map[string]string
 	profiles       []string
 	name           string
+	instance       string // "": the project itself
 }
 
 // locate finds the project. The order is docker compose's: the .env of the directory

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"strings"
@@ -146,7 +145,7 @@ func newRm(c *cli) *cobra.Command {
 			question := "Going to remove " + strings.Join(names, ", ")
 			if force {
 				fmt.Fprintln(c.Err, question)
-			} else if !c.confirm(question) {
+			} else if !c.Confirm(question) {
 				return nil
 			}
 			return c.act(cmd.Context(), &req)
@@ -181,12 +180,4 @@ func (c *cli) removable(ctx context.Context, req *call.ActRequest) ([]string, er
 		}
 	}
 	return names, nil
-}
-
-// confirm asks; no answer is no.
-func (c *cli) confirm(question string) bool {
-	fmt.Fprintf(c.Err, "? %s (y/N) ", question)
-	answer, _ := bufio.NewReader(c.In).ReadString('\n') // what was said before the end counts
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes"
 }

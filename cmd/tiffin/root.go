@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/buildcache"
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/networks"
 	"tiffin/engine"
@@ -58,10 +59,10 @@ func newRoot(c *cli) *cobra.Command {
 		}
 		return runRoot(cmd, args)
 	}
-	addGroup(root, "stack", "Stack", newUp(c), newDown(c), newPlan(c), newCreate(c), newStart(c), newStop(c), newRestart(c), newRun(c), newBuild(c), newPull(c), newPush(c), newScale(c), newWatch(c))
-	addGroup(root, "look", "Look", newPs(c), newLogs(c), newTop(c), newPort(c), newLs(c), newConfig(c), newImages(c), newEvents(c), newGraph(c), newVolumes(c))
+	addGroup(root, "stack", "Stack", newUp(c), newDown(c), newPlan(c), newCreate(c), newStart(c), newStop(c), newRestart(c), newRun(c), newTest(c), newBuild(c), newPull(c), newPush(c), newScale(c), newWatch(c))
+	addGroup(root, "look", "Look", newPs(c), newLogs(c), newTop(c), newPort(c), newEnv(c), newLs(c), newConfig(c), newImages(c), newEvents(c), newGraph(c), newVolumes(c))
 	addGroup(root, "containers", "Containers", newExec(c), newAttach(c), newKill(c), newPause(c), newUnpause(c), newRm(c), newWait(c), newCp(c), newExport(c), c.networkCommands())
-	addGroup(root, "images", "Images", newLoad(c), newSave(c), newImport(c), newTag(c), newRmi(c), newBuilder(c))
+	addGroup(root, "images", "Images", newLoad(c), newSave(c), newImport(c), newTag(c), newRmi(c), buildcache.Command(c.Caller))
 	addGroup(root, "tiffin", "Tiffin", newEngine(c), newVersion(c))
 	root.AddCommand(newPluginMetadata(c), newAlpha(c))
 	root.SetHelpCommandGroupID("tiffin")
@@ -73,7 +74,7 @@ func newRoot(c *cli) *cobra.Command {
 // networkCommands are those of tiffin network.
 func (c *cli) networkCommands() *cobra.Command {
 	return networks.Command(&networks.Host{
-		Out: c.Out, Connect: c.Connect, Confirm: c.confirm, Dry: func() bool { return c.Opts.DryRun }, Exactly: caller.Exactly, AtLeast: caller.AtLeast,
+		Out: c.Out, Connect: c.Connect, Confirm: c.Confirm, Dry: func() bool { return c.Opts.DryRun }, Exactly: caller.Exactly, AtLeast: caller.AtLeast,
 	})
 }
 

@@ -207,7 +207,7 @@ func (c *cli) offerVolumes(ctx context.Context, client *api.Client, req *call.Up
 	}
 	for _, name := range p.ChangedVolumes {
 		const question = "Volume %q exists but doesn't match configuration in compose file. Recreate (data will be lost)?"
-		if c.confirm(fmt.Sprintf(question, name)) {
+		if c.Confirm(fmt.Sprintf(question, name)) {
 			req.RecreateVolumes = append(req.RecreateVolumes, name)
 		}
 	}

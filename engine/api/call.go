@@ -8,6 +8,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/call"
+	"tiffin/engine/lease"
 )
 
 // prefix is where tiffin's own calls are.
@@ -94,6 +95,7 @@ func (s *Server) calls(mux *http.ServeMux, b Backend) {
 	answer(mux, "info", func(ctx context.Context, _ *empty) (call.Info, error) { return b.Info(ctx) })
 	answer(mux, "shutdown", func(ctx context.Context, _ *empty) (empty, error) { return empty{}, b.Shutdown(ctx) })
 	events(mux, "events", b)
+	leases(mux, lease.New(b))
 	s.containerCalls(mux, b)
 	fileCalls(mux, b)
 	imageCalls(mux, b)

@@ -34,6 +34,7 @@ type Caller struct {
 type Options struct {
 	Files        []string
 	Name         string
+	Instance     string
 	Directory    string
 	Profiles     []string
 	EnvFiles     []string

@@ -19,6 +19,7 @@ func (c *Caller) AddGlobalFlags(root *cobra.Command) {
 	f.StringVar(&o.Progress, "progress", "", "Type of progress output (auto, tty, plain, json, quiet)")
 	f.IntVar(&o.Parallel, "parallel", -1, "Most steps at once, -1 for no limit")
 	root.PersistentFlags().BoolVar(&o.DryRun, "dry-run", false, "Print what would be done, and do nothing")
+	root.PersistentFlags().StringVar(&o.Instance, "instance", "", "Copy of the project to work on, with names, networks, volumes and host ports of its own")
 	f.BoolVar(&o.Compatible, "compatibility", false, "Accepted for docker compose's sake")
 	f.BoolVar(&o.AllResources, "all-resources", false, "Include resources that no service uses")
 	f.StringVar(&o.Directory, "workdir", "", "")

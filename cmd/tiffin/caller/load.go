@@ -27,6 +27,7 @@ func (c *Caller) ProjectOptions(services []string) (project.Options, error) {
 		Stdin:      c.In,
 		ProjectDir: c.Opts.Directory,
 		Name:       c.Opts.Name,
+		Instance:   c.Opts.Instance,
 		EnvFiles:   c.Opts.EnvFiles,
 		Profiles:   c.Opts.Profiles,
 		Services:   services,

@@ -1,4 +1,5 @@
-package main
+// Package buildcache has the commands of tiffin builder.
+package buildcache
 
 import (
 	"context"
@@ -15,8 +16,12 @@ import (
 	building "tiffin/engine/builder/client"
 )
 
-// newBuilder is docker's group of commands for the build cache.
-func newBuilder(c *cli) *cobra.Command {
+// cli is the caller; the commands are its methods.
+type cli struct{ *caller.Caller }
+
+// Command is docker's group of commands for the build cache.
+func Command(who *caller.Caller) *cobra.Command {
+	c := &cli{who}
 	cmd := &cobra.Command{
 		Use:   "builder",
 		Short: "Look at the build cache, and empty it",
@@ -159,7 +164,7 @@ func (c *cli) builderPrune(ctx context.Context, o *pruneOptions) error {
 	if c.Opts.DryRun {
 		return engine.Problem(engine.ErrUnsupported, fmt.Errorf("builder prune cannot be tried dry: builder du lists what may go"))
 	}
-	if !o.force && !c.confirm("WARNING! "+question) {
+	if !o.force && !c.Confirm("WARNING! "+question) {
 		return nil
 	}
 	client, err := c.Connect(ctx)
