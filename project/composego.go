@@ -56,9 +56,7 @@ func (p *Project) load(ctx context.Context, o Options, w way) error {
 		if err != nil {
 			return explain(err)
 		}
-		if p.model, err = p.choose(model, o); err == nil && p.site.instance != "" {
-			p.model = instance.Isolate(p.model, p.site.instance)
-		}
+		p.model, err = p.choose(model, o)
 		return err
 	})
 	if err != nil || w.modelOnly {
@@ -170,8 +168,8 @@ func mentioned(word string) []string {
 	return path
 }
 
-// choose enables the named services with their profiles, and sets what the command
-// line says about replicas.
+// choose enables the named services with their profiles, sets what the command line says
+// about replicas, and makes it the instance that is meant.
 func (p *Project) choose(model *types.Project, o Options) (*types.Project, error) {
 	for _, src := range p.texts.all[:p.texts.main] {
 		model.ComposeFiles = append(model.ComposeFiles, src.path)
@@ -200,6 +198,9 @@ func (p *Project) choose(model *types.Project, o Options) (*types.Project, error
 			s.Platform = platform
 			model.Services[name] = s
 		}
+	}
+	if p.site.instance != "" {
+		model = instance.Isolate(model, p.site.instance)
 	}
 	return model, nil
 }

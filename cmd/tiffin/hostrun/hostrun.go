@@ -58,8 +58,7 @@ func notRun(name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	code := exitCannotRun
-	var reason error = err
+	code, reason := exitCannotRun, err
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		code, reason = exitNotFound, errors.New("there is no such program")
 	} else if inner := errors.Unwrap(err); inner != nil {
@@ -76,7 +75,7 @@ func Start(c Command) *Run {
 		defer close(r.done)
 		// The parent of PR_SET_PDEATHSIG is a thread (prctl(2)): this one has to live as long as the program.
 		runtime.LockOSThread()
-		cmd := exec.Command(c.Args[0], c.Args[1:]...) //nolint:gosec,noctx // the user's own; it ends by signals
+		cmd := exec.Command(c.Args[0], c.Args[1:]...) //nolint:noctx // the user's own; it ends by signals
 		if errors.Is(cmd.Err, exec.ErrDot) {
 			cmd.Err = nil
 		}
