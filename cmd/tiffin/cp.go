@@ -214,7 +214,7 @@ func (w *copying) streamTo(ctx context.Context, list []engine.Container, report 
 		_ = end.CloseWithError(err)
 	}
 	work.Wait()
-	return errors.Join(append(errs, err)...)
+	return errors.Join(errors.Join(errs...), err)
 }
 
 func (w *copying) stream(ctx context.Context, ct *engine.Container, r io.Reader) error {

@@ -46,21 +46,29 @@ type Containers interface {
 	// Attach returns the exit code of the container, or engine.ErrDetached.
 	Attach(ctx context.Context, req *call.AttachRequest, s call.Streams) (int, error)
 	Logs(ctx context.Context, req *call.LogRequest, emit func(call.LogEntry) error) error
-	// ChangeFiles makes the changes of a stream of engine/tree in a container's files.
-	ChangeFiles(ctx context.Context, id string, changes io.Reader) error
 }
 
 // Images works on the local image store.
 type Images interface {
 	Images(ctx context.Context) ([]engine.Image, error)
 	Image(ctx context.Context, ref string) (engine.Image, error)
-	PullImage(ctx context.Context, ref, platform string, auths map[string]call.RegistryAuth, report engine.Report) (engine.Image, error)
-	PushImage(ctx context.Context, ref string, auths map[string]call.RegistryAuth, report engine.Report) error
 	TagImage(ctx context.Context, ref, name string) error
 	RemoveImage(ctx context.Context, ref string, force call.ForceRemove) ([]string, error)
 	LoadImages(ctx context.Context, archive io.Reader, report engine.Report) ([]string, error)
 	SaveImages(ctx context.Context, refs []string, archive io.Writer) error
 	ImportImage(ctx context.Context, rootfs io.Reader, name string, config engine.ImageConfig) (engine.Image, error)
+}
+
+// Registries fetches and sends images.
+type Registries interface {
+	PullImage(ctx context.Context, ref, platform string, auths map[string]call.RegistryAuth, report engine.Report) (engine.Image, error)
+	PushImage(ctx context.Context, ref string, auths map[string]call.RegistryAuth, report engine.Report) error
+}
+
+// Stores has the images, and gets them from elsewhere.
+type Stores interface {
+	Images
+	Registries
 }
 
 // Files works on the files of containers, whether they run or not.
@@ -72,6 +80,8 @@ type Files interface {
 	WriteFiles(ctx context.Context, req *call.WriteRequest, archive io.Reader) error
 	// Export writes the root filesystem as a tar stream.
 	Export(ctx context.Context, id string, archive io.Writer) error
+	// ChangeFiles makes the changes of a stream of engine/tree in a container's files.
+	ChangeFiles(ctx context.Context, id string, changes io.Reader) error
 	Volumes(ctx context.Context) ([]engine.Volume, error)
 }
 
@@ -108,7 +118,7 @@ type Backend interface {
 	Planner
 	Containers
 	Files
-	Images
+	Stores
 	Networks
 	Builder
 	System

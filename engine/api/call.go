@@ -99,6 +99,7 @@ func (s *Server) calls(mux *http.ServeMux, b Backend) {
 	s.containerCalls(mux, b)
 	fileCalls(mux, b)
 	imageCalls(mux, b)
+	registryCalls(mux, b)
 	networkCalls(mux, b)
 	tunnel(s, mux, "build", b.Build)
 }
@@ -122,13 +123,19 @@ func (s *Server) containerCalls(mux *http.ServeMux, b Containers) {
 		}
 		return sendLogs(ctx, b, r, out)
 	})
-	upload(mux, "change-files", func(ctx context.Context, r *nameRequest, changes io.Reader, _ engine.Report) (empty, error) {
-		return empty{}, b.ChangeFiles(ctx, r.Name, changes)
-	})
 	session(s, mux, "exec", func(ctx context.Context, r *execRequest, streams call.Streams) (int, error) {
 		return b.Exec(ctx, r.ID, &r.Exec, streams)
 	})
 	session(s, mux, "attach", b.Attach)
+}
+
+func registryCalls(mux *http.ServeMux, b Registries) {
+	progress(mux, "pull-image", func(ctx context.Context, r *pullImageRequest, report engine.Report) (engine.Image, error) {
+		return b.PullImage(ctx, r.Ref, r.Platform, r.Auths, report)
+	})
+	progress(mux, "push-image", func(ctx context.Context, r *pushImageRequest, report engine.Report) (empty, error) {
+		return empty{}, b.PushImage(ctx, r.Ref, r.Auths, report)
+	})
 }
 
 func imageCalls(mux *http.ServeMux, b Images) {
@@ -139,12 +146,6 @@ func imageCalls(mux *http.ServeMux, b Images) {
 	})
 	answer(mux, "rmi", func(ctx context.Context, r *removeImageRequest) ([]string, error) {
 		return b.RemoveImage(ctx, r.Ref, r.Force)
-	})
-	progress(mux, "pull-image", func(ctx context.Context, r *pullImageRequest, report engine.Report) (engine.Image, error) {
-		return b.PullImage(ctx, r.Ref, r.Platform, r.Auths, report)
-	})
-	progress(mux, "push-image", func(ctx context.Context, r *pushImageRequest, report engine.Report) (empty, error) {
-		return empty{}, b.PushImage(ctx, r.Ref, r.Auths, report)
 	})
 	upload(mux, "load", func(ctx context.Context, _ *empty, archive io.Reader, report engine.Report) ([]string, error) {
 		return b.LoadImages(ctx, archive, report)

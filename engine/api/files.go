@@ -10,6 +10,9 @@ import (
 )
 
 func fileCalls(mux *http.ServeMux, b Files) {
+	upload(mux, "change-files", func(ctx context.Context, r *nameRequest, changes io.Reader, _ engine.Report) (empty, error) {
+		return empty{}, b.ChangeFiles(ctx, r.Name, changes)
+	})
 	answer(mux, "files/stat", b.StatFile)
 	frames(mux, "files/read", func(ctx context.Context, r *call.FileRequest, out *frameWriter, _ func() error) error {
 		return b.ReadFiles(ctx, r, frameStream{out, call.Stdout})

@@ -96,16 +96,16 @@ func (p *packer) entry(dir *os.File, base, name string) error {
 	if err != nil {
 		return problem(name, err)
 	}
-	switch kind := st.Mode & unix.S_IFMT; {
-	case kind == unix.S_IFSOCK:
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFSOCK:
 		return nil
-	case kind == unix.S_IFDIR:
+	case unix.S_IFDIR:
 		return p.folder(dir, base, name, &st)
-	case kind == unix.S_IFREG:
+	case unix.S_IFREG:
 		return p.file(func() (*os.File, error) {
 			return openat(dir, base, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 		}, name, &st)
-	case kind == unix.S_IFLNK:
+	case unix.S_IFLNK:
 		return p.link(dir, base, name, &st)
 	default:
 		return p.header(&tar.Header{Typeflag: kindOf(&st)}, name, &st)

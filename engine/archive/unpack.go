@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -313,8 +314,7 @@ func times(dir int, name string, h *tar.Header, flags int) error {
 
 // finish gives the folders their modes and times, the innermost first.
 func (u *unpacker) finish() error {
-	for i := len(u.folders) - 1; i >= 0; i-- {
-		h := u.folders[i]
+	for _, h := range slices.Backward(u.folders) {
 		dir, err := u.open(path.Dir(h.Name))
 		if err == nil {
 			err = errors.Join(u.mode(dir, path.Base(h.Name), h), dir.Close())

@@ -18,7 +18,7 @@ import (
 // about each path first; it may be nil.
 //
 // Errors: engine.ErrInvalid for what is no such stream.
-func Apply(root *os.File, owner Owner, stream io.Reader, allow func(path string) error) error {
+func Apply(root *os.File, owner Owner, stream io.Reader, allow func(name string) error) error {
 	in := &inside{root: root, owner: owner}
 	defer in.close()
 	archive := tar.NewReader(stream)
@@ -93,7 +93,7 @@ func (in *inside) putFolder(parent *os.File, name string, h *tar.Header) error {
 	return in.makeFolder(parent, base, modeOf(h))
 }
 
-func modeOf(h *tar.Header) uint32 { return uint32(h.Mode) & 0o7777 } //nolint:gosec // twelve bits
+func modeOf(h *tar.Header) uint32 { return uint32(h.Mode) & 0o7777 }
 
 func (in *inside) putFile(parent *os.File, name string, h *tar.Header, content io.Reader) error {
 	dir, temporary := int(parent.Fd()), ".tiffin-"+rand.Text()

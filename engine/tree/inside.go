@@ -31,7 +31,7 @@ func (in *inside) close() {
 }
 
 // folder opens a folder, which belongs to in. With missing it makes what is not there.
-func (in *inside) folder(name string, missing bool) (*os.File, error) { //nolint:revive // either the caller needs it or not
+func (in *inside) folder(name string, missing bool) (*os.File, error) {
 	if in.dir != nil && in.name == name {
 		return in.dir, nil
 	}

@@ -88,7 +88,7 @@ func Rules(s *types.ServiceConfig) ([]Rule, *Fault) {
 }
 
 // check refuses what no action can be made of.
-func (r *Rule) check(buildable bool) *Fault { //nolint:revive // a fact about the service
+func (r *Rule) check(buildable bool) *Fault {
 	switch {
 	case r.Action.Syncs() && r.Target == "":
 		return &Fault{Text: fmt.Sprintf("the action %s needs a target", r.Action), Tip: "Add \"target:\", the path in the container."}

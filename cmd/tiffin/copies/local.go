@@ -25,7 +25,7 @@ func OpenLocal() (Local, error) {
 func (l Local) Close() error { return l.root.Close() }
 
 // Look says what is at a path.
-func (l Local) Look(name string, follow bool) (call.FileStat, error) { //nolint:revive // as -L
+func (l Local) Look(name string, follow bool) (call.FileStat, error) {
 	abs, err := filepath.Abs(name)
 	if err != nil {
 		return call.FileStat{}, err

@@ -50,20 +50,9 @@ func newBatch(rules []rule, changes []change) batch {
 			if r.Action.Syncs() {
 				pieces[r.Service] = append(pieces[r.Service], piece{c.path, r.target(c.path), c.removed, c.folder})
 			}
-			if c.folder {
-				continue
-			}
-			switch r.Action {
-			case develop.Rebuild:
-				b.rebuild = append(b.rebuild, r.Service)
-			case develop.Restart, develop.SyncRestart:
-				b.restart = append(b.restart, r.Service)
-			case develop.SyncExec:
-				if !ran[i] {
-					b.exec = append(b.exec, command{r.Service, r.Exec})
-				}
+			if !c.folder {
+				b.add(r, !ran[i])
 				ran[i] = true
-			default:
 			}
 		}
 	}
@@ -73,6 +62,21 @@ func newBatch(rules []rule, changes []change) batch {
 	slices.SortFunc(b.sync, func(a, b transfer) int { return strings.Compare(a.service, b.service) })
 	b.rebuild, b.restart = unique(b.rebuild), unique(b.restart)
 	return b
+}
+
+// add notes what a rule asks for beside its syncs.
+func (b *batch) add(r *rule, first bool) { //nolint:revive // a command runs once a batch
+	switch r.Action {
+	case develop.Rebuild:
+		b.rebuild = append(b.rebuild, r.Service)
+	case develop.Restart, develop.SyncRestart:
+		b.restart = append(b.restart, r.Service)
+	case develop.SyncExec:
+		if first {
+			b.exec = append(b.exec, command{r.Service, r.Exec})
+		}
+	default:
+	}
 }
 
 func unique(names []string) []string {

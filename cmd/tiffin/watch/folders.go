@@ -264,31 +264,11 @@ func (f *folders) anchor(dir string) error {
 
 // visit compares one folder, and those in it that were not looked at yet.
 func (f *folders) visit(dir string, n *news) error {
-	fresh := !f.watched[dir]
-	if fresh {
-		// The watch first: what comes into the folder after it was read is told.
-		if err := f.inotify.Add(dir); err != nil {
-			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
-				return nil // the folder above tells
-			}
-			return limits(err)
-		}
-		f.watched[dir] = true
+	is, err := f.entries(dir)
+	if is == nil || err != nil {
+		return err
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return fmt.Errorf("watch %s: %w", dir, err)
-	}
-	was, is := f.seen[dir], map[string]stamp{}
-	for _, e := range entries {
-		info, err := e.Info()
-		if p := filepath.Join(dir, e.Name()); err == nil && (!e.IsDir() || !f.skip(p)) {
-			is[e.Name()] = stampOf(info)
-		}
-	}
+	was := f.seen[dir]
 	f.seen[dir] = is
 	for name, before := range was {
 		p := filepath.Join(dir, name)
@@ -300,6 +280,40 @@ func (f *folders) visit(dir string, n *news) error {
 			f.changed = append(f.changed, change{path: p, removed: true, folder: before.folder()})
 		}
 	}
+	return f.come(dir, was, is, n)
+}
+
+// entries watches a folder and reads what is in it; nil: it has gone, which the folder above tells.
+func (f *folders) entries(dir string) (map[string]stamp, error) {
+	if !f.watched[dir] {
+		// The watch first: what comes into the folder after it was read is told.
+		if err := f.inotify.Add(dir); err != nil {
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+				return nil, nil
+			}
+			return nil, limits(err)
+		}
+		f.watched[dir] = true
+	}
+	list, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("watch %s: %w", dir, err)
+	}
+	is := map[string]stamp{}
+	for _, e := range list {
+		info, err := e.Info()
+		if p := filepath.Join(dir, e.Name()); err == nil && (!e.IsDir() || !f.skip(p)) {
+			is[e.Name()] = stampOf(info)
+		}
+	}
+	return is, nil
+}
+
+// come notes what is new in a folder or another, and visits the folders in it that were not looked at yet.
+func (f *folders) come(dir string, was, is map[string]stamp, n *news) error {
 	for name, now := range is {
 		p := filepath.Join(dir, name)
 		before, had := was[name]
