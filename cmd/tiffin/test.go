@@ -4,19 +4,16 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
-	"tiffin/cmd/tiffin/addresses"
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/hostrun"
+	"tiffin/cmd/tiffin/trial"
 	"tiffin/engine"
 	"tiffin/engine/api"
 	"tiffin/engine/call"
-	"tiffin/engine/lease"
 )
 
 func newTest(c *cli) *cobra.Command {
@@ -80,10 +77,12 @@ func (c *cli) test(cmd *cobra.Command, o *upOptions, args []string) error {
 	if err := c.buildBefore(ctx, client, req, o); err != nil {
 		return err
 	}
-	t := &trial{c: c, project: stack.Name, ended: make(chan error, 1), ready: make(chan struct{}), quiet: o.quietPull}
-	return t.run(ctx, &lease.Request{Up: req, Down: call.DownRequest{
+	t := trial.New(c.Caller, call.DownRequest{
 		Project: stack.Name, Stack: stack, Volumes: true, RemoveOrphans: true, Images: call.RemoveLocalImages, Timeout: req.Timeout,
-	}}, args)
+	})
+	t.Environment = append(t.Environment, instanceVar+"="+c.Opts.Instance)
+	p := c.NewProgress("test")
+	return t.Run(ctx, req, trial.Progress{Report: quietPulls(p.Report, o.quietPull), Finish: p.Finish}, args)
 }
 
 // nameInstance chooses a name that nothing has, if none is given.
@@ -106,111 +105,4 @@ func fresh(ctx context.Context, client *api.Client, project, name string) error 
 	}
 	return engine.Hint(engine.Problem(engine.ErrConflict, fmt.Errorf("instance %s has containers: a test needs one of its own", name)),
 		"leave --instance out, or take it down: `tiffin --instance "+name+" down -v`")
-}
-
-// trial is an instance that is there for a command.
-type trial struct {
-	c       *cli
-	project string
-	quiet   bool
-	ready   chan struct{}
-	ended   chan error // how the lease ended
-}
-
-func (t *trial) run(ctx context.Context, req *lease.Request, args []string) error {
-	p := t.c.NewProgress("test")
-	finished := false
-	finish := func() {
-		if !finished {
-			finished = true
-			p.Finish()
-		}
-	}
-	defer finish()
-	// The engine takes the instance down, and says how that goes: what interrupts us does not end the call.
-	calls := context.WithoutCancel(ctx)
-	go t.hold(calls, req, quietPulls(p.Report, t.quiet))
-	select {
-	case err := <-t.ended:
-		return err
-	case <-ctx.Done():
-		finish()
-		return errors.Join(context.Cause(ctx), t.end(calls))
-	case <-t.ready:
-	}
-	finish()
-	code, failed := t.command(ctx, args)
-	if err := t.end(calls); err != nil {
-		return errors.Join(failed, err)
-	}
-	if failed != nil {
-		return caller.OfCommand(failed)
-	}
-	return caller.ExitWith(code)
-}
-
-// hold keeps the lease until it has ended. When the engine is replaced by another one, that one is asked for it.
-func (t *trial) hold(ctx context.Context, req *lease.Request, report engine.Report) {
-	up := false
-	ready := func() {
-		if !up {
-			up = true
-			close(t.ready)
-		}
-	}
-	for {
-		client, err := t.c.Connect(ctx)
-		if err == nil {
-			err = client.Lease(ctx, req, func(p engine.Progress) { report(p) }, ready)
-		}
-		if !up || !errors.Is(err, engine.ErrUnavailable) || client == nil {
-			t.ended <- err
-			return
-		}
-		req = &lease.Request{Down: req.Down}
-	}
-}
-
-// end gives the lease back and waits until the instance is gone.
-func (t *trial) end(ctx context.Context) error {
-	for {
-		client, err := t.c.Connect(ctx)
-		if err != nil {
-			return err
-		}
-		// It may be that the lease has just ended, or that a new engine has not been asked for it yet.
-		err = client.EndLease(ctx, t.project)
-		if err == nil {
-			return <-t.ended
-		}
-		if !errors.Is(err, engine.ErrUnavailable) && !errors.Is(err, engine.ErrNotFound) {
-			return err
-		}
-		select {
-		case err := <-t.ended:
-			return err
-		default:
-			err = client.Down(ctx, &call.DownRequest{Project: t.project, Volumes: true, RemoveOrphans: true}, func(engine.Progress) {})
-			if !errors.Is(err, engine.ErrUnavailable) {
-				return err
-			}
-		}
-	}
-}
-
-// command runs the command with the addresses in its environment, and returns its exit code.
-func (t *trial) command(ctx context.Context, args []string) (int, error) {
-	_, list, err := t.c.List(ctx, &call.ListRequest{Project: t.project})
-	if err != nil {
-		return 0, err
-	}
-	env := slices.Clone(t.c.Env)
-	for _, v := range addresses.Of(list) {
-		env = append(env, v.Name+"="+v.Value)
-	}
-	env = append(env, instanceVar+"="+t.c.Opts.Instance)
-	_, onTerminal := caller.Terminal(t.c.In)
-	run := hostrun.Start(hostrun.Command{Args: args, Env: env, In: t.c.In, Out: t.c.Out, Err: t.c.Err, OnTerminal: onTerminal})
-	defer t.c.TakeInterrupts(run.Interrupt)()
-	return run.Wait()
 }

@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 		"cmd/tiffin/lines",
 		"cmd/tiffin/networks",
 		"cmd/tiffin/progress",
+		"cmd/tiffin/trial",
 		"cmd/tiffin/watch",
 		"engine",
 		"engine/call",
@@ -29,7 +30,6 @@ var allowed = map[string][]string{
 		"engine/builder/client",
 		"engine/daemon",
 		"engine/image/credentials",
-		"engine/lease",
 		"engine/plan",
 		"project",
 		"project/develop",
@@ -45,6 +45,7 @@ var allowed = map[string][]string{
 	"cmd/tiffin/lines":      {"engine", "engine/call"},
 	"cmd/tiffin/networks":   {"cmd/tiffin/format", "engine", "engine/call", "engine/api", "engine/plan"},
 	"cmd/tiffin/progress":   {"engine"},
+	"cmd/tiffin/trial":      {"cmd/tiffin/addresses", "cmd/tiffin/caller", "cmd/tiffin/hostrun", "engine", "engine/call", "engine/lease"},
 	"cmd/tiffin/watch":      {"engine", "engine/tree", "project/develop"},
 	"cmd/tiffin-keeper":     {"engine/keeper"},
 
