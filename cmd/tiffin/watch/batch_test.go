@@ -65,7 +65,8 @@ func TestChangesLeadToActions(t *testing.T) {
 		"once, after the sync": {
 			append(with(func(r *develop.Rule) { r.Action, r.Exec = develop.SyncExec, engine.Hook{Command: []string{"reload"}} }),
 				develop.Rule{Service: "api", Path: "/src", Action: develop.Rebuild}),
-			[]change{{path: "/src/a"}, {path: "/src/b"}}, "rebuild [api]\nweb +/app/a\nweb +/app/b\nweb [reload]\n",
+			[]change{{path: "/src/a"}, {path: "/src/b"}},
+			"rebuild [api]\nweb +/app/a\nweb +/app/b\nweb [reload]\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
