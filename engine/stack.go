@@ -97,6 +97,9 @@ type Service struct {
 	// PostStart runs after each start, PreStop before each stop.
 	PostStart []Hook `json:",omitempty"`
 	PreStop   []Hook `json:",omitempty"`
+	// Update says how replicas are replaced, nil: all at once; Rollback how that is undone.
+	Update   *UpdateConfig `json:",omitempty"`
+	Rollback *UpdateConfig `json:",omitempty"`
 	// Container is the template of a replica. References to other services in it
 	// ("service:x" in modes, VolumesFrom) are resolved when a replica is created.
 	Container ContainerSpec

@@ -151,9 +151,19 @@ func table() []row { //nolint:funlen // data
 			why: "has no meaning on one host and is left out",
 		},
 		{
-			parent: "services.*.deploy", names: "update_config rollback_config", fate: Warn,
-			why: "is not carried out yet: replicas are replaced all at once",
+			parent: "services.*.deploy", names: "update_config",
+			why: "how up replaces replicas that changed; without it all at once",
 		},
+		{
+			parent: "services.*.deploy", names: "rollback_config",
+			why: "for failure_action: rollback, which brings the old containers back",
+		},
+		{parent: "services.*.deploy.update_config", names: "parallelism delay monitor max_failure_ratio failure_action"},
+		{
+			parent: "services.*.deploy.update_config", names: "order",
+			why: "start-first gives new replicas numbers of their own; it is stop-first, with a warning, where an old and a new one cannot both be there",
+		},
+		{parent: "services.*.deploy.rollback_config", names: "parallelism delay monitor max_failure_ratio failure_action order"},
 
 		// The top of the file.
 		{

@@ -187,8 +187,10 @@ func (p *Project) service(s *types.ServiceConfig) (engine.Service, error) {
 		PostStart:     hooks(s.PostStart),
 		PreStop:       hooks(s.PreStop),
 	}
-	if err := pulling(s, &out); err != nil {
-		return out, err
+	for _, translate := range []func(*types.ServiceConfig, *engine.Service) error{pulling, updating} {
+		if err := translate(s, &out); err != nil {
+			return out, err
+		}
 	}
 	if err := p.building(s, &out); err != nil {
 		return out, err

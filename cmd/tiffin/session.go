@@ -36,8 +36,11 @@ type session struct {
 	news    chan func(ctx context.Context) (over bool, err error)
 	work    sync.WaitGroup
 
+	// updated says that all is started: an update needed it.
+	updated bool
+
 	// What follows belongs to run.
-	began      time.Time
+	began      time.Time            // of what is shown
 	targets    []string             // services that are waited for
 	started    bool                 // everything that was to be started is
 	failure    error                // why not
@@ -66,7 +69,7 @@ const (
 )
 
 func (s *session) run(ctx context.Context) error {
-	s.began, s.told, s.progress = time.Now(), map[string]time.Time{}, progress.Quiet{}
+	s.told, s.progress = map[string]time.Time{}, progress.Quiet{}
 	s.news = make(chan func(context.Context) (bool, error))
 	var shown []string
 	s.targets, shown = s.services()
@@ -182,6 +185,16 @@ func (s *session) follow(ctx context.Context, req call.LogRequest) {
 
 // start starts what was created. Its progress would disturb the output.
 func (s *session) start(ctx context.Context) {
+	if s.updated {
+		s.work.Go(func() {
+			s.tell(ctx, func(ctx context.Context) (bool, error) {
+				s.started = true
+				return s.over(ctx)
+			})
+		})
+		s.cancel = func() {}
+		return
+	}
 	req := *s.req
 	req.ForceRecreate, req.RenewAnonVolumes, req.AlwaysRecreateDeps, req.IgnoreOrphans = false, false, false, true
 	if req.Pull == engine.PullAlways {

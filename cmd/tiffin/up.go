@@ -13,6 +13,7 @@ import (
 	"tiffin/engine"
 	"tiffin/engine/api"
 	"tiffin/engine/call"
+	"tiffin/engine/plan"
 	"tiffin/project/develop"
 )
 
@@ -235,10 +236,20 @@ func quietPulls(report engine.Report, quiet bool) engine.Report { //nolint:reviv
 // on the terminal, until they end or the user stops them.
 func (c *cli) upAttached(ctx context.Context, client *api.Client, req *call.UpRequest, o *upOptions, rules []develop.Rule) error {
 	create := *req
-	create.NoStart = true
+	// An update goes on as new containers prove well, so it is done, with all that starts,
+	// before; what is written meanwhile is shown after it.
+	began := time.Now()
+	p, err := client.PlanUp(ctx, req)
+	if err != nil {
+		return err
+	}
+	create.NoStart = !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Kind == plan.Proceed })
 	if err := c.upDetached(ctx, client, &create, o); err != nil {
 		return err
 	}
-	s := &session{c: c, client: client, req: req, opts: o, rules: rules}
+	if create.NoStart {
+		began = time.Now()
+	}
+	s := &session{c: c, client: client, req: req, opts: o, rules: rules, began: began, updated: !create.NoStart}
 	return s.run(ctx)
 }

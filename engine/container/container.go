@@ -2,10 +2,12 @@ package container
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -162,6 +164,27 @@ func (c *Container) AwaitEnd(ctx context.Context) engine.Container {
 			return c.Snapshot()
 		case <-ctx.Done():
 			return record
+		}
+	}
+}
+
+// Stays returns nil when nothing is wrong with the container for a time, or else what is.
+func (c *Container) Stays(ctx context.Context, d time.Duration, wrong func(*engine.Container) error) error {
+	over := time.NewTimer(d)
+	defer over.Stop()
+	for {
+		record, changed := c.Watch()
+		if err := wrong(&record); err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-over.C:
+			return nil
+		case <-c.Gone:
+			return fmt.Errorf("container %s was removed", record.Name)
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 }

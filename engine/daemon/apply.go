@@ -32,6 +32,8 @@ type walk struct {
 	ports map[replicaKey]*network.Reservation
 	// former are the containers as they were observed, for what a replacement takes over.
 	former map[string]engine.Container
+	// failed are the steps that failed or were skipped, by number.
+	failed []int
 }
 
 type replicaKey struct {
@@ -65,6 +67,11 @@ func (w *walk) apply(ctx context.Context, p *plan.Plan, parallel int) error {
 		})
 	}
 	wg.Wait()
+	for i, r := range results {
+		if r.err != nil {
+			w.failed = append(w.failed, i+1)
+		}
+	}
 	return firstError(ctx, results)
 }
 
@@ -92,11 +99,12 @@ func firstError(ctx context.Context, results []*result) error {
 // mayWait says that a step of this kind does little but wait, some of them for seconds:
 // those beyond maxParallel would wait their time after the first ones have.
 func mayWait(k plan.Kind) bool {
-	return k == plan.Await || k == plan.StopContainer || k == plan.RestartContainer
+	return k == plan.Await || k == plan.Monitor || k == plan.Proceed || k == plan.StopContainer || k == plan.RestartContainer
 }
 
 // run waits for the steps before s and then does it.
 func (w *walk) run(ctx context.Context, s *plan.Step, results []*result) error {
+	failures := 0
 	for _, e := range s.After {
 		before := results[e.Seq-1]
 		select {
@@ -107,8 +115,11 @@ func (w *walk) run(ctx context.Context, s *plan.Step, results []*result) error {
 		if before.err == nil {
 			continue
 		}
-		if !e.Optional {
+		if failures++; !e.Optional || s.Kind == plan.Proceed && failures > s.MayFail {
 			return errSkipped
+		}
+		if errors.Is(before.err, errSkipped) && s.Kind == plan.CreateContainer {
+			continue // an old replica that stays, since no new one does its work
 		}
 		w.report(engine.Progress{Status: engine.Warning, ID: s.Subject(), Text: fmt.Sprintf("optional dependency failed to start: %v", before.err)})
 	}

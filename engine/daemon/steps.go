@@ -60,6 +60,8 @@ func (w *walk) do(ctx context.Context, s *plan.Step) (done string, err error) {
 		return "", w.d.removeVolume(ctx, s.Name)
 	case plan.CreateContainer:
 		return "", w.create(ctx, s)
+	case plan.Proceed:
+		return fmt.Sprintf("Updated %s", s.Cause), pause(ctx, time.Duration(s.For))
 	default:
 		return w.doContainer(ctx, s)
 	}
@@ -121,6 +123,8 @@ func (w *walk) doContainer(ctx context.Context, s *plan.Step) (done string, err 
 		return "", w.d.remove(ctx, c, removeOptions{anonymousVolumes: s.Volumes})
 	case plan.Await:
 		return w.await(ctx, c, s.Condition)
+	case plan.Monitor:
+		return "", c.Stays(ctx, time.Duration(s.For), func(c *engine.Container) error { return plan.Judge(c, plan.ConditionUpdated).Err })
 	default:
 		return "", fmt.Errorf("%w: step %q", engine.ErrInvalid, s.Kind)
 	}

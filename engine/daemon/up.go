@@ -218,7 +218,9 @@ func (d *Daemon) apply(ctx context.Context, req *call.UpRequest, report engine.R
 	}
 	defer func() { _ = w.releasePorts() }() // nothing of it is published
 	if err := w.apply(ctx, p, req.Parallel); err != nil {
-		return err
+		return d.rollBack(ctx, w, req, func(now *plan.Observed) (*plan.Plan, error) {
+			return plan.Rollback(req, p, w.failed, obs, now)
+		}, err)
 	}
 	if req.Wait {
 		return d.waitReady(ctx, w, req)

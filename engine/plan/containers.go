@@ -8,12 +8,17 @@ import (
 func (u *up) addContainers() error {
 	for _, svc := range u.services {
 		for _, r := range u.replicas[svc.Name] {
-			switch {
+			switch ro := u.rollouts[svc.Name]; {
+			case r.old == nil && r.recreate != "":
+				r.create = u.addCreate(r, r.recreate, u.nameFreed(r))
+				r.ready = r.create
 			case r.old == nil:
 				r.create = u.addCreate(r, "not there", u.nameFreed(r))
 				r.ready = r.create
 			case r.recreate != "" && r.late:
 				u.addReplacement(r)
+			case r.recreate != "" && ro != nil && ro.keepsOld():
+				u.addSuccessor(r)
 			case r.recreate != "":
 				u.addRecreate(r)
 			case r.restart != "":
@@ -23,6 +28,9 @@ func (u *up) addContainers() error {
 				r.ready = u.addRename(r, "left by an interrupted recreation", u.nameFreed(r))
 			}
 		}
+	}
+	for _, svc := range u.services {
+		u.addPredecessors(u.rollouts[svc.Name])
 	}
 	u.orderStops()
 	return nil
@@ -131,7 +139,7 @@ func (u *up) successors(service string) []*node {
 	var out []*node
 	restarted := false
 	for _, r := range u.replicas[service] {
-		if r.recreate != "" && !r.late {
+		if r.recreate != "" && !r.late && r.batch == 0 {
 			out = append(out, r.create)
 		}
 		restarted = restarted || r.restart != ""

@@ -33,6 +33,11 @@ func Judge(c *engine.Container, condition engine.Condition) Verdict {
 		return judgeRunning(c)
 	case engine.ConditionCompleted:
 		return judgeCompleted(c)
+	case ConditionUpdated:
+		if c.State.Status == engine.StatusRestarting || c.State.RestartCount > 0 {
+			return failed(c)
+		}
+		return Judge(c, ConditionReady)
 	case ConditionReady:
 		if c.State.Health.Status == engine.HealthNone {
 			return judgeRunning(c)

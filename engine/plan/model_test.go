@@ -20,6 +20,8 @@ type host struct {
 	made map[string]string
 	// offline are the images that cannot be pulled, builds the IDs of those built here.
 	offline, builds map[string]bool
+	// watch looks at the host after each step.
+	watch func()
 }
 
 func newHost() *host {
@@ -59,6 +61,9 @@ func (h *host) carryOut(p *Plan, stack *engine.Stack, choose func(n int) int, st
 			return fmt.Errorf("%s: %w", s, err)
 		}
 		done[s.Seq] = true
+		if h.watch != nil {
+			h.watch()
+		}
 	}
 	if stack != nil {
 		h.obs.Previous = stack
@@ -89,6 +94,8 @@ func (h *host) do(s *Step) error {
 		return h.volume(s)
 	case CreateContainer:
 		return h.create(s)
+	case Proceed:
+		return nil
 	default:
 		return h.container(s)
 	}
@@ -286,7 +293,7 @@ func (h *host) container(s *Step) error {
 		return become(status, engine.StatusRunning, engine.StatusPaused)
 	case UnpauseContainer:
 		return become(status, engine.StatusPaused, engine.StatusRunning)
-	case Await:
+	case Await, Monitor:
 		if s.Condition == engine.ConditionHealthy || s.Condition == ConditionHealthyAtLast {
 			c.State.Health.Status = engine.Healthy
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"tiffin/engine"
 )
@@ -44,6 +45,10 @@ type Step struct {
 	RenewVolumes bool `json:",omitempty"`
 	// Condition is what Await waits for.
 	Condition engine.Condition `json:",omitempty"`
+	// For is how long Monitor watches, and how long Proceed waits.
+	For engine.Duration `json:",omitzero"`
+	// MayFail is how many of the steps before Proceed may fail.
+	MayFail int `json:",omitempty"`
 	// Timeout replaces the container's own time to stop.
 	Timeout *engine.Duration `json:",omitempty"`
 	Signal  string           `json:",omitempty"`
@@ -86,11 +91,17 @@ const (
 	UnpauseContainer Kind = "unpause container"
 	RemoveContainer  Kind = "remove container"
 	Await            Kind = "await"
+	Monitor          Kind = "monitor" // fails when the container does before its time is over
+	Proceed          Kind = "proceed" // goes on with the next replicas of a service
 )
 
 // ConditionReady is what up --wait waits for: healthy when there is a health check,
 // else running.
 const ConditionReady engine.Condition = "running_or_healthy"
+
+// ConditionUpdated is what an update waits for: as ConditionReady, but one that was
+// started again by its policy has failed.
+const ConditionUpdated engine.Condition = "updated"
 
 // ConditionHealthyAtLast is what Boot waits for in place of healthy: nobody is there who
 // would try again, so what is unhealthy may become healthy yet.
@@ -121,6 +132,12 @@ func (s *Step) String() string {
 	if s.Optional {
 		cause += ", optional"
 	}
+	if s.For > 0 {
+		cause = strings.TrimPrefix(fmt.Sprintf("%s, %s", cause, time.Duration(s.For)), ", ")
+	}
+	if s.MayFail > 0 {
+		cause = strings.TrimPrefix(fmt.Sprintf("%s, %d may fail", cause, s.MayFail), ", ")
+	}
 	if cause != "" {
 		fmt.Fprintf(&b, " (%s)", cause)
 	}
@@ -146,7 +163,7 @@ func conditionWord(c engine.Condition) string {
 		return "completed"
 	case engine.ConditionStarted:
 		return "started"
-	case ConditionReady:
+	case ConditionReady, ConditionUpdated:
 		return "running or healthy"
 	default:
 		return string(c)

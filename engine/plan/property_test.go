@@ -53,11 +53,23 @@ func drawStack(t *rapid.T) *engine.Stack {
 		if some(name + " mounts data") {
 			svc.Container.Mounts = []engine.Mount{{Type: engine.MountVolume, Source: "data", Target: "/data"}}
 		}
+		if some(name + " is updated in batches") {
+			svc.Update = drawUpdate(t, name)
+		}
 		text, _ := json.Marshal(svc.Container)
 		svc.Hash = string(text) + svc.ContainerName
 		s.Services = append(s.Services, svc)
 	}
 	return s
+}
+
+func drawUpdate(t *rapid.T, name string) *engine.UpdateConfig {
+	actions := []engine.FailureAction{engine.FailurePause, engine.FailureContinue, engine.FailureRollback}
+	return &engine.UpdateConfig{
+		Parallelism: rapid.IntRange(0, 2).Draw(t, name+" parallelism"), StartFirst: rapid.Bool().Draw(t, name+" starts first"),
+		OnFailure: rapid.SampledFrom(actions).Draw(t, name+" on failure"),
+		Monitor:   engine.Duration(rapid.IntRange(0, 1).Draw(t, name+" monitor")),
+	}
 }
 
 // drawBuild lets a service be built, with services before it perhaps.

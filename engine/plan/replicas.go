@@ -22,6 +22,7 @@ func (u *up) decideAll() error {
 		}
 	}
 	u.restartByNetworks()
+	u.batch()
 	u.restartByDependencies()
 	return nil
 }
@@ -45,8 +46,16 @@ func (u *up) decide(svc *engine.Service) error {
 		there = append(there, r)
 		next = max(next, c.Number+1)
 	}
-	there = u.scaleDown(svc, u.withoutDoubles(there))
+	there = u.withoutDoubles(there)
+	if u.startsFirst(svc, there) {
+		there = u.beside(svc, there)
+	} else {
+		there = u.scaleDown(svc, there)
+	}
 	for _, r := range there {
+		if r.old == nil {
+			continue
+		}
 		u.byID[r.old.ID] = r
 		if r.recreate == "" {
 			r.keep()

@@ -43,6 +43,8 @@ type up struct {
 	replicas map[string][]*replica
 	// byID are those of them that are there already.
 	byID map[string]*replica
+	// rollouts are the services whose replicas are replaced in batches.
+	rollouts map[string]*rollout
 	// gone are the steps that remove containers, by ID.
 	gone map[string]*node
 
@@ -60,6 +62,8 @@ type replica struct {
 	old *engine.Container // nil: not there
 	// recreate and restart say why it is replaced, or only stopped and started.
 	recreate, restart string
+	// batch counts those of an update that come before it.
+	batch int
 	// late says that it can be made only when others have gone: those that hold a
 	// volume that is recreated.
 	late bool
@@ -76,7 +80,7 @@ func makeReal(req *call.UpRequest, obs *Observed, oneOff string) (*Plan, error) 
 	}
 	u := &up{
 		req: req, stack: &req.Stack, obs: newInventory(obs), sel: sel, oneOff: oneOff,
-		replicas: map[string][]*replica{}, byID: map[string]*replica{}, gone: map[string]*node{},
+		replicas: map[string][]*replica{}, byID: map[string]*replica{}, rollouts: map[string]*rollout{}, gone: map[string]*node{},
 		networks: map[string]*networkChange{}, volumes: map[string]*volumeChange{},
 	}
 	u.services = u.inOrder()
@@ -87,6 +91,7 @@ func makeReal(req *call.UpRequest, obs *Observed, oneOff string) (*Plan, error) 
 	u.order = newOrder(&u.builder, sel.all, u.dependencies)
 	for _, step := range []func() error{
 		u.addNetworks, u.addVolumes, u.decideAll, u.addOrphans, u.addContainers, u.settleNetworks, u.settleVolumes, u.addStarts,
+		u.addBatches,
 	} {
 		if err := step(); err != nil {
 			return nil, err

@@ -27,6 +27,10 @@ func (s *Step) Words() (doing, done string) {
 		return "Unpausing", "Unpaused"
 	case Await:
 		return "Waiting", "Healthy"
+	case Monitor:
+		return "Monitoring", "Healthy"
+	case Proceed:
+		return "Updating", "Updated"
 	default:
 		return string(s.Kind), "Done"
 	}
@@ -41,6 +45,8 @@ func (s *Step) Subject() string {
 		return "Network " + s.Name
 	case CreateVolume, RemoveVolume:
 		return "Volume " + s.Name
+	case Proceed:
+		return "Service " + s.Name
 	default:
 		return "Container " + s.Name
 	}
