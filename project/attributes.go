@@ -9,7 +9,7 @@ func table() []row { //nolint:funlen // data
 		{names: "version", fate: Warn, why: "is obsolete"},
 		{names: "jobs", fate: Warn, why: "are not carried out yet: up leaves them alone"},
 		{names: "models", fate: Warn, why: "are not carried out: tiffin runs no language models"},
-		{parent: "include.[]", names: "path project_directory env_file", why: "local files; oci:// and git are refused"},
+		{parent: "include.[]", names: "path project_directory env_file", why: "local files, oci:// and git"},
 
 		// The image and what runs in it.
 		{parent: "services.*", names: "image platform pull_policy pull_refresh_after"},
@@ -51,7 +51,7 @@ func table() []row { //nolint:funlen // data
 		// Its life.
 		{parent: "services.*", names: "restart stop_signal stop_grace_period scale attach profiles"},
 		{parent: "services.*", names: "extends"},
-		{parent: "services.*.extends", names: "service file", why: "local files; oci:// and git are refused"},
+		{parent: "services.*.extends", names: "service file", why: "local files, oci:// and git"},
 		{parent: "services.*", names: "healthcheck"},
 		{parent: "services.*.healthcheck", names: "test interval timeout retries start_period start_interval disable"},
 		{parent: "services.*", names: "depends_on"},

@@ -103,6 +103,7 @@ func (p *Project) request(w way) (types.ConfigDetails, []func(*loader.Options)) 
 		func(lo *loader.Options) {
 			lo.SetProjectName(p.site.name, true)
 			lo.SkipInterpolation = w.noInterpolate
+			lo.ResourceLoaders = append(lo.ResourceLoaders, p.site.fetched)
 			lo.SkipNormalization = true // see normalize
 			lo.SkipResolveEnvironment = true
 			lo.SkipResolveLabels = true

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"tiffin/engine"
+	"tiffin/project/hash"
 )
 
 // ConfigOptions say how `tiffin config` prints a project.
@@ -120,7 +121,7 @@ func (p *Project) canonical() any {
 	}
 	for name, s := range p.model.Services {
 		s.Build = withKeys(s.Build)
-		out.Services[name] = inOrder(s)
+		out.Services[name] = hash.InOrder(s)
 	}
 	return out
 }
@@ -156,7 +157,7 @@ func (p *Project) Hashes(names ...string) ([]string, error) {
 		if !ok {
 			return nil, noService(name, p.model.Services)
 		}
-		out = append(out, name+" "+serviceHash(s))
+		out = append(out, name+" "+hash.Service(s))
 	}
 	return out, nil
 }

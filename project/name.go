@@ -24,7 +24,7 @@ type Names struct {
 // Errors: engine.ErrNotFound when there is neither a name nor a file.
 func NamesOnly(ctx context.Context, o Options) (Names, error) {
 	warn := onlyOnce(o.Warn)
-	where, err := locate(o, warn)
+	where, err := locate(o, nil, warn)
 	if err != nil {
 		return Names{}, err
 	}

@@ -37,6 +37,9 @@ type Options struct {
 	Environ []string
 	// WorkingDir is the process's directory. "": ask the system.
 	WorkingDir string
+	// Fetch makes a local copy of the Compose file at an oci:// or git address, and returns
+	// its path. nil: such files are refused.
+	Fetch func(ctx context.Context, address string) (string, error)
 	// Warn receives what the user should know and can live with, a line each. It may be nil.
 	Warn func(string)
 }
@@ -66,15 +69,15 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 	return load(ctx, o, way{})
 }
 
-func load(ctx context.Context, o Options, w way) (*Project, error) {
+func loadWith(ctx context.Context, o Options, fetched remotes, w way) (*Project, error) {
 	// A load makes much garbage in a short time, in a process that ends soon: collecting
 	// it less often saves a third of the CPU.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	tooLong := invalid("loading the project takes longer than %s", maxLoadTime)
 	ctx, cancel := context.WithTimeoutCause(ctx, maxLoadTime, tooLong)
 	defer cancel()
-	warn := onlyOnce(o.Warn)
-	where, err := locate(o, warn)
+	warn := o.Warn
+	where, err := locate(o, fetched, warn)
 	if err != nil {
 		return nil, err
 	}

@@ -180,12 +180,20 @@ func (r *reader) includes(ctx context.Context, c *checker, doc *yaml.Node, in sc
 		if files == nil {
 			continue
 		}
-		inner, err := in.include(c, each(files), dir, envFiles)
+		var local []string
+		for _, p := range each(files) {
+			path, err := r.where.fetched.local(in.abs(c.text(p)), r.texts.position(c.src, p))
+			if err != nil {
+				return err
+			}
+			local = append(local, path)
+		}
+		inner, err := in.include(c, local, dir, envFiles)
 		if err != nil {
 			return err
 		}
-		for _, p := range each(files) {
-			if err := r.include(ctx, c, p, in.abs(c.text(p)), inner); err != nil {
+		for i, p := range each(files) {
+			if err := r.include(ctx, c, p, local[i], inner); err != nil {
 				return err
 			}
 		}
@@ -194,13 +202,13 @@ func (r *reader) includes(ctx context.Context, c *checker, doc *yaml.Node, in sc
 }
 
 // include is the scope of an included project: its own directory and variables.
-func (s scope) include(c *checker, named []*yaml.Node, dir string, envFiles []*yaml.Node) (scope, error) {
+func (s scope) include(c *checker, named []string, dir string, envFiles []*yaml.Node) (scope, error) {
 	out := scope{chain: s.chain}
 	switch {
 	case dir != "":
 		out.dir = s.abs(dir)
 	case len(named) > 0:
-		out.dir = filepath.Dir(s.abs(c.text(named[0])))
+		out.dir = filepath.Dir(named[0])
 	}
 	var files []string
 	for _, e := range envFiles {
@@ -259,7 +267,10 @@ func (r *reader) extended(ctx context.Context, c *checker, doc *yaml.Node, in sc
 		}
 		_, file := child(extends, "file")
 		if file != nil {
-			to.file = in.abs(c.text(file))
+			var err error
+			if to.file, err = r.where.fetched.local(in.abs(c.text(file)), r.texts.position(c.src, file)); err != nil {
+				return err
+			}
 		}
 		r.bases[from] = base{to, r.texts.position(c.src, key)}
 		r.derived = append(r.derived, from)
@@ -285,9 +296,6 @@ func (r *reader) enter(ctx context.Context, c *checker, at *yaml.Node, path stri
 	}
 	if len(r.texts.all) >= maxSources {
 		return c.wrong(at, "the project has more than %d files", maxSources)
-	}
-	if paths.IsRemote(path) {
-		return remote(r.texts.position(c.src, at) + ": " + path)
 	}
 	if reason := unreadable(path, maxFileSize); reason != "" {
 		return c.wrong(at, "%s: %s", r.texts.show(path), reason)

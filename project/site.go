@@ -35,13 +35,14 @@ type site struct {
 	profiles       []string
 	name           string
 	instance       string // "": the project itself
+	fetched        remotes
 }
 
 // locate finds the project. The order is docker compose's: the .env of the directory
 // at hand comes first, since it may say which files there are; then the .env of the
 // project directory that follows from them. The process's environment always wins.
-func locate(o Options, warn func(string)) (*site, error) {
-	s := &site{cwd: o.WorkingDir, env: environ(o.Environ)}
+func locate(o Options, fetched remotes, warn func(string)) (*site, error) {
+	s := &site{cwd: o.WorkingDir, env: environ(o.Environ), fetched: fetched}
 	if s.cwd == "" {
 		wd, err := os.Getwd()
 		if err != nil {
@@ -60,7 +61,11 @@ func locate(o Options, warn func(string)) (*site, error) {
 		s.chosenEnvFiles = append(s.chosenEnvFiles, s.abs(f))
 	}
 	for _, f := range o.Files {
-		s.files = append(s.files, s.abs(f))
+		path, err := s.fetched.local(s.abs(f), "")
+		if err != nil {
+			return nil, err
+		}
+		s.files = append(s.files, path)
 	}
 	s.dir = s.projectDir(o.ProjectDir)
 	disabled, err := strconv.ParseBool(s.env[envDisableEnvFile])
@@ -121,8 +126,11 @@ func (s *site) findFiles(warn func(string)) error {
 		sep = string(os.PathListSeparator)
 	}
 	for f := range strings.SplitSeq(list, sep) {
-		path := s.abs(f)
-		if _, err := os.Stat(path); err != nil && path != "-" && !paths.IsRemote(f) {
+		path, err := s.fetched.local(s.abs(f), envFile)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(path); err != nil && path != "-" {
 			return engine.Hint(
 				notFound("%s names %q: %w", envFile, f, plain(err)),
 				"Unset "+envFile+", or correct it; it may also be set in a .env file.")

@@ -15,7 +15,6 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"tiffin/engine"
-	"tiffin/project/paths"
 )
 
 // maxFileSize bounds one file. The largest Compose files in the wild have some 200 KB.
@@ -60,9 +59,6 @@ func readMain(ctx context.Context, where *site, stdin io.Reader) (*sources, erro
 
 // open reads and parses one file.
 func (s *sources) open(path string, stdin io.Reader) (*source, error) {
-	if paths.IsRemote(path) {
-		return nil, remote(path)
-	}
 	content, err := s.slurp(path, stdin)
 	if err != nil {
 		return nil, err
@@ -161,12 +157,6 @@ func (s *sources) slurp(path string, stdin io.Reader) ([]byte, error) {
 
 func tooLarge(name string, size int64) error {
 	return invalid("%s is larger than %d MiB (%d bytes or more)", name, maxFileSize>>20, size)
-}
-
-func remote(path string) error {
-	return engine.Hint(
-		engine.Problem(engine.ErrUnsupported, fmt.Errorf("%s: remote Compose files are not carried out yet", path)),
-		"Fetch it first, and name the local copy.")
 }
 
 // show is the name of a file as the user would write it.

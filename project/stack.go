@@ -10,6 +10,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"tiffin/engine"
+	"tiffin/project/hash"
 )
 
 // Stack translates the project for the engine. It reads the files that configs,
@@ -84,7 +85,7 @@ func volume(key string, v types.VolumeConfig) (engine.VolumeSpec, error) {
 		Driver: v.Driver, DriverOpts: v.DriverOpts, Labels: v.Labels,
 	}
 	if !out.External {
-		out.Hash = volumeHash(v)
+		out.Hash = hash.Volume(v)
 	}
 	return out, nil
 }
@@ -114,7 +115,7 @@ func network(key string, n types.NetworkConfig) (engine.NetworkSpec, error) {
 			hint("Leave the ipam driver out.").unsupported()
 	}
 	if !out.External {
-		out.Hash = networkHash(n)
+		out.Hash = hash.Network(n)
 	}
 	for i, pool := range n.Ipam.Config {
 		one, err := addresses(append(path, "ipam", "config", itoa(i)), pool)
@@ -179,7 +180,7 @@ func prefix(path []string, text string) (netip.Prefix, error) {
 func (p *Project) service(s *types.ServiceConfig) (engine.Service, error) {
 	out := engine.Service{
 		Name:          s.Name,
-		Hash:          serviceHash(*s),
+		Hash:          hash.Service(*s),
 		Scale:         s.GetScale(),
 		ContainerName: s.ContainerName,
 		NoAttach:      s.Attach != nil && !*s.Attach,

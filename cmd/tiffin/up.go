@@ -148,6 +148,7 @@ func pullPolicy(flag string) (engine.PullPolicy, error) {
 
 func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 	ctx := cmd.Context()
+	c.Opts.Yes = o.yes
 	scale, err := caller.ParseScale(o.scale)
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ type Caller struct {
 	// Project is what was loaded: its .env may set what the environment does not.
 	Project *project.Project
 
+	quiet       bool // see Quietly
 	mu          sync.Mutex
 	failures    []string        // what went wrong, as it was reported
 	onInterrupt func(os.Signal) // set while a command handles signals by itself
@@ -44,6 +45,8 @@ type Options struct {
 	DryRun       bool
 	Compatible   bool
 	AllResources bool
+	// Yes answers all questions (-y).
+	Yes bool
 }
 
 // New is a caller with these streams and environment.
@@ -87,5 +90,5 @@ func Terminal(stream any) (fd uintptr, ok bool) {
 
 // Quietly is a caller that is not warned.
 func (c *Caller) Quietly() *Caller {
-	return &Caller{In: c.In, Out: c.Out, Err: io.Discard, Env: c.Env, Opts: c.Opts}
+	return &Caller{In: c.In, Out: c.Out, Err: io.Discard, Env: c.Env, Opts: c.Opts, quiet: true}
 }

@@ -1,6 +1,7 @@
 package caller
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +11,11 @@ import (
 	"strconv"
 	"strings"
 
+	"tiffin/cmd/tiffin/remote"
 	"tiffin/engine"
 	"tiffin/engine/api"
 	"tiffin/engine/call"
+	"tiffin/engine/image/credentials"
 	"tiffin/project"
 )
 
@@ -34,7 +37,31 @@ func (c *Caller) ProjectOptions(services []string) (project.Options, error) {
 		Environ:    c.Env,
 		WorkingDir: wd,
 		Warn:       c.Warn,
+		Fetch:      c.fetch(),
 	}, nil
+}
+
+// fetch gets Compose files from elsewhere; not for shells that complete words.
+func (c *Caller) fetch() func(ctx context.Context, address string) (string, error) {
+	if c.quiet {
+		return nil
+	}
+	f := &remote.Fetcher{Getenv: c.Getenv, Confirm: c.trusts}
+	return func(ctx context.Context, address string) (string, error) {
+		f.Registry.Auth = func(registry string) (call.RegistryAuth, error) { return credentials.Lookup(ctx, registry) }
+		return f.Fetch(ctx, address)
+	}
+}
+
+// trusts asks on a terminal; whoever calls without one has no way to answer.
+func (c *Caller) trusts(question string) bool {
+	if _, ok := Terminal(c.In); !ok || c.Opts.Yes {
+		return true
+	}
+	fmt.Fprintf(c.Err, "? %s (y/N) ", question)
+	answer, _ := bufio.NewReader(c.In).ReadString('\n') // what was said before the end counts
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes"
 }
 
 // Load reads the project; services are those named on the command line, whose

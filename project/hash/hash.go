@@ -1,4 +1,7 @@
-package project
+// Package hash has docker compose's hashes of what a project defines.
+//
+// A container, network or volume that was made with another one diverged.
+package hash
 
 import (
 	"crypto/sha256"
@@ -52,8 +55,8 @@ var serviceLayout = sync.OnceValue(func() layout {
 	return out
 })
 
-// inOrder is the service as a struct whose fields have docker compose's order.
-func inOrder(s types.ServiceConfig) any {
+// InOrder is the service as a struct whose fields have docker compose's order.
+func InOrder(s types.ServiceConfig) any {
 	shape := serviceLayout()
 	from, to := reflect.ValueOf(s), reflect.New(shape.of).Elem()
 	for i, index := range shape.from {
@@ -62,9 +65,9 @@ func inOrder(s types.ServiceConfig) any {
 	return to.Interface()
 }
 
-// serviceHash is docker compose's config-hash: sha256 over the JSON of the service
+// Service is docker compose's config-hash: sha256 over the JSON of the service
 // without what does not change a container.
-func serviceHash(s types.ServiceConfig) string {
+func Service(s types.ServiceConfig) string {
 	s.Build = nil
 	s.PullPolicy = ""
 	s.Scale = nil
@@ -75,12 +78,14 @@ func serviceHash(s types.ServiceConfig) string {
 	}
 	s.DependsOn = nil
 	s.Profiles = nil
-	return hashOf(inOrder(s))
+	return hashOf(InOrder(s))
 }
 
-func networkHash(n types.NetworkConfig) string { return hashOf(&n) }
+// Network is the hash of a network's definition.
+func Network(n types.NetworkConfig) string { return hashOf(&n) }
 
-func volumeHash(v types.VolumeConfig) string {
+// Volume is the hash of a volume's definition.
+func Volume(v types.VolumeConfig) string {
 	if v.Driver == "" {
 		v.Driver = "local"
 	}
