@@ -170,9 +170,7 @@ func (r *reader) includes(ctx context.Context, c *checker, doc *yaml.Node, in sc
 		files, dir, envFiles := entry, "", []*yaml.Node(nil)
 		if entry.Kind == yaml.MappingNode {
 			_, files = child(entry, "path")
-			if _, d := child(entry, "project_directory"); d != nil {
-				dir = c.text(d)
-			}
+			dir = c.textAt(entry, "project_directory")
 			if _, e := child(entry, "env_file"); e != nil {
 				envFiles = each(e)
 			}
@@ -180,13 +178,9 @@ func (r *reader) includes(ctx context.Context, c *checker, doc *yaml.Node, in sc
 		if files == nil {
 			continue
 		}
-		var local []string
-		for _, p := range each(files) {
-			path, err := r.where.fetched.local(in.abs(c.text(p)), r.texts.position(c.src, p))
-			if err != nil {
-				return err
-			}
-			local = append(local, path)
+		local, err := r.local(c, each(files), in)
+		if err != nil {
+			return err
 		}
 		inner, err := in.include(c, local, dir, envFiles)
 		if err != nil {
@@ -199,6 +193,19 @@ func (r *reader) includes(ctx context.Context, c *checker, doc *yaml.Node, in sc
 		}
 	}
 	return nil
+}
+
+// local are the files to open for the paths of an include.
+func (r *reader) local(c *checker, files []*yaml.Node, in scope) ([]string, error) {
+	var out []string
+	for _, p := range files {
+		path, err := r.where.fetched.local(in.abs(c.text(p)), r.texts.position(c.src, p))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, path)
+	}
+	return out, nil
 }
 
 // include is the scope of an included project: its own directory and variables.
@@ -317,6 +324,13 @@ func each(node *yaml.Node) []*yaml.Node {
 		return node.Content
 	}
 	return []*yaml.Node{node}
+}
+
+func (c *checker) textAt(node *yaml.Node, key string) string {
+	if _, v := child(node, key); v != nil {
+		return c.text(v)
+	}
+	return ""
 }
 
 // text is a scalar with variables replaced; check has found that it can be done.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"tiffin/engine"
 	"tiffin/project/paths"
@@ -20,10 +21,7 @@ type remotes map[string]string
 type unfetchedError struct{ place, address string }
 
 func (e *unfetchedError) Error() string {
-	if e.place == "" {
-		return e.address + ": remote Compose files are not fetched here"
-	}
-	return e.place + ": " + e.address + ": remote Compose files are not fetched here"
+	return strings.TrimPrefix(e.place+": ", ": ") + e.address + ": remote Compose files are not fetched here"
 }
 
 // local is the file to open for a path; place is where that stands.

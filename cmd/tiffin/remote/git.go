@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"tiffin/engine"
@@ -17,7 +16,10 @@ import (
 // repository is where a Compose file is in a git repository: URL#REF:PATH.
 type repository struct{ url, ref, path string }
 
-var commit = regexp.MustCompile(`^[0-9a-f]{40}$`)
+// isCommit says whether text is the whole name of a commit.
+func isCommit(text string) bool {
+	return len(text) == 40 && strings.Trim(text, "0123456789abcdef") == ""
+}
 
 func parseGit(address string) (repository, error) {
 	var r repository
@@ -43,7 +45,7 @@ func parseGit(address string) (repository, error) {
 
 func (f *Fetcher) repository(ctx context.Context, cache string, r repository) (string, error) {
 	id := r.ref
-	if !commit.MatchString(id) {
+	if !isCommit(id) {
 		list, err := f.git(ctx, cache, "ls-remote", "--", r.url, r.ref, r.ref+"^{}")
 		if err != nil {
 			return "", err
@@ -76,7 +78,7 @@ func named(list, ref string) string {
 	ids := map[string]string{}
 	for line := range strings.Lines(list) {
 		id, name, _ := strings.Cut(strings.TrimSpace(line), "\t")
-		if commit.MatchString(id) {
+		if isCommit(id) {
 			ids[name] = id
 		}
 	}
