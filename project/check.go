@@ -11,6 +11,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/project/shape"
+	"tiffin/project/suggest"
 	"tiffin/project/variables"
 )
 
@@ -208,13 +209,13 @@ func (c *checker) unknown(key *yaml.Node, s *shape.Shape, path []string) error {
 		if _, ok := service.Keys[name]; ok {
 			return engine.Hint(err, "It belongs to a service: indent it below the service's name.")
 		}
-		if near := nearest(name, s.Known()); near != "" {
+		if near := suggest.Nearest(name, s.Known()); near != "" {
 			return engine.Hint(err, "Did you mean "+quote(near)+"?")
 		}
 		return engine.Hint(err, "Services go below \"services:\"; what is meant for other programs begins with x-.")
 	}
 	err := c.wrong(key, "%s: there is no attribute %q", dotted(path[:len(path)-1]), name)
-	if hint := meant(name, s.Known()); hint != "" {
+	if hint := suggest.Meant(name, s.Known()); hint != "" {
 		return engine.Hint(err, hint)
 	}
 	return err
@@ -260,7 +261,7 @@ func (c *checker) scalar(node *yaml.Node, s *shape.Shape, text string, path []st
 	}
 	switch {
 	case len(words) > 0 && !slices.Contains(words, text):
-		return engine.Hint(c.wrong(node, "%s: there is no %q", dotted(path), text), meant(text, words))
+		return engine.Hint(c.wrong(node, "%s: there is no %q", dotted(path), text), suggest.Meant(text, words))
 	case s.Kinds == shape.Bool|shape.Text && s.Check == nil && !shape.IsBool(text):
 		return c.wrong(node, "%s must be true or false, not %q", dotted(path), text)
 	case s.Check == nil || tag(node) == "!!null":

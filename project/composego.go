@@ -20,6 +20,7 @@ import (
 	"tiffin/engine"
 	"tiffin/project/instance"
 	"tiffin/project/paths"
+	"tiffin/project/suggest"
 	"tiffin/project/variables"
 )
 
@@ -208,7 +209,7 @@ func (p *Project) choose(model *types.Project, o Options) (*types.Project, error
 
 func noService(name string, all types.Services) error {
 	err := notFound("no such service: %s", name)
-	if near := nearest(name, slices.Collect(maps.Keys(all))); near != "" {
+	if near := suggest.Nearest(name, slices.Collect(maps.Keys(all))); near != "" {
 		return engine.Hint(err, "Did you mean "+quote(near)+"?")
 	}
 	return err

@@ -9,6 +9,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"tiffin/project/shape"
+	"tiffin/project/suggest"
 )
 
 // rule is what one service has to keep to, given all others.
@@ -142,7 +143,7 @@ func knownSources(p *types.Project, s *types.ServiceConfig) error {
 
 func undefined(path []string, service, what, name string, known []string) *fault {
 	f := at(path, "service %q refers to undefined %s %s", service, what, name)
-	if near := nearest(name, known); near != "" {
+	if near := suggest.Nearest(name, known); near != "" {
 		return f.hint("Did you mean %q?", near)
 	}
 	return f.hint("Declare it at the top of the file: \"%ss:\", and below it \"%s:\".", what, name)
@@ -190,7 +191,7 @@ func knownService(p *types.Project, path []string, from, name string) error {
 func undefinedService(path []string, format, from, name string, p *types.Project) *fault {
 	f := at(path, format, from, name)
 	others := slices.DeleteFunc(slices.Sorted(maps.Keys(p.AllServices())), func(s string) bool { return s == from })
-	f.tip = meant(name, others)
+	f.tip = suggest.Meant(name, others)
 	return f
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"tiffin/engine"
+	"tiffin/project/suggest"
 )
 
 // resources translates limits. deploy.resources has the last word, as in docker compose.
@@ -109,7 +110,7 @@ func limits(where []string, from map[string]*types.UlimitsConfig) ([]engine.Ulim
 	for _, name := range slices.Sorted(maps.Keys(from)) {
 		path := append(slices.Clip(where), name)
 		if !slices.Contains(known, name) {
-			return nil, at(path, "%s: there is no such limit", dotted(path)).hint("%s", meant(name, known))
+			return nil, at(path, "%s: there is no such limit", dotted(path)).hint("%s", suggest.Meant(name, known))
 		}
 		u := from[name]
 		limit := engine.Ulimit{Name: name, Soft: int64(u.Soft), Hard: int64(u.Hard)}

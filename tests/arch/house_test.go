@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 		"project",
 		"project/develop",
 	},
-	"cmd/tiffin/caller":     {"cmd/tiffin/progress", "cmd/tiffin/remote", "engine", "engine/call", "engine/api", "engine/image/credentials", "project"},
+	"cmd/tiffin/caller":     {"cmd/tiffin/progress", "cmd/tiffin/remote", "engine", "engine/call", "engine/api", "engine/image/credentials", "project", "project/suggest"},
 	"cmd/tiffin/addresses":  {"engine"},
 	"cmd/tiffin/buildcache": {"cmd/tiffin/builds", "cmd/tiffin/caller", "cmd/tiffin/format", "engine", "engine/builder/client"},
 	"cmd/tiffin/builds":     {"cmd/tiffin/progress", "engine", "engine/builder/client", "engine/plan"},
@@ -50,12 +50,13 @@ var allowed = map[string][]string{
 	"cmd/tiffin/watch":      {"engine", "engine/tree", "project/develop"},
 	"cmd/tiffin-keeper":     {"engine/keeper"},
 
-	"project":           {"engine", "project/develop", "project/hash", "project/instance", "project/paths", "project/shape", "project/variables"},
+	"project":           {"engine", "project/develop", "project/hash", "project/instance", "project/paths", "project/shape", "project/suggest", "project/variables"},
 	"project/develop":   {"engine"},
 	"project/hash":      nil,
 	"project/instance":  nil,
 	"project/paths":     nil,
 	"project/shape":     nil,
+	"project/suggest":   nil,
 	"project/variables": nil,
 
 	"engine":         {"healthcheck"},

@@ -17,6 +17,7 @@ import (
 	"tiffin/engine/call"
 	"tiffin/engine/image/credentials"
 	"tiffin/project"
+	"tiffin/project/suggest"
 )
 
 // ProjectOptions are the global options as the loader wants them.
@@ -152,7 +153,11 @@ func (t Target) Known(services ...string) error {
 	}
 	for _, name := range services {
 		if _, ok := t.Stack.Service(name); !ok && !slices.Contains(t.Stack.Disabled, name) {
-			return engine.Problem(engine.ErrNotFound, fmt.Errorf("no such service: %s", name))
+			known := slices.Clone(t.Stack.Disabled)
+			for i := range t.Stack.Services {
+				known = append(known, t.Stack.Services[i].Name)
+			}
+			return engine.Hint(engine.Problem(engine.ErrNotFound, fmt.Errorf("no such service: %s", name)), suggest.Meant(name, known))
 		}
 	}
 	return nil

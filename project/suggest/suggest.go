@@ -1,4 +1,4 @@
-package project
+package suggest
 
 import (
 	"fmt"
@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// meant is the hint for a word that is not among the known ones: the nearest of them,
+// Meant is the hint for a word that is not among the known ones: the nearest of them,
 // or all when there are few.
-func meant(word string, known []string) string {
-	if near := nearest(word, known); near != "" {
+func Meant(word string, known []string) string {
+	if near := Nearest(word, known); near != "" {
 		return fmt.Sprintf("Did you mean %q?", near)
 	}
 	if len(known) > 0 && len(known) <= 20 {
@@ -18,8 +18,8 @@ func meant(word string, known []string) string {
 	return ""
 }
 
-// nearest finds the known word that a typing error away from word.
-func nearest(word string, known []string) string {
+// Nearest finds the known word that a typing error away from word.
+func Nearest(word string, known []string) string {
 	best, bestDistance := "", len(word)/3+2
 	for _, k := range slices.Sorted(slices.Values(known)) {
 		d := distance(strings.ToLower(word), k)
