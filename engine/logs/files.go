@@ -23,13 +23,15 @@ func fileName(dir string, n int) string {
 
 // openFiles opens the files of a folder, the oldest first. They may be renamed
 // meanwhile, always to a higher number: so they are opened from the lowest one up,
-// some perhaps twice, but none is missed.
+// some perhaps twice, but none is missed. One that is newer than those opened before it,
+// because there were several renames in between, is left out: openNewer finds it.
 func openFiles(dir string) ([]*os.File, error) {
 	highest, err := highestNumber(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open logs: %w", err)
 	}
 	var files []*os.File
+	var met []os.FileInfo // of files
 	for n := 0; ; n++ {
 		f, err := os.Open(fileName(dir, n))
 		switch {
@@ -42,17 +44,26 @@ func openFiles(dir string) ([]*os.File, error) {
 			closeAll(files)
 			return nil, fmt.Errorf("open logs: %w", err)
 		}
-		same, err := isLast(files, f)
-		if err != nil || same {
-			closeAll([]*os.File{f})
-		} else {
-			files = append(files, f)
-		}
+		info, err := f.Stat()
 		if err != nil {
-			closeAll(files)
+			closeAll(append(files, f))
 			return nil, fmt.Errorf("open logs: %w", err)
 		}
+		if kept, again := upTo(met, info, os.SameFile); again {
+			closeAll(append(files[kept:], f))
+			files, met = files[:kept], met[:kept]
+		} else {
+			files, met = append(files, f), append(met, info)
+		}
 	}
+}
+
+// upTo says whether what was met is in the list, and how many of the list come up to it.
+// Those behind it were met between two meetings of it, and so are newer than it is, or will be
+// met once more.
+func upTo[T any](list []T, met T, same func(a, b T) bool) (kept int, again bool) {
+	i := slices.IndexFunc(list, func(other T) bool { return same(other, met) })
+	return i + 1, i >= 0
 }
 
 // highestNumber is that of the oldest file; -1 if there is none.
@@ -73,13 +84,6 @@ func highestNumber(dir string) (int, error) {
 		}
 	}
 	return highest, nil
-}
-
-func isLast(files []*os.File, f *os.File) (bool, error) {
-	if len(files) == 0 {
-		return false, nil
-	}
-	return sameFile(files[len(files)-1], f)
 }
 
 func sameFile(a, b *os.File) (bool, error) {

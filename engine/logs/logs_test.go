@@ -346,3 +346,28 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// What is opened by number while files are renamed, and what of it is the order of the files, the newest first.
+func TestFilesThatAreRenamedWhileTheyAreOpenedComeOnce(t *testing.T) {
+	for name, c := range map[string]struct{ met, want string }{
+		"nothing is renamed":                      {"abc", "abc"},
+		"once":                                    {"aabc", "abc"},
+		"twice at once: b is newer than a":        {"abac", "ac"},
+		"twice later: c is met again":             {"abcbcd", "abcd"},
+		"three times: two are newer than a":       {"axyab", "ab"},
+		"again and again":                         {"aababcc", "abc"},
+		"twice behind the newest, which is a's b": {"abcabcd", "abcd"},
+	} {
+		var list []rune
+		for _, f := range c.met {
+			if kept, again := upTo(list, f, func(a, b rune) bool { return a == b }); again {
+				list = list[:kept]
+			} else {
+				list = append(list, f)
+			}
+		}
+		if string(list) != c.want {
+			t.Errorf("%s: got %s, want %s", name, string(list), c.want)
+		}
+	}
+}
