@@ -46,7 +46,11 @@ func (c *Container) Files(ctx context.Context, access Access, use func(root *os.
 		if access == Reading {
 			err = c.stoppedFiles(ctx, access, use)
 		} else {
-			err = c.whileStopped(ctx, func() error { return c.stoppedFiles(ctx, access, use) })
+			err = c.whileStopped(ctx, func() error {
+				c.still.Lock() // watch writes, too: the layer is never mounted twice to be written to
+				defer c.still.Unlock()
+				return c.stoppedFiles(ctx, access, use)
+			})
 		}
 		if !errors.Is(err, errStarted) {
 			return err
