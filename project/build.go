@@ -5,12 +5,14 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/distribution/reference"
 
 	"tiffin/engine"
+	"tiffin/project/fault"
 	"tiffin/project/paths"
 )
 
@@ -60,8 +62,8 @@ func (p *Project) imageName(s *types.ServiceConfig) (string, error) {
 	}
 	name := engine.ImageName(p.model.Name, s.Name)
 	if _, err := reference.ParseNormalizedNamed(name); err != nil {
-		return "", at(in(s, "build"), "service %q: its image would be called %q, which is no name for one", s.Name, name).
-			hint("Give it a name in lower case: \"image: NAME\".")
+		return "", fault.At(fault.In(s, "build"), "service %q: its image would be called %q, which is no name for one", s.Name, name).
+			Hint("Give it a name in lower case: \"image: NAME\".")
 	}
 	return name, nil
 }
@@ -128,8 +130,8 @@ func buildTags(s *types.ServiceConfig, out *engine.Build) error {
 	for i, tag := range s.Build.Tags {
 		name, err := reference.ParseNormalizedNamed(tag)
 		if _, pinned := name.(reference.Digested); err != nil || pinned {
-			path := in(s, "build", "tags", itoa(i))
-			return at(path, "%s: %q is no name for an image", dotted(path), tag).hint("Write it as name:tag, in lower case.")
+			path := fault.In(s, "build", "tags", strconv.Itoa(i))
+			return fault.At(path, "%s: %q is no name for an image", fault.Dotted(path), tag).Hint("Write it as name:tag, in lower case.")
 		}
 	}
 	out.Tags = s.Build.Tags
@@ -144,8 +146,8 @@ func (p *Project) buildContexts(s *types.ServiceConfig, out *engine.Build) error
 			out.AdditionalContexts[name] = layout + p.absolute(path)
 		}
 		if context == "" {
-			path := in(s, "build", "additional_contexts", name)
-			return at(path, "%s: the context has no source", dotted(path)).hint("Write name=folder, or name=docker-image://alpine.")
+			path := fault.In(s, "build", "additional_contexts", name)
+			return fault.At(path, "%s: the context has no source", fault.Dotted(path)).Hint("Write name=folder, or name=docker-image://alpine.")
 		}
 	}
 	return nil
@@ -160,17 +162,17 @@ type cache struct {
 func (p *Project) buildCaches(s *types.ServiceConfig, out *engine.Build) error {
 	from, to := cache{"src", []string{"local", "registry"}}, cache{"dest", []string{"inline", "local", "registry"}}
 	var err error
-	if out.CacheFrom, err = p.caches(in(s, "build", "cache_from"), s.Build.CacheFrom, from); err != nil {
+	if out.CacheFrom, err = p.caches(fault.In(s, "build", "cache_from"), s.Build.CacheFrom, from); err != nil {
 		return err
 	}
-	out.CacheTo, err = p.caches(in(s, "build", "cache_to"), s.Build.CacheTo, to)
+	out.CacheTo, err = p.caches(fault.In(s, "build", "cache_to"), s.Build.CacheTo, to)
 	return err
 }
 
 func (p *Project) caches(path, list []string, kind cache) ([]string, error) {
 	var out []string
 	for i, text := range list {
-		one, err := p.cache(append(slices.Clip(path), itoa(i)), text, kind)
+		one, err := p.cache(append(slices.Clip(path), strconv.Itoa(i)), text, kind)
 		if err != nil {
 			return nil, err
 		}
@@ -191,8 +193,8 @@ func (p *Project) cache(path []string, text string, kind cache) (string, error) 
 	if !strings.Contains(text, "=") {
 		return text, nil // the name of an image
 	}
-	wrong := func(format string, args ...any) *fault {
-		return at(path, dotted(path)+": "+format, args...).hint("Write type=registry,ref=NAME or type=local,%s=FOLDER.", kind.local)
+	wrong := func(format string, args ...any) *fault.Error {
+		return fault.At(path, fault.Dotted(path)+": "+format, args...).Hint("Write type=registry,ref=NAME or type=local,%s=FOLDER.", kind.local)
 	}
 	fields, err := csv.NewReader(strings.NewReader(text)).Read()
 	if err != nil {
@@ -218,7 +220,7 @@ func (p *Project) cache(path []string, text string, kind cache) (string, error) 
 		return "", nil
 	case !slices.Contains(kind.types, given["type"]):
 		return "", wrong("there are no caches of type %q", given["type"]).
-			hint("There are: %s.", strings.Join(kind.types, ", ")).unsupported()
+			Hint("There are: %s.", strings.Join(kind.types, ", ")).Unsupported()
 	case given[needs] == "":
 		return "", wrong("%q has no %s", text, needs)
 	}
@@ -236,9 +238,9 @@ func buildHosts(s *types.ServiceConfig, out *engine.Build) error {
 	for _, entry := range out.ExtraHosts {
 		host, text, _ := strings.Cut(entry, ":")
 		if _, err := netip.ParseAddr(text); err != nil && text != engine.HostGateway {
-			path := in(s, "build", "extra_hosts")
-			return at(path, "%s: %q is not an IP address for %s", dotted(path), text, host).
-				hint("Write name=address, or name=host-gateway for the host.")
+			path := fault.In(s, "build", "extra_hosts")
+			return fault.At(path, "%s: %q is not an IP address for %s", fault.Dotted(path), text, host).
+				Hint("Write name=address, or name=host-gateway for the host.")
 		}
 	}
 	return nil
@@ -246,7 +248,7 @@ func buildHosts(s *types.ServiceConfig, out *engine.Build) error {
 
 func buildLimits(s *types.ServiceConfig, out *engine.Build) error {
 	var err error
-	out.Ulimits, err = limits(in(s, "build", "ulimits"), s.Build.Ulimits)
+	out.Ulimits, err = limits(fault.In(s, "build", "ulimits"), s.Build.Ulimits)
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"tiffin/engine"
+	"tiffin/project/fault"
 	"tiffin/project/shape"
 	"tiffin/project/suggest"
 	"tiffin/project/variables"
@@ -120,14 +121,14 @@ func (c *checker) badVariable(node *yaml.Node, path []string, err error) error {
 	var template *variables.SyntaxError
 	if errors.As(err, &template) {
 		return engine.Hint(
-			c.wrong(node, "invalid interpolation format for %s: %q", dotted(path), template.Template),
+			c.wrong(node, "invalid interpolation format for %s: %q", fault.Dotted(path), template.Template),
 			"Write $$ for a dollar sign that is meant to stay.")
 	}
 	var required *variables.MissingError
 	if errors.As(err, &required) {
-		return engine.Hint(c.wrong(node, "%s: %s", dotted(path), err), "Export "+required.Name+", or write it into .env.")
+		return engine.Hint(c.wrong(node, "%s: %s", fault.Dotted(path), err), "Export "+required.Name+", or write it into .env.")
 	}
-	return c.wrong(node, "%s: %s", dotted(path), err)
+	return c.wrong(node, "%s: %s", fault.Dotted(path), err)
 }
 
 func (c *checker) mapping(node *yaml.Node, s *shape.Shape, path []string) error {
@@ -141,7 +142,7 @@ func (c *checker) mapping(node *yaml.Node, s *shape.Shape, path []string) error 
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
 		if line, ok := lines[key.Value]; ok {
-			return c.wrong(key, "%s is already set in line %d", dotted(append(path, key.Value)), line)
+			return c.wrong(key, "%s is already set in line %d", fault.Dotted(append(path, key.Value)), line)
 		}
 		lines[key.Value] = key.Line
 		if err := c.entry(key, value, s, path); err != nil {
@@ -158,7 +159,7 @@ func (c *checker) entry(key, value *yaml.Node, s *shape.Shape, path []string) er
 	case key.Tag == "!!merge":
 		return c.mergeKey(value, s, path[:len(path)-1])
 	case key.Kind != yaml.ScalarNode || key.ShortTag() != "!!str":
-		return engine.Hint(c.wrong(key, "%s: the key is not text", dotted(path)), "Put quotes around it.")
+		return engine.Hint(c.wrong(key, "%s: the key is not text", fault.Dotted(path)), "Put quotes around it.")
 	}
 	if sub, ok := s.Keys[name]; ok {
 		return c.value(value, sub, path)
@@ -171,7 +172,7 @@ func (c *checker) entry(key, value *yaml.Node, s *shape.Shape, path []string) er
 	}
 	if s.Named && !isName(name) {
 		return engine.Hint(
-			c.wrong(key, "%s: %q is no name", dotted(path[:len(path)-1]), name),
+			c.wrong(key, "%s: %q is no name", fault.Dotted(path[:len(path)-1]), name),
 			"A name has letters, digits, dots, underscores and hyphens.")
 	}
 	return c.value(value, s.Free, path)
@@ -193,7 +194,7 @@ func (c *checker) mergeKey(value *yaml.Node, s *shape.Shape, path []string) erro
 		}
 		return nil
 	default:
-		return c.wrong(value, "%s: << takes a mapping or a list of mappings", dotted(path))
+		return c.wrong(value, "%s: << takes a mapping or a list of mappings", fault.Dotted(path))
 	}
 }
 
@@ -210,11 +211,11 @@ func (c *checker) unknown(key *yaml.Node, s *shape.Shape, path []string) error {
 			return engine.Hint(err, "It belongs to a service: indent it below the service's name.")
 		}
 		if near := suggest.Nearest(name, s.Known()); near != "" {
-			return engine.Hint(err, "Did you mean "+quote(near)+"?")
+			return engine.Hint(err, "Did you mean "+strconv.Quote(near)+"?")
 		}
 		return engine.Hint(err, "Services go below \"services:\"; what is meant for other programs begins with x-.")
 	}
-	err := c.wrong(key, "%s: there is no attribute %q", dotted(path[:len(path)-1]), name)
+	err := c.wrong(key, "%s: there is no attribute %q", fault.Dotted(path[:len(path)-1]), name)
 	if hint := suggest.Meant(name, s.Known()); hint != "" {
 		return engine.Hint(err, hint)
 	}
@@ -229,7 +230,7 @@ func (c *checker) list(node *yaml.Node, s *shape.Shape, path []string) error {
 		return nil
 	}
 	for i, item := range node.Content {
-		if err := c.value(item, s.Items, append(slices.Clip(path), itoa(i))); err != nil {
+		if err := c.value(item, s.Items, append(slices.Clip(path), strconv.Itoa(i))); err != nil {
 			return err
 		}
 	}
@@ -261,9 +262,9 @@ func (c *checker) scalar(node *yaml.Node, s *shape.Shape, text string, path []st
 	}
 	switch {
 	case len(words) > 0 && !slices.Contains(words, text):
-		return engine.Hint(c.wrong(node, "%s: there is no %q", dotted(path), text), suggest.Meant(text, words))
+		return engine.Hint(c.wrong(node, "%s: there is no %q", fault.Dotted(path), text), suggest.Meant(text, words))
 	case s.Kinds == shape.Bool|shape.Text && s.Check == nil && !shape.IsBool(text):
-		return c.wrong(node, "%s must be true or false, not %q", dotted(path), text)
+		return c.wrong(node, "%s must be true or false, not %q", fault.Dotted(path), text)
 	case s.Check == nil || tag(node) == "!!null":
 		return nil
 	}
@@ -271,7 +272,7 @@ func (c *checker) scalar(node *yaml.Node, s *shape.Shape, text string, path []st
 	if err == nil {
 		return nil
 	}
-	out := c.wrong(node, "%s: %s", dotted(path), err)
+	out := c.wrong(node, "%s: %s", fault.Dotted(path), err)
 	var m *shape.ValueError
 	if errors.As(err, &m) && m.Tip != "" {
 		return engine.Hint(out, m.Tip)
@@ -281,7 +282,7 @@ func (c *checker) scalar(node *yaml.Node, s *shape.Shape, text string, path []st
 
 // mismatch says what a value should be and is not.
 func (c *checker) mismatch(node *yaml.Node, s *shape.Shape, k shape.Kind, path []string) error {
-	name := dotted(path)
+	name := fault.Dotted(path)
 	if name == "" {
 		name = "a Compose file"
 	}

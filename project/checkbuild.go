@@ -6,11 +6,15 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"tiffin/engine"
+	"tiffin/project/attribute"
+	"tiffin/project/consistent"
+	"tiffin/project/fault"
 	"tiffin/project/paths"
 )
 
@@ -25,11 +29,11 @@ const maxBuildSecret = 500 << 10
 // cannot be read, engine.ErrUnsupported for what no build has, with its place.
 func (p *Project) CheckBuild(services ...string) error {
 	if len(services) == 0 {
-		services = slices.Concat(p.model.ServiceNames(), bases(p.model))
+		services = slices.Concat(p.model.ServiceNames(), consistent.Bases(p.model))
 	}
 	stdin := ""
 	for _, name := range slices.Sorted(slices.Values(services)) {
-		s, ok := anyService(p.model, name)
+		s, ok := consistent.AnyService(p.model, name)
 		if !ok {
 			return noService(name, p.model.AllServices())
 		}
@@ -55,16 +59,16 @@ func (p *Project) checkBuild(s *types.ServiceConfig) error {
 	if err := carriedOut(s); err != nil {
 		return err
 	}
-	p.leaveOut(in(s, "build", "cache_from"), b.CacheFrom)
-	p.leaveOut(in(s, "build", "cache_to"), b.CacheTo)
-	if err := folder(in(s, "build", "context"), b.Context); err != nil {
+	p.leaveOut(fault.In(s, "build", "cache_from"), b.CacheFrom)
+	p.leaveOut(fault.In(s, "build", "cache_to"), b.CacheTo)
+	if err := folder(fault.In(s, "build", "context"), b.Context); err != nil {
 		return err
 	}
 	if err := dockerfile(s); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.AdditionalContexts)) {
-		if err := folder(in(s, "build", "additional_contexts", name), b.AdditionalContexts[name]); err != nil {
+		if err := folder(fault.In(s, "build", "additional_contexts", name), b.AdditionalContexts[name]); err != nil {
 			return err
 		}
 	}
@@ -81,16 +85,16 @@ func carriedOut(s *types.ServiceConfig) error {
 	switch mode := s.Build.Network; mode {
 	case "", "default", "none", "host":
 	default:
-		path := in(s, "build", "network")
-		return at(path, "%s: a build has no network %q", dotted(path), mode).
-			hint("Say default, none or host: networks of a project are there only when it is up.").unsupported()
+		path := fault.In(s, "build", "network")
+		return fault.At(path, "%s: a build has no network %q", fault.Dotted(path), mode).
+			Hint("Say default, none or host: networks of a project are there only when it is up.").Unsupported()
 	}
 	known := []string{networkHost, securityInsecure}
 	for i, name := range s.Build.Entitlements {
 		if !slices.Contains(known, name) {
-			path := in(s, "build", "entitlements", itoa(i))
-			return at(path, "%s: there is no entitlement %q", dotted(path), name).
-				hint("There are: %s.", strings.Join(known, ", ")).unsupported()
+			path := fault.In(s, "build", "entitlements", strconv.Itoa(i))
+			return fault.At(path, "%s: there is no entitlement %q", fault.Dotted(path), name).
+				Hint("There are: %s.", strings.Join(known, ", ")).Unsupported()
 		}
 	}
 	return nil
@@ -101,8 +105,8 @@ func (p *Project) leaveOut(path, caches []string) {
 	for i, text := range caches {
 		for _, kind := range foreignCaches {
 			if slices.Contains(strings.Split(text, ","), "type="+kind) {
-				place := append(slices.Clip(path), itoa(i))
-				p.warnAt(place, dotted(place)+": the build does without a cache of type "+kind)
+				place := append(slices.Clip(path), strconv.Itoa(i))
+				p.warnAt(place, fault.Dotted(place)+": the build does without a cache of type "+kind)
 			}
 		}
 	}
@@ -120,8 +124,8 @@ func folder(path []string, context string) error {
 	} else if st.IsDir() {
 		return nil
 	}
-	return at(path, "%s: %s: %s", dotted(path), context, reason).
-		hint("A context is a folder, below the project directory unless it begins with /, or a URL.")
+	return fault.At(path, "%s: %s: %s", fault.Dotted(path), context, reason).
+		Hint("A context is a folder, below the project directory unless it begins with /, or a URL.")
 }
 
 // dockerfile checks that a local context has its Dockerfile.
@@ -143,15 +147,15 @@ func dockerfile(s *types.ServiceConfig) error {
 			return nil
 		}
 	}
-	return at(in(s, "build", "dockerfile"), "service %q: %s in %s: %s", s.Name, names[0], b.Context, reason).
-		hint("Write it, or say where it is with \"dockerfile:\", below the context.")
+	return fault.At(fault.In(s, "build", "dockerfile"), "service %q: %s in %s: %s", s.Name, names[0], b.Context, reason).
+		Hint("Write it, or say where it is with \"dockerfile:\", below the context.")
 }
 
 // checkSecret checks that a secret can be given to a build.
 func (p *Project) checkSecret(name string) error {
 	from := p.model.Secrets[name]
 	if from.External {
-		return at([]string{"secrets", name, "external"}, "secrets.%s.external %s", name, external).unsupported()
+		return fault.At([]string{"secrets", name, "external"}, "secrets.%s.external %s", name, attribute.NoExternal).Unsupported()
 	}
 	if from.File == "" || from.Environment != "" {
 		_, err := p.content(engine.FileSecret, name, types.FileObjectConfig(from))
@@ -165,8 +169,8 @@ func (p *Project) checkSecret(name string) error {
 		}
 		reason = plain(err).Error()
 	}
-	return at([]string{"secrets", name, "file"}, "secret %q: %s: %s", name, p.texts.show(from.File), reason).
-		hint("A secret of a build is a file of at most %d KiB.", maxBuildSecret>>10)
+	return fault.At([]string{"secrets", name, "file"}, "secret %q: %s: %s", name, p.texts.show(from.File), reason).
+		Hint("A secret of a build is a file of at most %d KiB.", maxBuildSecret>>10)
 }
 
 // checkStdin: standard input can be read once.
@@ -180,6 +184,6 @@ func (p *Project) checkStdin(s *types.ServiceConfig, former string) error {
 	default:
 		return nil
 	}
-	return at(in(s, "build", "context"), "service %q: standard input is the context of its build, and %s comes from there, too", s.Name, taken).
-		hint("Give one of them a folder or file.")
+	return fault.At(fault.In(s, "build", "context"), "service %q: standard input is the context of its build, and %s comes from there, too", s.Name, taken).
+		Hint("Give one of them a folder or file.")
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"tiffin/engine"
+	"tiffin/project/consistent"
+	"tiffin/project/fault"
 	"tiffin/project/instance"
 	"tiffin/project/paths"
 	"tiffin/project/suggest"
@@ -64,7 +66,7 @@ func (p *Project) load(ctx context.Context, o Options, w way) error {
 		return err
 	}
 	if !w.noConsistency {
-		if err := p.consistent(); err != nil {
+		if err := consistent.Check(p.model, p.attributes); err != nil {
 			return err
 		}
 	}
@@ -97,7 +99,7 @@ func (p *Project) request(w way) (types.ConfigDetails, []func(*loader.Options)) 
 		details.ConfigFiles = append(details.ConfigFiles, types.ConfigFile{Filename: src.path, Content: src.content})
 	}
 	unset := func(name string) {
-		p.warn("The " + quote(name) + " variable is not set. Defaulting to a blank string.")
+		p.warn("The " + strconv.Quote(name) + " variable is not set. Defaulting to a blank string.")
 	}
 	return details, []func(*loader.Options){
 		loader.WithProfiles(p.site.profiles),
@@ -143,7 +145,7 @@ func explain(err error) error {
 		if name, err := strconv.QuotedPrefix(rest); err == nil {
 			name, _ = strconv.Unquote(name)
 			_, reason, _ := strings.Cut(rest, ": ")
-			return at([]string{"services", name, "extends"}, "service %q extends what is not there: %s", name, reason)
+			return fault.At([]string{"services", name, "extends"}, "service %q extends what is not there: %s", name, reason)
 		}
 	}
 	for word := range strings.FieldsSeq(text) {
@@ -156,7 +158,7 @@ func explain(err error) error {
 			reason = "the value is of the wrong kind"
 		}
 		reason, _, _ = strings.Cut(reason, "\n")
-		return at(path, "%s: %s", dotted(path), reason)
+		return fault.At(path, "%s: %s", fault.Dotted(path), reason)
 	}
 	return invalid("%s", text)
 }
@@ -210,7 +212,7 @@ func (p *Project) choose(model *types.Project, o Options) (*types.Project, error
 func noService(name string, all types.Services) error {
 	err := notFound("no such service: %s", name)
 	if near := suggest.Nearest(name, slices.Collect(maps.Keys(all))); near != "" {
-		return engine.Hint(err, "Did you mean "+quote(near)+"?")
+		return engine.Hint(err, "Did you mean "+strconv.Quote(near)+"?")
 	}
 	return err
 }

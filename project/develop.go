@@ -2,6 +2,7 @@ package project
 
 import (
 	"tiffin/project/develop"
+	"tiffin/project/fault"
 )
 
 // Watches are the rules of develop.watch of all enabled services.
@@ -11,8 +12,8 @@ func (p *Project) Watches() ([]develop.Rule, error) {
 		s := p.model.Services[name]
 		rules, f := develop.Rules(&s)
 		if f != nil {
-			path := in(&s, f.Path...)
-			return nil, p.texts.locate(at(path, "%s: %s", dotted(path), f.Text).hint("%s", f.Tip))
+			path := fault.In(&s, f.Path...)
+			return nil, p.texts.locate(fault.At(path, "%s: %s", fault.Dotted(path), f.Text).Hint("%s", f.Tip))
 		}
 		out = append(out, rules...)
 	}

@@ -13,11 +13,11 @@
 // Reading order: project.go (Load), site.go discover.go name.go (which files, which
 // environment, which name), source.go reach.go (texts and places; include and
 // extends), check.go limit.go (each file, before compose-go; what values may be is in
-// shape), composego.go (the door; host paths are made absolute in paths), consistent.go
-// buildrules.go envfile.go (the merged model), stack.go service.go build.go and a file
-// for each part of a service (the translation), attribute.go attributes.go (the table),
-// checkbuild.go (before a build), hash.go config.go (tiffin config), flags.go, problem.go
-// suggest.go.
+// shape), composego.go (the door; host paths are made absolute in paths), consistent
+// (the merged model), envfile.go, stack.go service.go build.go and a file for each part
+// of a service (the translation), attribute (the table), checkbuild.go (before a build),
+// config.go (tiffin config; hash), flags.go, fault and problem.go (what is wrong, and
+// where), suggest.
 //
 // Not here: what happens to a Stack (engine/plan), and anything of the host but files.
 package project

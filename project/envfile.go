@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"tiffin/project/fault"
 )
 
 // resolveFiles puts what env_file and label_file hold in the services' environment and
@@ -39,17 +42,17 @@ func (p *Project) filesThere(s *types.ServiceConfig) error {
 			continue
 		}
 		if reason := unreadable(f.Path, maxFileSize); reason != "" {
-			return at(in(s, "env_file", itoa(i)), "service %q: env file %s: %s", s.Name, p.texts.show(f.Path), reason).
-				hint("Create it, or say that it may be absent: \"required: false\" beside its path.")
+			return fault.At(fault.In(s, "env_file", strconv.Itoa(i)), "service %q: env file %s: %s", s.Name, p.texts.show(f.Path), reason).
+				Hint("Create it, or say that it may be absent: \"required: false\" beside its path.")
 		}
 		if f.Format != "" && f.Format != "raw" && f.Format != dotenv.DotEnv {
-			return at(in(s, "env_file", itoa(i), "format"), "service %q: there is no env_file format %q", s.Name, f.Format).
-				hint("Leave the format out, or say raw.")
+			return fault.At(fault.In(s, "env_file", strconv.Itoa(i), "format"), "service %q: there is no env_file format %q", s.Name, f.Format).
+				Hint("Leave the format out, or say raw.")
 		}
 	}
 	for i, f := range s.LabelFiles {
 		if reason := unreadable(f, maxFileSize); reason != "" {
-			return at(in(s, "label_file", itoa(i)), "service %q: label file %s: %s", s.Name, p.texts.show(f), reason)
+			return fault.At(fault.In(s, "label_file", strconv.Itoa(i)), "service %q: label file %s: %s", s.Name, p.texts.show(f), reason)
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"tiffin/engine"
+	"tiffin/project/fault"
 )
 
 // maxSecretSize bounds the content of one config or secret: it travels in the Stack
@@ -19,7 +20,7 @@ const defaultFileMode = 0o444
 // files translates configs and secrets, and reads what they hold.
 func (p *Project) files(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 	add := func(kind engine.FileKind, i int, ref types.FileReferenceConfig, from types.FileObjectConfig) error {
-		f, err := fileMount(in(s, string(kind)+"s", itoa(i)), kind, ref)
+		f, err := fileMount(fault.In(s, string(kind)+"s", strconv.Itoa(i)), kind, ref)
 		if err != nil {
 			return err
 		}
@@ -59,8 +60,8 @@ func fileMount(where []string, kind engine.FileKind, ref types.FileReferenceConf
 		out.Mode = uint32(*ref.Mode)
 	}
 	if out.Mode > 0o7777 {
-		return out, at(append(where, "mode"), "%s: %o are no permission bits", dotted(where), out.Mode).
-			hint("Write the mode in octal: 0440.")
+		return out, fault.At(append(where, "mode"), "%s: %o are no permission bits", fault.Dotted(where), out.Mode).
+			Hint("Write the mode in octal: 0440.")
 	}
 	for name, id := range map[string]struct {
 		text string
@@ -71,7 +72,7 @@ func fileMount(where []string, kind engine.FileKind, ref types.FileReferenceConf
 		}
 		n, err := strconv.ParseUint(id.text, 10, 31)
 		if err != nil {
-			return out, at(append(where, name), "%s: %q is not a number", dotted(append(where, name)), id.text)
+			return out, fault.At(append(where, name), "%s: %q is not a number", fault.Dotted(append(where, name)), id.text)
 		}
 		*id.to = uint32(n)
 	}
@@ -88,9 +89,9 @@ func (p *Project) content(kind engine.FileKind, name string, f types.FileObjectC
 		}
 		value, ok := p.site.env[f.Environment]
 		if !ok {
-			return nil, at(append(where, "environment"),
+			return nil, fault.At(append(where, "environment"),
 				"environment variable %q required by %s %q is not set", f.Environment, kind, name).
-				hint("Export it, or write it into .env.")
+				Hint("Export it, or write it into .env.")
 		}
 		return []byte(value), nil
 	case f.File != "":
@@ -109,9 +110,9 @@ func (p *Project) readContent(where []string, kind engine.FileKind, name, file s
 		}
 		reason = plain(err).Error()
 	}
-	f := at(where, "%s %q: %s: %s", kind, name, p.texts.show(file), reason)
+	f := fault.At(where, "%s %q: %s: %s", kind, name, p.texts.show(file), reason)
 	if exists(file) {
-		return nil, f.hint("What is large, or a directory, goes under volumes: \"- %s:/target:ro\".", file)
+		return nil, f.Hint("What is large, or a directory, goes under volumes: \"- %s:/target:ro\".", file)
 	}
 	return nil, f
 }

@@ -2,18 +2,20 @@ package project
 
 import (
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"tiffin/engine"
+	"tiffin/project/fault"
 )
 
 // mounts translates volumes, tmpfs and volumes_from.
 func mounts(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 	out.VolumesFrom = s.VolumesFrom
 	for i, v := range s.Volumes {
-		m, err := mount(in(s, "volumes", itoa(i)), v)
+		m, err := mount(fault.In(s, "volumes", strconv.Itoa(i)), v)
 		if err != nil {
 			return err
 		}
@@ -21,7 +23,7 @@ func mounts(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 	}
 	for i, text := range s.Tmpfs {
 		target, options, _ := strings.Cut(text, ":")
-		at := in(s, "tmpfs", itoa(i))
+		at := fault.In(s, "tmpfs", strconv.Itoa(i))
 		if err := absolute(at, target); err != nil {
 			return err
 		}
@@ -58,14 +60,14 @@ func mount(where []string, v types.ServiceVolumeConfig) (engine.Mount, error) {
 			out.Subpath = v.Image.SubPath
 		}
 	case "":
-		return out, at(where, "%s: the mount has no type", dotted(where)).
-			hint("Say type: volume, bind, tmpfs or image.")
+		return out, fault.At(where, "%s: the mount has no type", fault.Dotted(where)).
+			Hint("Say type: volume, bind, tmpfs or image.")
 	default:
-		return out, at(append(where, "type"), "%s: mounts of type %q do not exist on Linux", dotted(where), v.Type).
-			hint("Say type: volume, bind, tmpfs or image.").unsupported()
+		return out, fault.At(append(where, "type"), "%s: mounts of type %q do not exist on Linux", fault.Dotted(where), v.Type).
+			Hint("Say type: volume, bind, tmpfs or image.").Unsupported()
 	}
 	if v.Source == "" && (v.Type == types.VolumeTypeBind || v.Type == types.VolumeTypeImage) {
-		return out, at(where, "%s: the mount has no source", dotted(where))
+		return out, fault.At(where, "%s: the mount has no source", fault.Dotted(where))
 	}
 	return out, nil
 }
@@ -85,12 +87,12 @@ func bind(b *types.ServiceVolumeBind, out *engine.Mount) {
 func absolute(where []string, target string) error {
 	switch {
 	case target == "":
-		return at(where, "%s: the mount has no target", dotted(where))
+		return fault.At(where, "%s: the mount has no target", fault.Dotted(where))
 	case !path.IsAbs(target):
-		return at(where, "%s: %q is not an absolute path in the container", dotted(where), target).
-			hint("Begin it with /.")
+		return fault.At(where, "%s: %q is not an absolute path in the container", fault.Dotted(where), target).
+			Hint("Begin it with /.")
 	case path.Clean(target) == "/":
-		return at(where, "%s: nothing can be mounted on / of the container", dotted(where))
+		return fault.At(where, "%s: nothing can be mounted on / of the container", fault.Dotted(where))
 	default:
 		return nil
 	}

@@ -3,11 +3,13 @@ package project
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"tiffin/engine"
+	"tiffin/project/fault"
 )
 
 // networking translates network_mode, or the networks in the order of attachment.
@@ -22,9 +24,9 @@ func networking(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 		out.NetworkMode = mode
 		return nil
 	default:
-		path := in(s, "network_mode")
-		return at(path, "%s: there is no mode %q", dotted(path), mode).
-			hint("Say bridge, host, none, service:<name> or container:<name>; a network of that name goes under networks.")
+		path := fault.In(s, "network_mode")
+		return fault.At(path, "%s: there is no mode %q", fault.Dotted(path), mode).
+			Hint("Say bridge, host, none, service:<name> or container:<name>; a network of that name goes under networks.")
 	}
 	for _, key := range s.NetworksByPriority() {
 		e, err := endpoint(s, key, s.Networks[key])
@@ -45,14 +47,14 @@ func endpoint(s *types.ServiceConfig, key string, n *types.ServiceNetworkConfig)
 	out.Priority, out.GwPriority, out.DriverOpts = n.Priority, n.GatewayPriority, n.DriverOpts
 	out.NoService = !n.ServiceNameAliasEnabled()
 	var err error
-	if out.IPv4, err = address(in(s, "networks", key, "ipv4_address"), n.Ipv4Address); err != nil {
+	if out.IPv4, err = address(fault.In(s, "networks", key, "ipv4_address"), n.Ipv4Address); err != nil {
 		return out, err
 	}
-	if out.IPv6, err = address(in(s, "networks", key, "ipv6_address"), n.Ipv6Address); err != nil {
+	if out.IPv6, err = address(fault.In(s, "networks", key, "ipv6_address"), n.Ipv6Address); err != nil {
 		return out, err
 	}
 	for i, text := range n.LinkLocalIPs {
-		a, err := address(in(s, "networks", key, "link_local_ips", itoa(i)), text)
+		a, err := address(fault.In(s, "networks", key, "link_local_ips", strconv.Itoa(i)), text)
 		if err != nil {
 			return out, err
 		}
@@ -65,7 +67,7 @@ func endpoint(s *types.ServiceConfig, key string, n *types.ServiceNetworkConfig)
 func names(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 	out.DNSSearch, out.DNSOptions, out.Links = s.DNSSearch, s.DNSOpts, s.Links
 	for i, text := range s.DNS {
-		a, err := address(in(s, "dns", itoa(i)), text)
+		a, err := address(fault.In(s, "dns", strconv.Itoa(i)), text)
 		if err != nil {
 			return err
 		}
@@ -76,9 +78,9 @@ func names(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 	for _, entry := range out.ExtraHosts {
 		host, text, _ := strings.Cut(entry, "=")
 		if _, err := netip.ParseAddr(text); err != nil && text != engine.HostGateway {
-			path := in(s, "extra_hosts")
-			return at(path, "%s: %q is not an IP address for %s", dotted(path), text, host).
-				hint("Write name=address, or name=host-gateway for the host.")
+			path := fault.In(s, "extra_hosts")
+			return fault.At(path, "%s: %q is not an IP address for %s", fault.Dotted(path), text, host).
+				Hint("Write name=address, or name=host-gateway for the host.")
 		}
 	}
 	return nil

@@ -3,11 +3,13 @@ package project
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"tiffin/engine"
+	"tiffin/project/fault"
 	"tiffin/project/shape"
 )
 
@@ -15,14 +17,14 @@ import (
 // container port.
 func ports(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 	for i, port := range s.Ports {
-		b, err := binding(in(s, "ports", itoa(i)), port)
+		b, err := binding(fault.In(s, "ports", strconv.Itoa(i)), port)
 		if err != nil {
 			return err
 		}
 		out.Ports = append(out.Ports, b)
 	}
 	for i, text := range s.Expose {
-		list, err := exposed(in(s, "expose", itoa(i)), text)
+		list, err := exposed(fault.In(s, "expose", strconv.Itoa(i)), text)
 		if err != nil {
 			return err
 		}
@@ -37,10 +39,10 @@ func binding(path []string, port types.ServicePortConfig) (engine.PortBinding, e
 		Name:     port.Name, AppProtocol: port.AppProtocol, Mode: port.Mode,
 	}
 	if !slices.Contains([]string{"tcp", "udp", "sctp"}, out.Protocol) {
-		return out, at(path, "%s: there is no protocol %q", dotted(path), port.Protocol).hint("Say tcp, udp or sctp.")
+		return out, fault.At(path, "%s: there is no protocol %q", fault.Dotted(path), port.Protocol).Hint("Say tcp, udp or sctp.")
 	}
 	if port.Target == 0 || port.Target > 65535 {
-		return out, at(path, "%s: the container's port (target) is between 1 and 65535", dotted(path))
+		return out, fault.At(path, "%s: the container's port (target) is between 1 and 65535", fault.Dotted(path))
 	}
 	out.ContainerPort = uint16(port.Target)
 	var err error
@@ -75,7 +77,7 @@ func exposed(path []string, text string) ([]string, error) {
 func portRange(path []string, text string) (from, to uint16, err error) {
 	first, last, err := shape.ParsePorts(text)
 	if err != nil {
-		return 0, 0, badValue(path, err)
+		return 0, 0, fault.BadValue(path, err)
 	}
 	if first == last {
 		last = 0

@@ -106,6 +106,14 @@ func (p *Project) Lookup(name string) (string, bool) {
 	return v, ok
 }
 
+// warnAt warns with the place that path leads to.
+func (p *Project) warnAt(path []string, text string) {
+	if place := p.texts.place(path); place != "" {
+		text = place + ": " + text
+	}
+	p.warn(text)
+}
+
 // onlyOnce says each thing once, however often compose-go and we come by it.
 func onlyOnce(warn func(string)) func(string) {
 	said := map[string]bool{}

@@ -10,6 +10,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"tiffin/engine"
+	"tiffin/project/fault"
 	"tiffin/project/suggest"
 )
 
@@ -29,7 +30,7 @@ func (p *Project) resources(s *types.ServiceConfig, out *engine.ContainerSpec) e
 	if p.given(s, "mem_swappiness") {
 		n := int64(s.MemSwappiness)
 		if n < 0 || n > 100 {
-			return at(in(s, "mem_swappiness"), "%s is between 0 and 100", dotted(in(s, "mem_swappiness")))
+			return fault.At(fault.In(s, "mem_swappiness"), "%s is between 0 and 100", fault.Dotted(fault.In(s, "mem_swappiness")))
 		}
 		r.Swappiness = &n
 	}
@@ -37,10 +38,10 @@ func (p *Project) resources(s *types.ServiceConfig, out *engine.ContainerSpec) e
 		deployed(s.Deploy.Resources, r)
 	}
 	if r.NanoCPUs < 0 || r.Memory < 0 || r.MemoryReservation < 0 {
-		return at(in(s), "service %q: limits of memory and cpus are not negative", s.Name)
+		return fault.At(fault.In(s), "service %q: limits of memory and cpus are not negative", s.Name)
 	}
 	if r.Memory > 0 && r.MemorySwap > 0 && r.MemorySwap < r.Memory {
-		return at(in(s, "memswap_limit"),
+		return fault.At(fault.In(s, "memswap_limit"),
 			"service %q: memswap_limit is memory and swap together, so it is at least the memory limit", s.Name)
 	}
 	blkio(s.BlkioConfig, r)
@@ -99,7 +100,7 @@ const rlimits = "as core cpu data fsize locks memlock msgqueue nice nofile nproc
 
 func ulimits(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 	var err error
-	out.Ulimits, err = limits(in(s, "ulimits"), s.Ulimits)
+	out.Ulimits, err = limits(fault.In(s, "ulimits"), s.Ulimits)
 	return err
 }
 
@@ -110,7 +111,7 @@ func limits(where []string, from map[string]*types.UlimitsConfig) ([]engine.Ulim
 	for _, name := range slices.Sorted(maps.Keys(from)) {
 		path := append(slices.Clip(where), name)
 		if !slices.Contains(known, name) {
-			return nil, at(path, "%s: there is no such limit", dotted(path)).hint("%s", suggest.Meant(name, known))
+			return nil, fault.At(path, "%s: there is no such limit", fault.Dotted(path)).Hint("%s", suggest.Meant(name, known))
 		}
 		u := from[name]
 		limit := engine.Ulimit{Name: name, Soft: int64(u.Soft), Hard: int64(u.Hard)}
@@ -118,7 +119,7 @@ func limits(where []string, from map[string]*types.UlimitsConfig) ([]engine.Ulim
 			limit.Soft, limit.Hard = int64(u.Single), int64(u.Single)
 		}
 		if limit.Hard >= 0 && (limit.Soft > limit.Hard || limit.Soft < 0) {
-			return nil, at(path, "%s: the soft limit is above the hard limit", dotted(path))
+			return nil, fault.At(path, "%s: the soft limit is above the hard limit", fault.Dotted(path))
 		}
 		out = append(out, limit)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"tiffin/engine"
+	"tiffin/project/fault"
 )
 
 // security translates privileges; a seccomp profile's text takes the place of its path.
@@ -20,7 +21,7 @@ func (p *Project) security(s *types.ServiceConfig, out *engine.ContainerSpec) er
 	out.CapAdd, out.CapDrop = s.CapAdd, s.CapDrop
 	out.Sysctls = s.Sysctls
 	for i, text := range s.SecurityOpt {
-		opt, err := p.securityOpt(in(s, "security_opt", itoa(i)), text)
+		opt, err := p.securityOpt(fault.In(s, "security_opt", strconv.Itoa(i)), text)
 		if err != nil {
 			return err
 		}
@@ -46,7 +47,7 @@ func (p *Project) securityOpt(where []string, text string) (string, error) {
 			return name, nil
 		}
 		if _, err := strconv.ParseBool(value); err != nil {
-			return "", at(where, "%s: %q is no truth value", dotted(where), value)
+			return "", fault.At(where, "%s: %q is no truth value", fault.Dotted(where), value)
 		}
 		return name + "=" + value, nil
 	case "apparmor", "label":
@@ -58,8 +59,8 @@ func (p *Project) securityOpt(where []string, text string) (string, error) {
 			return text, nil
 		}
 	}
-	return "", at(where, "%s: there is no security option %q", dotted(where), text).
-		hint("Say no-new-privileges, seccomp=<file>, apparmor=<profile>, label=<label> or systempaths=unconfined.")
+	return "", fault.At(where, "%s: there is no security option %q", fault.Dotted(where), text).
+		Hint("Say no-new-privileges, seccomp=<file>, apparmor=<profile>, label=<label> or systempaths=unconfined.")
 }
 
 // seccomp reads a profile.
@@ -69,15 +70,15 @@ func (p *Project) seccomp(where []string, file string) (string, error) {
 		full = filepath.Join(p.site.dir, full)
 	}
 	if reason := unreadable(full, maxFileSize); reason != "" {
-		return "", at(where, "%s: seccomp profile %s: %s", dotted(where), file, reason)
+		return "", fault.At(where, "%s: seccomp profile %s: %s", fault.Dotted(where), file, reason)
 	}
 	text, err := os.ReadFile(full)
 	if err != nil {
-		return "", at(where, "%s: seccomp profile %s: %s", dotted(where), file, plain(err))
+		return "", fault.At(where, "%s: seccomp profile %s: %s", fault.Dotted(where), file, plain(err))
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, text); err != nil {
-		return "", at(where, "%s: seccomp profile %s is not JSON: %s", dotted(where), file, err)
+		return "", fault.At(where, "%s: seccomp profile %s is not JSON: %s", fault.Dotted(where), file, err)
 	}
 	return compact.String(), nil
 }
@@ -85,11 +86,11 @@ func (p *Project) seccomp(where []string, file string) (string, error) {
 // devices translates devices and the rules for them.
 func devices(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 	for i, d := range s.Devices {
-		where := in(s, "devices", itoa(i))
+		where := fault.In(s, "devices", strconv.Itoa(i))
 		if !filepath.IsAbs(d.Source) {
-			f := at(where, "%s: %q is not the path of a device", dotted(where), d.Source)
+			f := fault.At(where, "%s: %q is not the path of a device", fault.Dotted(where), d.Source)
 			if strings.Contains(d.Source, "=") {
-				return f.hint("CDI device names are not carried out yet.").unsupported()
+				return f.Hint("CDI device names are not carried out yet.").Unsupported()
 			}
 			return f
 		}
@@ -97,14 +98,14 @@ func devices(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 			Source: d.Source, Target: orElse(d.Target, d.Source), Permissions: orElse(d.Permissions, "rwm"),
 		}
 		if strings.Trim(one.Permissions, "rwm") != "" {
-			return at(where, "%s: %q are no permissions", dotted(where), d.Permissions).hint("Say some of r, w and m.")
+			return fault.At(where, "%s: %q are no permissions", fault.Dotted(where), d.Permissions).Hint("Say some of r, w and m.")
 		}
 		out.Devices = append(out.Devices, one)
 	}
 	for i, rule := range s.DeviceCgroupRules {
-		where := in(s, "device_cgroup_rules", itoa(i))
+		where := fault.In(s, "device_cgroup_rules", strconv.Itoa(i))
 		if !isDeviceRule(rule) {
-			return at(where, "%s: %q is no device rule", dotted(where), rule).hint("Write it as \"c 1:3 rwm\".")
+			return fault.At(where, "%s: %q is no device rule", fault.Dotted(where), rule).Hint("Write it as \"c 1:3 rwm\".")
 		}
 	}
 	out.DeviceCgroupRules = s.DeviceCgroupRules

@@ -12,6 +12,7 @@ import (
 	"github.com/xhit/go-str2duration/v2"
 
 	"tiffin/engine"
+	"tiffin/project/fault"
 	"tiffin/project/shape"
 )
 
@@ -53,15 +54,15 @@ func process(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 func ending(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 	if s.StopSignal != "" {
 		if _, err := signal.ParseSignal(s.StopSignal); err != nil {
-			return at(in(s, "stop_signal"), "%s: there is no signal %q", dotted(in(s, "stop_signal")), s.StopSignal).
-				hint("Say a name such as SIGTERM, or a number.")
+			return fault.At(fault.In(s, "stop_signal"), "%s: there is no signal %q", fault.Dotted(fault.In(s, "stop_signal")), s.StopSignal).
+				Hint("Say a name such as SIGTERM, or a number.")
 		}
 	}
 	out.StopSignal = s.StopSignal
 	if d := s.StopGracePeriod; d != nil {
 		grace := engine.Duration(*d)
 		if grace < 0 {
-			return at(in(s, "stop_grace_period"), "%s is negative", dotted(in(s, "stop_grace_period")))
+			return fault.At(fault.In(s, "stop_grace_period"), "%s is negative", fault.Dotted(fault.In(s, "stop_grace_period")))
 		}
 		out.StopTimeout = &grace
 	}
@@ -75,8 +76,8 @@ func identity(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 	case "", "tiffin", "runc", "io.containerd.runc.v2":
 		out.Runtime = s.Runtime
 	default:
-		return at(in(s, "runtime"), "service %q: there is no runtime %q", s.Name, s.Runtime).
-			hint("tiffin runs containers itself. Leave the runtime out.").unsupported()
+		return fault.At(fault.In(s, "runtime"), "service %q: there is no runtime %q", s.Name, s.Runtime).
+			Hint("tiffin runs containers itself. Leave the runtime out.").Unsupported()
 	}
 	return nil
 }
@@ -84,20 +85,20 @@ func identity(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 // restart prefers deploy.restart_policy to restart, as docker compose does.
 func restart(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 	mode, attempts, counted := strings.Cut(s.Restart, ":")
-	path := in(s, "restart")
+	path := fault.In(s, "restart")
 	switch mode {
 	case "", types.RestartPolicyNo:
 	case types.RestartPolicyAlways, types.RestartPolicyOnFailure, types.RestartPolicyUnlessStopped:
 		out.Restart.Mode = engine.RestartMode(mode)
 	default:
-		return at(path, "%s: %q is no restart policy", dotted(path), s.Restart).
-			hint("Say \"no\", always, on-failure, on-failure:<tries> or unless-stopped.")
+		return fault.At(path, "%s: %q is no restart policy", fault.Dotted(path), s.Restart).
+			Hint("Say \"no\", always, on-failure, on-failure:<tries> or unless-stopped.")
 	}
 	if counted {
 		n, err := strconv.Atoi(attempts)
 		if err != nil || n < 0 || mode != types.RestartPolicyOnFailure {
-			return at(path, "%s: %q is no restart policy", dotted(path), s.Restart).
-				hint("A number of tries goes with on-failure: on-failure:5.")
+			return fault.At(path, "%s: %q is no restart policy", fault.Dotted(path), s.Restart).
+				Hint("A number of tries goes with on-failure: on-failure:5.")
 		}
 		out.Restart.MaxAttempts = n
 	}
@@ -109,7 +110,7 @@ func restart(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 
 func deployRestart(s *types.ServiceConfig, policy *types.RestartPolicy, out *engine.RestartPolicy) error {
 	*out = engine.RestartPolicy{}
-	path := in(s, "deploy", "restart_policy", "condition")
+	path := fault.In(s, "deploy", "restart_policy", "condition")
 	switch policy.Condition {
 	case "none", types.RestartPolicyNo:
 	case "", "any", types.RestartPolicyAlways:
@@ -117,8 +118,8 @@ func deployRestart(s *types.ServiceConfig, policy *types.RestartPolicy, out *eng
 	case types.RestartPolicyOnFailure, types.RestartPolicyUnlessStopped:
 		out.Mode = engine.RestartMode(policy.Condition)
 	default:
-		return at(path, "%s: there is no condition %q", dotted(path), policy.Condition).
-			hint("Say none, on-failure or any.")
+		return fault.At(path, "%s: there is no condition %q", fault.Dotted(path), policy.Condition).
+			Hint("Say none, on-failure or any.")
 	}
 	if policy.MaxAttempts != nil {
 		out.MaxAttempts = int(*policy.MaxAttempts)
@@ -144,21 +145,21 @@ func health(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 	if h.Disable {
 		out.Healthcheck = &engine.Healthcheck{Test: []string{"NONE"}}
 	}
-	test := in(s, "healthcheck", "test")
+	test := fault.In(s, "healthcheck", "test")
 	if len(h.Test) > 0 && !slices.Contains([]string{"NONE", "CMD", "CMD-SHELL"}, h.Test[0]) {
-		return at(test, "%s must begin with NONE, CMD or CMD-SHELL", dotted(test)).
-			hint("Write [\"CMD\", %q, …], or the command line as one string.", h.Test[0])
+		return fault.At(test, "%s must begin with NONE, CMD or CMD-SHELL", fault.Dotted(test)).
+			Hint("Write [\"CMD\", %q, …], or the command line as one string.", h.Test[0])
 	}
 	if len(h.Test) == 1 && h.Test[0] != "NONE" {
-		return at(test, "%s has no command after %s", dotted(test), h.Test[0])
+		return fault.At(test, "%s has no command after %s", fault.Dotted(test), h.Test[0])
 	}
 	for name, d := range map[string]*types.Duration{
 		"interval": h.Interval, "timeout": h.Timeout,
 		"start_period": h.StartPeriod, "start_interval": h.StartInterval,
 	} {
 		if d != nil && *d != 0 && time.Duration(*d) < time.Millisecond {
-			path := in(s, "healthcheck", name)
-			return at(path, "%s: %s is shorter than 1ms", dotted(path), *d)
+			path := fault.In(s, "healthcheck", name)
+			return fault.At(path, "%s: %s is shorter than 1ms", fault.Dotted(path), *d)
 		}
 	}
 	return nil
@@ -173,8 +174,8 @@ func logging(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 	case "", "json-file", "local", "none":
 		return nil
 	default:
-		return at(in(s, "logging", "driver"), "service %q: there is no log driver %q", s.Name, s.Logging.Driver).
-			hint("Say json-file, local or none, or leave logging out.").unsupported()
+		return fault.At(fault.In(s, "logging", "driver"), "service %q: there is no log driver %q", s.Name, s.Logging.Driver).
+			Hint("Say json-file, local or none, or leave logging out.").Unsupported()
 	}
 }
 
@@ -200,12 +201,12 @@ func namespaces(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 		if m.shared {
 			words += ", service:<name> or container:<name>"
 		}
-		path := in(s, m.attribute)
-		return at(path, "%s: there is no mode %q", dotted(path), m.value).hint("Say %s.", words)
+		path := fault.In(s, m.attribute)
+		return fault.At(path, "%s: there is no mode %q", fault.Dotted(path), m.value).Hint("Say %s.", words)
 	}
 	if s.Uts == "host" && s.Hostname != "" {
-		return at(in(s, "hostname"), "service %q has a hostname and uts: host, which is the host's name", s.Name).
-			hint("Leave one of them out.")
+		return fault.At(fault.In(s, "hostname"), "service %q has a hostname and uts: host, which is the host's name", s.Name).
+			Hint("Leave one of them out.")
 	}
 	return nil
 }
@@ -230,19 +231,8 @@ func span(d *types.Duration) engine.Duration {
 // duration parses what Compose calls a duration: Go's, with days and weeks.
 func duration(path []string, text string) (engine.Duration, error) {
 	if err := shape.CheckDuration(text); err != nil {
-		return 0, badValue(path, err)
+		return 0, fault.BadValue(path, err)
 	}
 	d, err := str2duration.ParseDuration(text)
 	return engine.Duration(d), err
 }
-
-// in is the path of an attribute of a service.
-func in(s *types.ServiceConfig, path ...string) []string {
-	return append([]string{"services", s.Name}, path...)
-}
-
-func dotted(path []string) string { return strings.Join(path, ".") }
-
-func quote(s string) string { return strconv.Quote(s) }
-
-func itoa(i int) string { return strconv.Itoa(i) }

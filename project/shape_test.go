@@ -3,6 +3,7 @@ package project
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -95,7 +96,7 @@ func replace(t *testing.T, doc *yaml.Node, index int, odd string) string {
 		t.Fatal(err)
 	}
 	n := values(doc.Content[0])[index]
-	where := "line " + itoa(n.Line)
+	where := "line " + strconv.Itoa(n.Line)
 	*n = *other.Content[0]
 	return where
 }

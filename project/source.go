@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"tiffin/engine"
+	"tiffin/project/fault"
 )
 
 // maxFileSize bounds one file. The largest Compose files in the wild have some 200 KB.
@@ -205,21 +206,22 @@ func (s *sources) projectName(env map[string]string) (string, error) {
 
 // locate gives a fault its place: the deepest part of its path that some file has.
 func (s *sources) locate(err error) error {
-	var f *fault
+	var f *fault.Error
 	if !errors.As(err, &f) {
 		return err
 	}
-	place := s.place(f.path)
+	place := s.place(f.Path)
 	if place != "" {
 		place += ": "
 	}
-	out := engine.Problem(f.kind, errors.New(place+f.text))
-	if f.tip != "" {
-		out = engine.Hint(out, f.tip)
+	out := engine.Problem(f.Kind, errors.New(place+f.Text))
+	if f.Tip != "" {
+		out = engine.Hint(out, f.Tip)
 	}
 	return out
 }
 
+// place is where path leads to, as file:line:column, or "".
 func (s *sources) place(path []string) string {
 	best, where := 0, ""
 	byWeight := slices.Clone(s.all)

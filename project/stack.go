@@ -5,11 +5,15 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"tiffin/engine"
+	"tiffin/project/attribute"
+	"tiffin/project/consistent"
+	"tiffin/project/fault"
 	"tiffin/project/hash"
 )
 
@@ -21,7 +25,7 @@ import (
 func (p *Project) Stack() (*engine.Stack, error) {
 	out, err := p.translate()
 	if err == nil {
-		err = p.screenUsed()
+		err = attribute.Screen(p.model, p.attributes, consistent.Bases(p.model), p.warnAt)
 	}
 	if err == nil {
 		_, err = p.Watches()
@@ -48,7 +52,7 @@ func (p *Project) translate() (*engine.Stack, error) {
 		}
 		out.Services = append(out.Services, service)
 	}
-	for _, name := range bases(p.model) {
+	for _, name := range consistent.Bases(p.model) {
 		s := p.model.DisabledServices[name]
 		service, err := p.base(&s)
 		if err != nil {
@@ -76,9 +80,9 @@ func (p *Project) translate() (*engine.Stack, error) {
 
 func volume(key string, v types.VolumeConfig) (engine.VolumeSpec, error) {
 	if v.Driver != "" && v.Driver != "local" {
-		return engine.VolumeSpec{}, at([]string{"volumes", key, "driver"},
+		return engine.VolumeSpec{}, fault.At([]string{"volumes", key, "driver"},
 			"volume %q: there is no volume driver %q", key, v.Driver).
-			hint("tiffin has the driver \"local\".").unsupported()
+			Hint("tiffin has the driver \"local\".").Unsupported()
 	}
 	out := engine.VolumeSpec{
 		Key: key, Name: v.Name, External: bool(v.External),
@@ -107,18 +111,18 @@ func network(key string, n types.NetworkConfig) (engine.NetworkSpec, error) {
 	case "null":
 		out.Driver = "none"
 	default:
-		return out, at(append(path, "driver"), "network %q: there is no network driver %q", key, n.Driver).
-			hint("Leave the driver out, or say \"bridge\".").unsupported()
+		return out, fault.At(append(path, "driver"), "network %q: there is no network driver %q", key, n.Driver).
+			Hint("Leave the driver out, or say \"bridge\".").Unsupported()
 	}
 	if d := n.Ipam.Driver; d != "" && d != "default" {
-		return out, at(append(path, "ipam", "driver"), "network %q: there is no ipam driver %q", key, d).
-			hint("Leave the ipam driver out.").unsupported()
+		return out, fault.At(append(path, "ipam", "driver"), "network %q: there is no ipam driver %q", key, d).
+			Hint("Leave the ipam driver out.").Unsupported()
 	}
 	if !out.External {
 		out.Hash = hash.Network(n)
 	}
 	for i, pool := range n.Ipam.Config {
-		one, err := addresses(append(path, "ipam", "config", itoa(i)), pool)
+		one, err := addresses(append(path, "ipam", "config", strconv.Itoa(i)), pool)
 		if err != nil {
 			return out, err
 		}
@@ -159,7 +163,7 @@ func address(path []string, text string) (netip.Addr, error) {
 	}
 	a, err := netip.ParseAddr(strings.Trim(text, "[]"))
 	if err != nil {
-		return a, at(path, "%s: %q is not an IP address", dotted(path), text)
+		return a, fault.At(path, "%s: %q is not an IP address", fault.Dotted(path), text)
 	}
 	return a, nil
 }
@@ -171,7 +175,7 @@ func prefix(path []string, text string) (netip.Prefix, error) {
 	}
 	n, err := netip.ParsePrefix(text)
 	if err != nil {
-		return n, at(path, "%s: %q is not a subnet", dotted(path), text).hint("Write it as 10.1.0.0/24.")
+		return n, fault.At(path, "%s: %q is not a subnet", fault.Dotted(path), text).Hint("Write it as 10.1.0.0/24.")
 	}
 	return n.Masked(), nil
 }
@@ -211,11 +215,11 @@ func (p *Project) base(s *types.ServiceConfig) (engine.Service, error) {
 }
 
 func pulling(s *types.ServiceConfig, out *engine.Service) error {
-	path := in(s, "pull_policy")
+	path := fault.In(s, "pull_policy")
 	policy, after, err := s.GetPullPolicy()
 	if err != nil {
-		return at(path, "%s: %q is no pull policy", dotted(path), s.PullPolicy).
-			hint("Say missing, always, never, build, daily, weekly or every_<duration>.")
+		return fault.At(path, "%s: %q is no pull policy", fault.Dotted(path), s.PullPolicy).
+			Hint("Say missing, always, never, build, daily, weekly or every_<duration>.")
 	}
 	out.PullRefreshAfter = engine.Duration(after)
 	switch {
@@ -228,7 +232,7 @@ func pulling(s *types.ServiceConfig, out *engine.Service) error {
 	if s.PullRefreshAfter == "" {
 		return nil
 	}
-	out.PullRefreshAfter, err = duration(in(s, "pull_refresh_after"), s.PullRefreshAfter)
+	out.PullRefreshAfter, err = duration(fault.In(s, "pull_refresh_after"), s.PullRefreshAfter)
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"tiffin/engine"
+	"tiffin/project/fault"
 )
 
 // updating translates deploy.update_config and deploy.rollback_config.
@@ -11,13 +12,13 @@ func updating(s *types.ServiceConfig, out *engine.Service) (err error) {
 	if s.Deploy == nil {
 		return nil
 	}
-	if out.Update, err = updateConfig(in(s, "deploy", "update_config"), s.Deploy.UpdateConfig); err != nil {
+	if out.Update, err = updateConfig(fault.In(s, "deploy", "update_config"), s.Deploy.UpdateConfig); err != nil {
 		return err
 	}
-	out.Rollback, err = updateConfig(in(s, "deploy", "rollback_config"), s.Deploy.RollbackConfig)
+	out.Rollback, err = updateConfig(fault.In(s, "deploy", "rollback_config"), s.Deploy.RollbackConfig)
 	if err == nil && out.Rollback != nil && out.Rollback.OnFailure == engine.FailureRollback {
-		path := in(s, "deploy", "rollback_config", "failure_action")
-		return at(path, "%s: a rollback cannot be rolled back", dotted(path)).hint("Say pause or continue.")
+		path := fault.In(s, "deploy", "rollback_config", "failure_action")
+		return fault.At(path, "%s: a rollback cannot be rolled back", fault.Dotted(path)).Hint("Say pause or continue.")
 	}
 	return err
 }
@@ -41,10 +42,10 @@ func updateConfig(path []string, c *types.UpdateConfig) (*engine.UpdateConfig, e
 		out.OnFailure = action
 	default:
 		path = append(path, "failure_action")
-		return nil, at(path, "%s: there is no action %q", dotted(path), c.FailureAction).hint("Say pause, continue or rollback.")
+		return nil, fault.At(path, "%s: there is no action %q", fault.Dotted(path), c.FailureAction).Hint("Say pause, continue or rollback.")
 	}
 	if c.MaxFailureRatio < 0 || c.MaxFailureRatio > 1 || c.Delay < 0 || c.Monitor < 0 {
-		return nil, at(path, "%s: max_failure_ratio is from 0 to 1, and no time is negative", dotted(path))
+		return nil, fault.At(path, "%s: max_failure_ratio is from 0 to 1, and no time is negative", fault.Dotted(path))
 	}
 	return out, nil
 }

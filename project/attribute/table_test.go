@@ -1,4 +1,4 @@
-package project
+package attribute
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ import (
 func TestEachAttributeOfTheSchemaIsInTheTable(t *testing.T) {
 	for _, path := range schema.AttributePaths() {
 		if !decided(strings.Split(string(path), ".")) {
-			t.Errorf("%s is not in the table of attributes.go", path)
+			t.Errorf("%s is not in the table of table.go", path)
 		}
 	}
 }
@@ -66,7 +66,7 @@ func TestTheTableNamesNothingThatTheSchemaDoesNotHave(t *testing.T) {
 
 // TestTheDocsSayWhatTheTableSays compares docs/compose.md with the table; UPDATE=1 writes it.
 func TestTheDocsSayWhatTheTableSays(t *testing.T) {
-	const file = "../docs/compose.md"
+	const file = "../../docs/compose.md"
 	want := attributeDocs()
 	if os.Getenv("UPDATE") == "1" {
 		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
@@ -78,7 +78,7 @@ func TestTheDocsSayWhatTheTableSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("run UPDATE=1 go test ./project: want -, got +\n%s", diff)
+		t.Errorf("run UPDATE=1 go test ./project/attribute: want -, got +\n%s", diff)
 	}
 }
 
@@ -87,7 +87,7 @@ const intro = `# What tiffin does with a Compose file
 Every attribute of the Compose specification is here. *done* means that tiffin carries it out. *warning* means that it is left
 out, and that tiffin says so. *error* means that a project which needs it is refused. Nothing is ignored in silence.
 
-This page is made from the table in ` + "`project/attributes.go`" + `: change it there, then run ` + "`UPDATE=1 go test ./project`" + `.
+This page is made from the table in ` + "`project/attribute/table.go`" + `: change it there, then run ` + "`UPDATE=1 go test ./project/attribute`" + `.
 [build.md](build.md) tells more of builds.
 
 `

@@ -1,4 +1,4 @@
-package project
+package attribute
 
 // table is the source of what happens with each attribute of the Compose
 // specification. A test compares it with compose-go's schema, and makes docs/compose.md
@@ -179,13 +179,14 @@ func table() []row { //nolint:funlen // data
 		{parent: "volumes.*.external", names: "name"},
 		{parent: "configs.*", names: "name file content environment"},
 		{parent: "configs.*", names: "labels", fate: Warn, why: "is not kept: configs are no objects of their own"},
-		{parent: "configs.*", names: "external", fate: Refuse, why: external, unless: "false"},
+		{parent: "configs.*", names: "external", fate: Refuse, why: NoExternal, unless: "false"},
 		{parent: "configs.*", names: "template_driver", fate: Refuse, why: "is not carried out"},
 		{parent: "secrets.*", names: "name file environment"},
 		{parent: "secrets.*", names: "labels", fate: Warn, why: "is not kept: secrets are no objects of their own"},
-		{parent: "secrets.*", names: "external", fate: Refuse, why: external, unless: "false"},
+		{parent: "secrets.*", names: "external", fate: Refuse, why: NoExternal, unless: "false"},
 		{parent: "secrets.*", names: "driver driver_opts template_driver", fate: Refuse, why: "is not carried out"},
 	}
 }
 
-const external = "is not carried out: tiffin has no store of its own; take it from a file or an environment variable"
+// NoExternal is why there are no external configs and secrets.
+const NoExternal = "is not carried out: tiffin has no store of its own; take it from a file or an environment variable"

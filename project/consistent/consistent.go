@@ -1,4 +1,7 @@
-package project
+// Package consistent checks what the parts of a merged project say of each other.
+//
+// References lead somewhere, nothing is said twice, nobody waits for himself.
+package consistent
 
 import (
 	"maps"
@@ -8,6 +11,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 
+	"tiffin/project/fault"
 	"tiffin/project/shape"
 	"tiffin/project/suggest"
 )
@@ -15,37 +19,37 @@ import (
 // rule is what one service has to keep to, given all others.
 type rule func(*types.Project, *types.ServiceConfig) error
 
-// consistent checks what the parts of a project say of each other: references lead
-// somewhere, nothing is said twice, nobody waits for himself.
-func (p *Project) consistent() error {
-	if err := missing(shape.Document(), p.attributes, nil); err != nil {
+// Check finds the first fault of a model. document is what the model was made from: which
+// attributes were given.
+func Check(model *types.Project, document map[string]any) error {
+	if err := missing(shape.Document(), document, nil); err != nil {
 		return err
 	}
 	rules := []rule{hasImage, knownNetworks, knownSources, knownServices, knownDependencies, replicas, agreeing, targets, buildable}
-	for _, name := range p.model.ServiceNames() {
-		s := p.model.Services[name]
+	for _, name := range model.ServiceNames() {
+		s := model.Services[name]
 		for _, check := range rules {
-			if err := check(p.model, &s); err != nil {
+			if err := check(model, &s); err != nil {
 				return err
 			}
 		}
 	}
-	for _, name := range bases(p.model) {
-		s := p.model.DisabledServices[name]
-		if err := buildable(p.model, &s); err != nil {
+	for _, name := range Bases(model) {
+		s := model.DisabledServices[name]
+		if err := buildable(model, &s); err != nil {
 			return err
 		}
 	}
-	if err := ownNames(p.model); err != nil {
+	if err := ownNames(model); err != nil {
 		return err
 	}
-	if err := declared(p.attributes); err != nil {
+	if err := declared(document); err != nil {
 		return err
 	}
-	if err := circles(p.model); err != nil {
+	if err := circles(model); err != nil {
 		return err
 	}
-	return contextCircles(p.model)
+	return contextCircles(model)
 }
 
 // missing finds attributes that have to be there and are not. It runs on the merged
@@ -66,7 +70,7 @@ func missing(s *shape.Shape, value any, path []string) error {
 			if s.Items == nil {
 				break
 			}
-			if err := missing(s.Items, item, append(slices.Clip(path), itoa(i))); err != nil {
+			if err := missing(s.Items, item, append(slices.Clip(path), strconv.Itoa(i))); err != nil {
 				return err
 			}
 		}
@@ -77,7 +81,7 @@ func missing(s *shape.Shape, value any, path []string) error {
 func missingKeys(s *shape.Shape, entry map[string]any, path []string) error {
 	for _, name := range s.Required {
 		if _, ok := entry[name]; !ok {
-			return at(path, "%s has no %s", dotted(path), name).hint("Add \"%s:\" to it.", name)
+			return fault.At(path, "%s has no %s", fault.Dotted(path), name).Hint("Add \"%s:\" to it.", name)
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(entry)) {
@@ -97,20 +101,20 @@ func missingKeys(s *shape.Shape, entry map[string]any, path []string) error {
 
 func hasImage(_ *types.Project, s *types.ServiceConfig) error {
 	if s.Build == nil && s.Image == "" && s.Provider == nil {
-		return at(in(s), "service %q has neither an image nor a build context specified", s.Name).
-			hint("Add \"image: NAME\" to it.")
+		return fault.At(fault.In(s), "service %q has neither an image nor a build context specified", s.Name).
+			Hint("Add \"image: NAME\" to it.")
 	}
 	return nil
 }
 
 func knownNetworks(p *types.Project, s *types.ServiceConfig) error {
 	if s.NetworkMode != "" && len(s.Networks) > 0 {
-		return at(in(s, "network_mode"), "service %q has both network_mode and networks", s.Name).
-			hint("Leave one of them out.")
+		return fault.At(fault.In(s, "network_mode"), "service %q has both network_mode and networks", s.Name).
+			Hint("Leave one of them out.")
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.Networks)) {
 		if _, ok := p.Networks[key]; !ok {
-			return undefined(in(s, "networks", key), s.Name, "network", key, p.NetworkNames())
+			return undefined(fault.In(s, "networks", key), s.Name, "network", key, p.NetworkNames())
 		}
 	}
 	return nil
@@ -122,31 +126,31 @@ func knownSources(p *types.Project, s *types.ServiceConfig) error {
 		if _, ok := p.Volumes[v.Source]; ok || v.Type != types.VolumeTypeVolume || v.Source == "" {
 			continue
 		}
-		f := undefined(in(s, "volumes", itoa(i)), s.Name, "volume", v.Source, p.VolumeNames())
+		f := undefined(fault.In(s, "volumes", strconv.Itoa(i)), s.Name, "volume", v.Source, p.VolumeNames())
 		if strings.Contains(v.Source, "/") {
-			return f.hint("A path begins with / or ./ or ~.")
+			return f.Hint("A path begins with / or ./ or ~.")
 		}
 		return f
 	}
 	for i, c := range s.Configs {
 		if _, ok := p.Configs[c.Source]; !ok {
-			return undefined(in(s, "configs", itoa(i)), s.Name, "config", c.Source, p.ConfigNames())
+			return undefined(fault.In(s, "configs", strconv.Itoa(i)), s.Name, "config", c.Source, p.ConfigNames())
 		}
 	}
 	for i, c := range s.Secrets {
 		if _, ok := p.Secrets[c.Source]; !ok {
-			return undefined(in(s, "secrets", itoa(i)), s.Name, "secret", c.Source, p.SecretNames())
+			return undefined(fault.In(s, "secrets", strconv.Itoa(i)), s.Name, "secret", c.Source, p.SecretNames())
 		}
 	}
 	return nil
 }
 
-func undefined(path []string, service, what, name string, known []string) *fault {
-	f := at(path, "service %q refers to undefined %s %s", service, what, name)
+func undefined(path []string, service, what, name string, known []string) *fault.Error {
+	f := fault.At(path, "service %q refers to undefined %s %s", service, what, name)
 	if near := suggest.Nearest(name, known); near != "" {
-		return f.hint("Did you mean %q?", near)
+		return f.Hint("Did you mean %q?", near)
 	}
-	return f.hint("Declare it at the top of the file: \"%ss:\", and below it \"%s:\".", what, name)
+	return f.Hint("Declare it at the top of the file: \"%ss:\", and below it \"%s:\".", what, name)
 }
 
 // knownServices looks at what names a service outside of depends_on.
@@ -155,14 +159,14 @@ func knownServices(p *types.Project, s *types.ServiceConfig) error {
 		{"network_mode", s.NetworkMode}, {"ipc", s.Ipc}, {"pid", s.Pid}, {"uts", s.Uts},
 	} {
 		if name, ok := strings.CutPrefix(ref.mode, types.ServicePrefix); ok {
-			if err := knownService(p, in(s, ref.attribute), s.Name, name); err != nil {
+			if err := knownService(p, fault.In(s, ref.attribute), s.Name, name); err != nil {
 				return err
 			}
 		}
 	}
 	for i, link := range s.Links {
 		name, _, _ := strings.Cut(link, ":")
-		if err := knownService(p, in(s, "links", itoa(i)), s.Name, name); err != nil {
+		if err := knownService(p, fault.In(s, "links", strconv.Itoa(i)), s.Name, name); err != nil {
 			return err
 		}
 	}
@@ -171,7 +175,7 @@ func knownServices(p *types.Project, s *types.ServiceConfig) error {
 			continue
 		}
 		name, _, _ := strings.Cut(from, ":")
-		if err := knownService(p, in(s, "volumes_from", itoa(i)), s.Name, name); err != nil {
+		if err := knownService(p, fault.In(s, "volumes_from", strconv.Itoa(i)), s.Name, name); err != nil {
 			return err
 		}
 	}
@@ -188,27 +192,27 @@ func knownService(p *types.Project, path []string, from, name string) error {
 	return undefinedService(path, "service %q refers to undefined service %q", from, name, p)
 }
 
-func undefinedService(path []string, format, from, name string, p *types.Project) *fault {
-	f := at(path, format, from, name)
+func undefinedService(path []string, format, from, name string, p *types.Project) *fault.Error {
+	f := fault.At(path, format, from, name)
 	others := slices.DeleteFunc(slices.Sorted(maps.Keys(p.AllServices())), func(s string) bool { return s == from })
-	f.tip = suggest.Meant(name, others)
+	f.Tip = suggest.Meant(name, others)
 	return f
 }
 
-func disabled(path []string, from, name string, off types.ServiceConfig) *fault {
-	return at(path, "service %q needs service %q, which no active profile enables", from, name).
-		hint("Say --profile %s, or make the dependency \"required: false\".", off.Profiles[0])
+func disabled(path []string, from, name string, off types.ServiceConfig) *fault.Error {
+	return fault.At(path, "service %q needs service %q, which no active profile enables", from, name).
+		Hint("Say --profile %s, or make the dependency \"required: false\".", off.Profiles[0])
 }
 
 func knownDependencies(p *types.Project, s *types.ServiceConfig) error {
 	for _, name := range slices.Sorted(maps.Keys(s.DependsOn)) {
 		d := s.DependsOn[name]
-		path := in(s, "depends_on", name)
+		path := fault.In(s, "depends_on", name)
 		on, ok := p.Services[name]
 		if ok {
 			if d.Condition == types.ServiceConditionHealthy && neverHealthy(on) {
-				return at(path, "service %q waits for %q to be healthy, and its health check is disabled", s.Name, name).
-					hint("Wait for service_started, or give %s a health check.", name)
+				return fault.At(path, "service %q waits for %q to be healthy, and its health check is disabled", s.Name, name).
+					Hint("Wait for service_started, or give %s a health check.", name)
 			}
 			continue
 		}
@@ -229,20 +233,20 @@ func neverHealthy(s types.ServiceConfig) bool {
 }
 
 func replicas(_ *types.Project, s *types.ServiceConfig) error {
-	path := in(s, "scale")
+	path := fault.In(s, "scale")
 	if s.Scale == nil {
-		path = in(s, "deploy", "replicas")
+		path = fault.In(s, "deploy", "replicas")
 	}
 	if d := s.Deploy; s.Scale != nil && d != nil && d.Replicas != nil && *d.Replicas != *s.Scale {
-		return at(path, "service %q has scale: %d and deploy.replicas: %d", s.Name, *s.Scale, *d.Replicas).
-			hint("Leave one of them out.")
+		return fault.At(path, "service %q has scale: %d and deploy.replicas: %d", s.Name, *s.Scale, *d.Replicas).
+			Hint("Leave one of them out.")
 	}
 	if s.GetScale() < 0 {
-		return at(path, "%s must not be negative", dotted(path))
+		return fault.At(path, "%s must not be negative", fault.Dotted(path))
 	}
 	if s.GetScale() > 1 && s.ContainerName != "" {
-		return at(in(s, "container_name"), "service %q has a container_name and %d replicas: only one can have the name",
-			s.Name, s.GetScale()).hint("Leave container_name out.")
+		return fault.At(fault.In(s, "container_name"), "service %q has a container_name and %d replicas: only one can have the name",
+			s.Name, s.GetScale()).Hint("Leave container_name out.")
 	}
 	return nil
 }
@@ -253,8 +257,8 @@ func agreeing(_ *types.Project, s *types.ServiceConfig) error {
 		return nil
 	}
 	differ := func(attribute, deploy string) error {
-		return at(in(s, attribute), "service %q has %s and deploy.resources.%s, and they differ", s.Name, attribute, deploy).
-			hint("Leave one of them out.")
+		return fault.At(fault.In(s, attribute), "service %q has %s and deploy.resources.%s, and they differ", s.Name, attribute, deploy).
+			Hint("Leave one of them out.")
 	}
 	limits, reservations := s.Deploy.Resources.Limits, s.Deploy.Resources.Reservations
 	switch {
@@ -277,19 +281,19 @@ func targets(_ *types.Project, s *types.ServiceConfig) error {
 	taken := map[string]string{}
 	take := func(target string, path []string) error {
 		if former, ok := taken[target]; ok {
-			return at(path, "%s: %s is already the target of %s", dotted(path), target, former)
+			return fault.At(path, "%s: %s is already the target of %s", fault.Dotted(path), target, former)
 		}
-		taken[target] = dotted(path)
+		taken[target] = fault.Dotted(path)
 		return nil
 	}
 	for i, text := range s.Tmpfs {
 		target, _, _ := strings.Cut(text, ":")
-		if err := take(target, in(s, "tmpfs", itoa(i))); err != nil {
+		if err := take(target, fault.In(s, "tmpfs", strconv.Itoa(i))); err != nil {
 			return err
 		}
 	}
 	for i, v := range s.Volumes {
-		if err := take(v.Target, in(s, "volumes", itoa(i))); err != nil {
+		if err := take(v.Target, fault.In(s, "volumes", strconv.Itoa(i))); err != nil {
 			return err
 		}
 	}
@@ -305,7 +309,7 @@ func ownNames(p *types.Project) error {
 			continue
 		}
 		if other, ok := owner[s.ContainerName]; ok {
-			return at(in(&s, "container_name"), "services %q and %q have the same container_name %q",
+			return fault.At(fault.In(&s, "container_name"), "services %q and %q have the same container_name %q",
 				other, name, s.ContainerName)
 		}
 		owner[s.ContainerName] = name
@@ -342,8 +346,8 @@ func declared(attributes map[string]any) error {
 func externalAlone(path []string, entry map[string]any) error {
 	for _, k := range slices.Sorted(maps.Keys(entry)) {
 		if k != "name" && k != "external" && !strings.HasPrefix(k, "x-") && !strings.HasPrefix(k, "#") {
-			return at(append(path, k), "%s: external excludes %s", dotted(path), k).
-				hint("An external one exists already: only its name counts.")
+			return fault.At(append(path, k), "%s: external excludes %s", fault.Dotted(path), k).
+				Hint("An external one exists already: only its name counts.")
 		}
 	}
 	return nil
@@ -366,9 +370,9 @@ func oneContent(path []string, entry map[string]any, ways []string) error {
 	list := strings.Join(ways[:len(ways)-1], ", ") + " and " + ways[len(ways)-1]
 	switch {
 	case given > 1:
-		return at(path, "%s: %s exclude each other", dotted(path), list)
+		return fault.At(path, "%s: %s exclude each other", fault.Dotted(path), list)
 	case given == 0 && !driver:
-		return at(path, "%s: one of %s has to be set", dotted(path), list)
+		return fault.At(path, "%s: one of %s has to be set", fault.Dotted(path), list)
 	default:
 		return nil
 	}
@@ -393,9 +397,9 @@ func circles(p *types.Project) error {
 	if circle == nil {
 		return nil
 	}
-	return at([]string{"services", circle[0], "depends_on", circle[1]},
+	return fault.At([]string{"services", circle[0], "depends_on", circle[1]},
 		"services depend on each other: %s", strings.Join(circle, " → ")).
-		hint("Remove one of these dependencies; links, network_mode and volumes_from count as well.")
+		Hint("Remove one of these dependencies; links, network_mode and volumes_from count as well.")
 }
 
 // circleOf is a way that leads from a name back to it; nil: there is none.

@@ -1,0 +1,68 @@
+// Package attribute says what becomes of each attribute of a Compose file.
+//
+// It is done, left out with a warning, or refused. A test makes docs/compose.md from the
+// table.
+package attribute
+
+import (
+	"strings"
+	"sync"
+)
+
+// Fate is what becomes of an attribute that a Compose file has.
+type Fate int
+
+// The fates. A warning names what is left out; what cannot be left out without
+// changing what the project does is refused.
+const (
+	Done Fate = iota
+	Warn
+	Refuse
+)
+
+func (f Fate) String() string { return [...]string{"done", "warning", "error"}[f] }
+
+// row says what becomes of some attributes with the same parent and the same fate.
+type row struct {
+	// parent is a path such as services.*.healthcheck; "" is the top of the file.
+	parent string
+	// names are the attributes, separated by blanks. A name may have dots.
+	names string
+	fate  Fate
+	// why stands in the warning or error, after the attribute's path. For an attribute
+	// that is done it is a remark for the docs.
+	why string
+	// unless is a value that makes no difference.
+	unless string
+}
+
+// node is the table as a tree, by the steps of paths.
+type node struct {
+	row      *row
+	children map[string]*node
+}
+
+var attributeTree = sync.OnceValue(func() *node {
+	root := &node{}
+	rows := table()
+	for i := range rows {
+		for name := range strings.FieldsSeq(rows[i].names) {
+			root.put(strings.Split(strings.TrimPrefix(rows[i].parent+"."+name, "."), "."), &rows[i])
+		}
+	}
+	return root
+})
+
+func (n *node) put(path []string, r *row) {
+	if len(path) == 0 {
+		n.row = r
+		return
+	}
+	if n.children == nil {
+		n.children = map[string]*node{}
+	}
+	if n.children[path[0]] == nil {
+		n.children[path[0]] = &node{}
+	}
+	n.children[path[0]].put(path[1:], r)
+}
