@@ -164,7 +164,7 @@ func newPsRow(c *engine.Container, now time.Time) psRow {
 		command: command, Command: strconv.Quote(command), CreatedAt: c.Created.Local().Format("2006-01-02 15:04:05 -0700 MST"),
 		ExitCode: c.State.ExitCode, Health: string(c.State.Health.Status), ID: c.ID, Image: c.Spec.Image,
 		Name: c.Name, Names: c.Name, Project: c.Project, Service: c.Service, Size: "0B",
-		State: c.State.Status.Docker(), Status: statusText(c, now), RunningFor: units.HumanDuration(now.Sub(c.Created)) + " ago",
+		State: c.State.Status.Docker(), Status: c.StatusText(now), RunningFor: units.HumanDuration(now.Sub(c.Created)) + " ago",
 		Publishers: publishers(c), Ports: portsText(c),
 	}
 	var labels, networks, mounts []string
@@ -189,31 +189,4 @@ func newPsRow(c *engine.Container, now time.Time) psRow {
 	row.Labels, row.Networks, row.Mounts = strings.Join(labels, ","), strings.Join(networks, ","), strings.Join(mounts, ",")
 	row.LocalVolumes = strconv.Itoa(local)
 	return row
-}
-
-// statusText is docker's: Up 5 minutes (healthy), Exited (1) 3 seconds ago.
-func statusText(c *engine.Container, now time.Time) string {
-	s := &c.State
-	up := "Up " + units.HumanDuration(now.Sub(s.StartedAt))
-	switch s.Status {
-	case engine.StatusCreated, engine.StatusStarting:
-		return "Created"
-	case engine.StatusPaused:
-		return up + " (Paused)"
-	case engine.StatusRestarting:
-		return fmt.Sprintf("Restarting (%d) %s ago", s.ExitCode, units.HumanDuration(now.Sub(s.FinishedAt)))
-	case engine.StatusExited:
-		return fmt.Sprintf("Exited (%d) %s ago", s.ExitCode, units.HumanDuration(now.Sub(s.FinishedAt)))
-	case engine.StatusRemoving:
-		return "Removal In Progress"
-	default:
-	}
-	switch s.Health.Status {
-	case engine.HealthNone:
-		return up
-	case engine.HealthStarting:
-		return up + " (health: starting)"
-	default:
-		return up + " (" + string(s.Health.Status) + ")"
-	}
 }

@@ -10,27 +10,6 @@ import (
 	"tiffin/engine"
 )
 
-func TestStatusText(t *testing.T) {
-	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	ago := func(d time.Duration) time.Time { return now.Add(-d) }
-	for want, s := range map[string]engine.State{
-		"Created":                          {Status: engine.StatusCreated},
-		"Up 5 minutes":                     {Status: engine.StatusRunning, StartedAt: ago(5 * time.Minute)},
-		"Up 2 hours (healthy)":             {Status: engine.StatusRunning, StartedAt: ago(2 * time.Hour), Health: engine.Health{Status: engine.Healthy}},
-		"Up 3 seconds (health: starting)":  {Status: engine.StatusRunning, StartedAt: ago(3 * time.Second), Health: engine.Health{Status: engine.HealthStarting}},
-		"Up 3 days (unhealthy)":            {Status: engine.StatusRunning, StartedAt: ago(72 * time.Hour), Health: engine.Health{Status: engine.Unhealthy}},
-		"Up 10 seconds":                    {Status: engine.StatusStopping, StartedAt: ago(10 * time.Second)},
-		"Up 1 second (Paused)":             {Status: engine.StatusPaused, StartedAt: ago(time.Second)},
-		"Exited (137) 4 weeks ago":         {Status: engine.StatusExited, ExitCode: 137, FinishedAt: ago(30 * 24 * time.Hour)},
-		"Restarting (1) About an hour ago": {Status: engine.StatusRestarting, ExitCode: 1, FinishedAt: ago(time.Hour)},
-		"Removal In Progress":              {Status: engine.StatusRemoving},
-	} {
-		if got := statusText(&engine.Container{State: s}, now); got != want {
-			t.Errorf("%s: got %q, want %q", s.Status, got, want)
-		}
-	}
-}
-
 func TestPortsText(t *testing.T) {
 	all4, all6, lo := netip.IPv4Unspecified(), netip.IPv6Unspecified(), netip.MustParseAddr("127.0.0.1")
 	for name, tc := range map[string]struct {

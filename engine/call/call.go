@@ -125,6 +125,37 @@ type RunRequest struct {
 	Start bool `json:",omitempty"`
 }
 
+// CreateRequest asks for a container that no Stack has. Labels of docker compose make it
+// one of a project.
+type CreateRequest struct {
+	Name string `json:",omitempty"` // "": one is made up
+	Spec engine.ContainerSpec
+	// NewVolumes are made with these options unless they are there.
+	NewVolumes []engine.VolumeSpec `json:",omitempty"`
+}
+
+// StopRequest says how a container is stopped.
+type StopRequest struct {
+	Signal  string           `json:",omitempty"` // "": the container's own
+	Timeout *engine.Duration `json:",omitempty"` // nil: the container's own
+}
+
+// WaitCondition is what is waited for of a container.
+type WaitCondition string
+
+// The conditions, by their names in the Docker Engine API.
+const (
+	WaitNotRunning WaitCondition = "not-running"
+	WaitNextExit   WaitCondition = "next-exit"
+	WaitRemoved    WaitCondition = "removed"
+)
+
+// Change is what can change of a container that exists; nil stays.
+type Change struct {
+	Resources *engine.Resources     `json:",omitempty"`
+	Restart   *engine.RestartPolicy `json:",omitempty"`
+}
+
 // ListRequest selects containers.
 type ListRequest struct {
 	Project  string   `json:",omitempty"` // "": all projects
@@ -282,4 +313,7 @@ type Streams struct {
 	Resize <-chan [2]uint
 	// Signals brings signals by name that the client passes on; it may be nil.
 	Signals <-chan string
+	// Ready, if set, is called by Attach when no output can be missed any more. A container
+	// that does not run is waited for then.
+	Ready func()
 }

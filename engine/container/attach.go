@@ -41,11 +41,6 @@ func (c *Container) attach(ctx context.Context, req *call.AttachRequest, s call.
 	c.mu.Lock()
 	c.console = req.ConsoleSize
 	c.mu.Unlock()
-	if req.Start {
-		if err := c.Super.Start(ctx); err != nil {
-			return 0, err
-		}
-	}
 	in := s
 	if !req.Stdin {
 		in.Stdin = nil
@@ -54,12 +49,30 @@ func (c *Container) attach(ctx context.Context, req *call.AttachRequest, s call.
 	if err != nil {
 		return 0, err
 	}
-	c.feed(ctx, stop, in, keys)
+	awaitEnd := c.AwaitEnd
+	if s.Ready != nil {
+		awaitEnd = c.comingEnd()
+		s.Ready()
+	}
+	if req.Start {
+		if err := c.Super.Start(ctx); err != nil {
+			return 0, err
+		}
+	}
+	if s.Ready == nil {
+		c.feed(ctx, stop, in, keys)
+	} else {
+		go func() {
+			if c.awaitProcess(ctx) {
+				c.feed(ctx, stop, in, keys)
+			}
+		}()
+	}
 	done := make(chan struct{})
 	var end engine.Container
 	go func() {
 		defer close(done)
-		end = c.AwaitEnd(ctx)
+		end = awaitEnd(ctx)
 	}()
 	err = logs.Read(ctx, c.LogDir(), q, done, func(e logs.Entry) error {
 		w := s.Stdout

@@ -194,5 +194,5 @@ const connectTimeout = time.Minute
 // saveConnections writes on which networks a container is, and how.
 func (d *Daemon) saveConnections(c *container.Container) error {
 	record := c.Snapshot()
-	return errors.Join(d.saveContainer(&record), d.saveState(&record))
+	return errors.Join(d.SaveContainer(&record), d.saveState(&record))
 }

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -109,8 +108,8 @@ func (d *Daemon) releaseName(name, id string) {
 	}
 }
 
-// rename gives a container the name that its predecessor had.
-func (d *Daemon) rename(c *container.Container, name string) error {
+// GiveName gives a container the name that its predecessor had.
+func (d *Daemon) GiveName(c *container.Container, name string) error {
 	old := c.Name()
 	if old == name {
 		return nil
@@ -118,33 +117,11 @@ func (d *Daemon) rename(c *container.Container, name string) error {
 	if err := d.reserveName(name, c.ID); err != nil {
 		return err
 	}
-	c.Update(func(r *engine.Container) { r.Name = name })
-	record := c.Snapshot()
-	if err := d.saveContainer(&record); err != nil {
+	record := c.Rename(name)
+	if err := d.SaveContainer(&record); err != nil {
 		return err
 	}
 	d.releaseName(old, c.ID)
 	d.events.Publish(events.OfContainer(&record, "rename", map[string]string{"oldName": "/" + old}))
 	return nil
-}
-
-// Wait returns the exit code of a container once it has ended; at once when it has.
-func (d *Daemon) Wait(ctx context.Context, ref string) (int, error) {
-	c, err := d.Container(ref)
-	if err != nil {
-		return 0, err
-	}
-	for {
-		record, changed := c.Watch()
-		if record.Ended() {
-			return record.State.ExitCode, nil
-		}
-		select {
-		case <-changed:
-		case <-c.Gone:
-			return c.Snapshot().State.ExitCode, nil
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
-		}
-	}
 }

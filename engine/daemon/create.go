@@ -46,6 +46,8 @@ func (d *Daemon) create(ctx context.Context, req createRequest) (*container.Cont
 	}
 	if req.stack != nil {
 		record.Project, record.Service = req.stack.Name, req.service.Name
+	} else {
+		adoptLabels(&record, spec.Labels)
 	}
 	if err := d.resolveReferences(&spec, req.stack); err != nil {
 		return nil, fmt.Errorf("create %s: %w", req.name, err)
@@ -76,7 +78,7 @@ func (d *Daemon) create(ctx context.Context, req createRequest) (*container.Cont
 		return nil, err
 	}
 	back.Add(func(ctx context.Context) error { return d.rooms.Images.Release(ctx, record.ID) })
-	if err := d.saveContainer(&record); err != nil {
+	if err := d.SaveContainer(&record); err != nil {
 		return nil, err
 	}
 	back.Keep()

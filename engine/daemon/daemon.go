@@ -18,6 +18,7 @@ import (
 	"tiffin/engine/call"
 	"tiffin/engine/container"
 	"tiffin/engine/daemon/events"
+	"tiffin/engine/daemon/single"
 	"tiffin/engine/image"
 	"tiffin/engine/network"
 	"tiffin/engine/runtime"
@@ -43,6 +44,8 @@ type Config struct {
 
 // Daemon is the engine. Its methods may be called by many at once.
 type Daemon struct {
+	single.Ops
+
 	cfg     Config
 	log     *slog.Logger
 	started time.Time
@@ -84,6 +87,7 @@ func Open(ctx context.Context, cfg Config) (_ *Daemon, err error) {
 		containers: map[string]*container.Container{}, names: map[string]string{}, projects: map[string]*project{},
 		networks: map[string]engine.Network{}, volumes: map[string]engine.Volume{},
 	}
+	d.Ops = single.Ops{Owner: d}
 	d.life, d.end = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -258,6 +262,9 @@ func (d *Daemon) Info(context.Context) (call.Info, error) {
 	info.Projects = len(projects)
 	return info, nil
 }
+
+// Publish tells who listens that something happened.
+func (d *Daemon) Publish(ev engine.Event) { d.events.Publish(ev) }
 
 // Events calls emit for each event; see events.Log.
 func (d *Daemon) Events(ctx context.Context, since, until time.Time, subscribed func(), emit func(engine.Event) error) error {

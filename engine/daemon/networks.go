@@ -165,7 +165,7 @@ func (d *Daemon) rejoin(gone, heir *engine.Container) error {
 		}
 		c.Update(func(r *engine.Container) { r.Spec.NetworkMode = "container:" + heir.ID })
 		record := c.Snapshot()
-		errs = append(errs, d.saveContainer(&record))
+		errs = append(errs, d.SaveContainer(&record))
 	}
 	return errors.Join(errs...)
 }

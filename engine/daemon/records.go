@@ -27,8 +27,8 @@ type liveRecord struct {
 	rebooted bool
 }
 
-// saveContainer writes what a container is.
-func (d *Daemon) saveContainer(c *engine.Container) error {
+// SaveContainer writes what a container is.
+func (d *Daemon) SaveContainer(c *engine.Container) error {
 	record := *c
 	record.State = engine.State{Status: engine.StatusCreated}
 	record.Published = nil

@@ -23,7 +23,7 @@ type removeOptions struct {
 
 // Remove removes a container.
 func (d *Daemon) Remove(ctx context.Context, ref string, opts call.RemoveOptions) error {
-	ctx, leave, err := d.enter(ctx)
+	ctx, leave, err := d.Enter(ctx)
 	if err != nil {
 		return err
 	}

@@ -106,7 +106,7 @@ func (w *walk) doContainer(ctx context.Context, s *plan.Step) (done string, err 
 	}
 	switch s.Kind {
 	case plan.RenameContainer:
-		return "", w.d.rename(c, s.Name)
+		return "", w.d.GiveName(c, s.Name)
 	case plan.StartContainer:
 		return "", w.start(ctx, c)
 	case plan.RestartContainer:

@@ -28,7 +28,7 @@ type project struct {
 // lock waits for this command's turn on a project. The context that it returns ends
 // with the engine, too, and the engine's end waits for unlock.
 func (d *Daemon) lock(ctx context.Context, name string) (_ context.Context, unlock func(), err error) {
-	ctx, leave, err := d.enter(ctx)
+	ctx, leave, err := d.Enter(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -57,11 +57,11 @@ func (d *Daemon) lock(ctx context.Context, name string) (_ context.Context, unlo
 	}
 }
 
-// enter begins a call that changes the host: the engine's end ends its context, and
+// Enter begins a call that changes the host: the engine's end ends its context, and
 // waits for leave.
 //
 // Errors: engine.ErrUnavailable when the engine is about to end.
-func (d *Daemon) enter(ctx context.Context) (_ context.Context, leave func(), err error) {
+func (d *Daemon) Enter(ctx context.Context) (_ context.Context, leave func(), err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.life.Err() != nil {

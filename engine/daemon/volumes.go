@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"tiffin/engine"
 )
@@ -56,15 +59,7 @@ func (d *Daemon) removeVolume(ctx context.Context, name string) error {
 	if _, ok := d.Volume(name); !ok {
 		return nil
 	}
-	users := d.all(func(c *engine.Container) bool {
-		for i := range c.Mounts {
-			if c.Mounts[i].Name == name {
-				return true
-			}
-		}
-		return false
-	})
-	if len(users) > 0 {
+	if len(d.volumeUsers(name)) > 0 {
 		return errInUse
 	}
 	// The record goes first: a folder without one is swept, a record without a folder is a loss.
@@ -80,6 +75,13 @@ func (d *Daemon) removeVolume(ctx context.Context, name string) error {
 	}
 	d.events.Publish(engine.Event{Type: engine.EventVolume, Action: "destroy", ID: name, Attributes: map[string]string{"driver": "local"}})
 	return nil
+}
+
+// volumeUsers are the containers that mount a volume.
+func (d *Daemon) volumeUsers(name string) []engine.Container {
+	return d.all(func(c *engine.Container) bool {
+		return slices.ContainsFunc(c.Mounts, func(m engine.MountPoint) bool { return m.Type == engine.MountVolume && m.Name == name })
+	})
 }
 
 // FillVolume calls fill for a volume that is fresh, once, whoever comes first, and
@@ -99,4 +101,11 @@ func (d *Daemon) FillVolume(ctx context.Context, name string, fill func(engine.V
 	}
 	v.Fresh = false
 	return d.saveVolume(v)
+}
+
+// Volumes lists the volumes by name.
+func (d *Daemon) Volumes(context.Context) ([]engine.Volume, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.SortedFunc(maps.Values(d.volumes), func(a, b engine.Volume) int { return strings.Compare(a.Name, b.Name) }), nil
 }

@@ -44,6 +44,21 @@ func (m *Manager) SetAnswering(containerID string, to Answer) {
 	}
 }
 
+// Rename lets a container answer by another name, and no more by the old one, on all its
+// networks.
+func (m *Manager) Rename(containerID, name string, names func([]string) []string) {
+	var changed []*network
+	m.mu.Lock()
+	for _, a := range m.endpoints[containerID] {
+		a.name, a.Names = name, names(a.Names)
+		changed = append(changed, a.network)
+	}
+	m.mu.Unlock()
+	for _, n := range changed {
+		m.announce(n)
+	}
+}
+
 // SetResolvers replaces the host's resolvers in what a sandbox asks of the outside
 // (dns in a Compose file). They are asked from the sandbox, as its processes would:
 // 127.0.0.1 is a server in the container. None means the host's.

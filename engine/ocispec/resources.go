@@ -37,6 +37,16 @@ func (b *builder) resources(s *specs.Spec) error {
 	return nil
 }
 
+// Limits are the limits and weights of a container that runs, after a change.
+//
+// Errors: as New.
+func Limits(in Input) (*specs.LinuxResources, error) {
+	b := builder{Input: in, spec: &in.Container.Spec}
+	s := &specs.Spec{Linux: &specs.Linux{Resources: &specs.LinuxResources{}}}
+	err := b.resources(s)
+	return s.Linux.Resources, err
+}
+
 func memory(r *engine.Resources, out *specs.LinuxResources) error {
 	if err := checkMemory(r); err != nil {
 		return err

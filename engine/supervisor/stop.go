@@ -55,7 +55,7 @@ func (s *Supervisor) stop(ctx context.Context, r request) {
 	}
 	s.state.Stopped = true
 	s.stoppers = append(s.stoppers, r.reply)
-	s.stopTimeout = r.timeout
+	s.stopTimeout, s.stopSignal = r.timeout, r.signal
 	s.to(engine.StatusStopping)
 	s.publish()
 }
@@ -67,7 +67,7 @@ func (s *Supervisor) stopping(ctx context.Context) {
 	p := newPatience()
 	defer p.timer.Stop()
 	p.atMost(s.stopTimeout)
-	s.signal(s.cfg.StopSignal)
+	s.signal(s.stopSignal)
 	for s.state.Status == engine.StatusStopping {
 		select {
 		case exit := <-s.watcher.ended:

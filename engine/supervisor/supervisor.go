@@ -76,8 +76,9 @@ type Supervisor struct {
 	monitor  *monitor       // of its health; nil while nothing is probed
 	starter  chan<- error   // who asked for the start under way; nil: the policy did
 	stoppers []chan<- error // who waits for the end
-	// stopTimeout is that of the stop under way, backOff the time to the next restart.
+	// stopTimeout and stopSignal are those of the stop under way, backOff the time to the next restart.
 	stopTimeout, backOff time.Duration
+	stopSignal           unix.Signal
 	// held says that its restart waits for Resume, not for a time.
 	held bool
 }
@@ -113,7 +114,7 @@ func (v verb) String() string {
 // held until Resume: others may have to start before it.
 func New(cfg Config) *Supervisor {
 	return &Supervisor{
-		cfg: cfg, state: cfg.State, process: cfg.Process, stopTimeout: cfg.StopTimeout,
+		cfg: cfg, state: cfg.State, process: cfg.Process, stopTimeout: cfg.StopTimeout, stopSignal: cfg.StopSignal,
 		held:     cfg.State.Status == engine.StatusRestarting,
 		requests: make(chan request), done: make(chan struct{}),
 	}
@@ -133,7 +134,12 @@ func (s *Supervisor) Start(ctx context.Context) error {
 //
 // Errors: engine.ErrUnavailable when it does not end although it was killed.
 func (s *Supervisor) Stop(ctx context.Context, timeout time.Duration) error {
-	return s.ask(ctx, request{do: stop, signal: s.cfg.StopSignal, timeout: timeout})
+	return s.StopWith(ctx, s.cfg.StopSignal, timeout)
+}
+
+// StopWith is Stop with another signal than the container's own.
+func (s *Supervisor) StopWith(ctx context.Context, sig unix.Signal, timeout time.Duration) error {
+	return s.ask(ctx, request{do: stop, signal: sig, timeout: timeout})
 }
 
 // Resume lets a container whose restart is held start by its policy: should it fail, the
@@ -149,6 +155,14 @@ func (s *Supervisor) Abandon(ctx context.Context, why error) error {
 // Do calls f when nothing else happens to the container: no start or end of it is under way.
 func (s *Supervisor) Do(ctx context.Context, f func(ctx context.Context) error) error {
 	return s.ask(ctx, request{do: call, call: f})
+}
+
+// SetRestart changes the policy for the next end.
+func (s *Supervisor) SetRestart(ctx context.Context, p engine.RestartPolicy) error {
+	return s.Do(ctx, func(context.Context) error {
+		s.cfg.Restart = p
+		return nil
+	})
 }
 
 // StopTimeout is the container's own time to stop.

@@ -1,4 +1,4 @@
-package daemon
+package single
 
 import (
 	"context"
@@ -7,11 +7,9 @@ import (
 	"tiffin/engine/call"
 )
 
-// What clients ask of a single container.
-
 // Exec runs a further process in a container; see container.Exec.
-func (d *Daemon) Exec(ctx context.Context, ref string, req *call.ExecRequest, s call.Streams) (int, error) {
-	c, err := d.Container(ref)
+func (o Ops) Exec(ctx context.Context, ref string, req *call.ExecRequest, s call.Streams) (int, error) {
+	c, err := o.Owner.Container(ref)
 	if err != nil {
 		return 0, err
 	}
@@ -19,8 +17,8 @@ func (d *Daemon) Exec(ctx context.Context, ref string, req *call.ExecRequest, s 
 }
 
 // Attach connects a client with a container's first process; see container.Attach.
-func (d *Daemon) Attach(ctx context.Context, req *call.AttachRequest, s call.Streams) (int, error) {
-	c, err := d.Container(req.Container)
+func (o Ops) Attach(ctx context.Context, req *call.AttachRequest, s call.Streams) (int, error) {
+	c, err := o.Owner.Container(req.Container)
 	if err != nil {
 		return 0, err
 	}
@@ -28,8 +26,8 @@ func (d *Daemon) Attach(ctx context.Context, req *call.AttachRequest, s call.Str
 }
 
 // Top lists the processes of a container; see container.Top.
-func (d *Daemon) Top(_ context.Context, ref string, args []string) (*call.Top, error) {
-	c, err := d.Container(ref)
+func (o Ops) Top(_ context.Context, ref string, args []string) (*call.Top, error) {
+	c, err := o.Owner.Container(ref)
 	if err != nil {
 		return nil, err
 	}
@@ -37,8 +35,8 @@ func (d *Daemon) Top(_ context.Context, ref string, args []string) (*call.Top, e
 }
 
 // ChangeFiles changes the files of a container; see container.Change.
-func (d *Daemon) ChangeFiles(ctx context.Context, ref string, changes io.Reader) error {
-	c, err := d.Container(ref)
+func (o Ops) ChangeFiles(ctx context.Context, ref string, changes io.Reader) error {
+	c, err := o.Owner.Container(ref)
 	if err != nil {
 		return err
 	}
