@@ -17,6 +17,7 @@ import (
 	"tiffin/engine"
 	"tiffin/engine/api"
 	"tiffin/engine/daemon"
+	"tiffin/engine/docker"
 )
 
 // embedded holds the keeper's program, which `make build` puts there before.
@@ -113,7 +114,9 @@ func (c *cli) serve(ctx context.Context, level slog.Level, listening func()) err
 	}
 	log.Info("engine ready", "version", version, "pid", os.Getpid(), "socket", r.Socket())
 	listening()
-	err = api.NewServer(d, log).Serve(ctx, l, stopGrace)
+	others := docker.New(docker.Config{Version: version, DataRoot: r.Data, RunRoot: r.Run, Log: log, Closing: ctx}, d)
+	err = api.NewServer(d, others, log).Serve(ctx, l, stopGrace)
+	others.Wait()
 	_ = os.Remove(r.Socket()) // the next engine replaces it
 	log.Info("engine stopped")
 	return errors.Join(err, d.Close())

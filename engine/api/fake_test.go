@@ -285,7 +285,7 @@ func serve(t *testing.T, b Backend) *rig {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &rig{Client: NewClient(socket), t: t, socket: socket, stop: cancel, done: make(chan error, 1)}
-	s := NewServer(b, slog.New(slog.DiscardHandler))
+	s := NewServer(b, nil, slog.New(slog.DiscardHandler))
 	go func() { r.done <- s.Serve(ctx, l, grace) }()
 	t.Cleanup(func() {
 		cancel()

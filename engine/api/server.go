@@ -26,8 +26,9 @@ type Server struct {
 	sessions sync.WaitGroup
 }
 
-// NewServer makes a server for b.
-func NewServer(b Backend, log *slog.Logger) *Server {
+// NewServer makes a server for b. Calls that are not tiffin's own go to others, which may
+// be nil.
+func NewServer(b Backend, others http.Handler, log *slog.Logger) *Server {
 	mux := http.NewServeMux()
 	s := &Server{
 		log: log,
@@ -38,6 +39,9 @@ func NewServer(b Backend, log *slog.Logger) *Server {
 		},
 	}
 	s.calls(mux, b)
+	if others != nil {
+		mux.Handle("/", others)
+	}
 	return s
 }
 

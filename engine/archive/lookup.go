@@ -37,10 +37,11 @@ func Look(root *os.File, name string, follow bool) (call.FileStat, error) { //no
 		}
 		stat, err := statOf(f, name)
 		link := ""
-		if err == nil && follow && stat.Mode&fs.ModeSymlink != 0 {
+		if err == nil && stat.Mode&fs.ModeSymlink != 0 {
 			link, err = readLink(f, "")
+			stat.Target = link
 		}
-		if err = errors.Join(err, f.Close()); err != nil || link == "" {
+		if err = errors.Join(err, f.Close()); err != nil || link == "" || !follow {
 			return stat, problem(name, err)
 		}
 		if !path.IsAbs(link) {

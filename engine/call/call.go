@@ -313,7 +313,7 @@ type Streams struct {
 	Resize <-chan [2]uint
 	// Signals brings signals by name that the client passes on; it may be nil.
 	Signals <-chan string
-	// Ready, if set, is called by Attach when no output can be missed any more. A container
-	// that does not run is waited for then.
+	// Ready, if set, is called by Attach when no output can be missed any more: a container
+	// that does not run is waited for then; and by Exec when the process runs.
 	Ready func()
 }

@@ -22,6 +22,7 @@ type FileStat struct {
 	Mode     fs.FileMode
 	Size     int64 `json:",omitempty"`
 	Modified time.Time
+	Target   string `json:",omitempty"` // of a link, as it is written there
 	// Missing says that nothing is there, but the folder it would be in.
 	Missing bool `json:",omitempty"`
 }

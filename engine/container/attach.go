@@ -34,9 +34,10 @@ func (c *Container) Attach(ctx context.Context, req *call.AttachRequest, s call.
 func (c *Container) attach(ctx context.Context, req *call.AttachRequest, s call.Streams) (int, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	now := time.Now()
 	q := logs.Query{Tail: -1, Follow: true, Stdout: true, Stderr: true}
 	if !req.Replay {
-		q.Since = time.Now()
+		q.Since = now
 	}
 	c.mu.Lock()
 	c.console = req.ConsoleSize
@@ -49,9 +50,9 @@ func (c *Container) attach(ctx context.Context, req *call.AttachRequest, s call.
 	if err != nil {
 		return 0, err
 	}
-	awaitEnd := c.AwaitEnd
+	awaitEnd, begun := c.AwaitEnd, true
 	if s.Ready != nil {
-		awaitEnd = c.comingEnd()
+		awaitEnd, begun = c.comingEnd(), c.running() != nil
 		s.Ready()
 	}
 	if req.Start {
@@ -59,15 +60,10 @@ func (c *Container) attach(ctx context.Context, req *call.AttachRequest, s call.
 			return 0, err
 		}
 	}
-	if s.Ready == nil {
-		c.feed(ctx, stop, in, keys)
-	} else {
-		go func() {
-			if c.awaitProcess(ctx) {
-				c.feed(ctx, stop, in, keys)
-			}
-		}()
+	if !begun && !req.Start {
+		c.awaitProcess(ctx, now)
 	}
+	c.feed(ctx, stop, in, keys)
 	done := make(chan struct{})
 	var end engine.Container
 	go func() {

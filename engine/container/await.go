@@ -2,6 +2,7 @@ package container
 
 import (
 	"context"
+	"time"
 
 	"tiffin/engine"
 	"tiffin/engine/call"
@@ -60,11 +61,14 @@ func (c *Container) comingEnd() func(context.Context) engine.Container {
 	return c.nextEnd()
 }
 
-// awaitProcess waits until the container has a process, and says whether it has: it may be
-// removed, or ctx end, before.
-func (c *Container) awaitProcess(ctx context.Context) bool {
-	c.watchUntil(ctx, func(*engine.Container) bool { return c.running() != nil })
-	return c.running() != nil
+// awaitProcess waits until the container has a process, or had one since a time and it has
+// ended, or will not have one: it could not be started, it was removed, or ctx ends.
+func (c *Container) awaitProcess(ctx context.Context, since time.Time) {
+	failed := c.Snapshot().State.Error != "" // an earlier start; another one is to come
+	c.watchUntil(ctx, func(r *engine.Container) bool {
+		failed = failed && r.State.Status != engine.StatusStarting
+		return c.running() != nil || c.LastEnd().FinishedAt.After(since) || !failed && r.Ended() && r.State.Error != ""
+	})
 }
 
 // watchUntil returns the record once it is as it should be, or the container has gone, or

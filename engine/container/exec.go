@@ -33,6 +33,9 @@ func (c *Container) Exec(ctx context.Context, req *call.ExecRequest, s call.Stre
 	if err != nil {
 		return 0, withExitCode(err)
 	}
+	if s.Ready != nil {
+		s.Ready()
+	}
 	if req.Detach {
 		// It ends with the process, or with the engine's connection to the keeper.
 		go func() {

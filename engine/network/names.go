@@ -46,11 +46,11 @@ func (m *Manager) SetAnswering(containerID string, to Answer) {
 
 // Rename lets a container answer by another name, and no more by the old one, on all its
 // networks.
-func (m *Manager) Rename(containerID, name string, names func([]string) []string) {
+func (m *Manager) Rename(containerID, name string, change func([]string) []string) {
 	var changed []*network
 	m.mu.Lock()
 	for _, a := range m.endpoints[containerID] {
-		a.name, a.Names = name, names(a.Names)
+		a.name, a.Names = name, change(a.Names)
 		changed = append(changed, a.network)
 	}
 	m.mu.Unlock()

@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 		"engine/archive",
 		"engine/builder/client",
 		"engine/daemon",
+		"engine/docker",
 		"engine/image/credentials",
 		"engine/plan",
 		"project",

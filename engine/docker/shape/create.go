@@ -363,3 +363,45 @@ func extraHosts(list []string) []string {
 }
 
 var errVolumeSpec = errors.New("invalid volume specification")
+
+// MergeResources lays the limits that a client names over those that there are.
+//
+// Errors: engine.ErrInvalid for limits that contradict each other.
+func MergeResources(old *engine.Resources, r *container.Resources) (merged engine.Resources, changed bool, err error) {
+	merged = *old
+	changed = slices.Contains([]bool{
+		over(&merged.Memory, engine.Bytes(r.Memory)),
+		over(&merged.MemoryReservation, engine.Bytes(r.MemoryReservation)),
+		over(&merged.MemorySwap, engine.Bytes(r.MemorySwap)),
+		over(&merged.NanoCPUs, r.NanoCPUs),
+		over(&merged.CPUPeriod, r.CPUPeriod),
+		over(&merged.CPUQuota, r.CPUQuota),
+		over(&merged.CPUShares, r.CPUShares),
+		over(&merged.CPURealtimePeriod, r.CPURealtimePeriod),
+		over(&merged.CPURealtimeQuota, r.CPURealtimeRuntime),
+		over(&merged.BlkioWeight, r.BlkioWeight),
+		over(&merged.CpusetCpus, r.CpusetCpus),
+		over(&merged.CpusetMems, r.CpusetMems),
+		r.PidsLimit != nil,
+	}, true)
+	if r.PidsLimit != nil {
+		merged.PidsLimit = *r.PidsLimit
+	}
+	if r.NanoCPUs > 0 && (r.CPUPeriod > 0 || r.CPUQuota > 0) {
+		return *old, false, invalid("Conflicting options: Nano CPUs and CPU Period/Quota cannot both be set")
+	}
+	if merged.Memory > 0 && merged.MemorySwap > 0 && merged.MemorySwap < merged.Memory {
+		return *old, false, invalid("Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time")
+	}
+	return merged, changed, nil
+}
+
+// over puts a value that is there in the place of another one, and says whether it is.
+func over[T comparable](to *T, value T) bool {
+	var none T
+	if value == none {
+		return false
+	}
+	*to = value
+	return true
+}
