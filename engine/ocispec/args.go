@@ -13,7 +13,18 @@ import (
 //
 // Errors: engine.ErrInvalid when nothing is left to be run.
 func Args(spec *engine.ContainerSpec, image *engine.ImageConfig) ([]string, error) {
-	entrypoint, cmd := spec.Entrypoint, spec.Cmd
+	entrypoint, cmd := commandLine(spec, image)
+	args := slices.Concat(entrypoint, cmd)
+	if len(args) == 0 || args[0] == "" {
+		return nil, engine.Hint(engine.Problem(engine.ErrInvalid, errors.New("no command specified")),
+			"neither the image nor the service says what to run: give the service a command or an entrypoint")
+	}
+	return args, nil
+}
+
+// commandLine is the command line in its two parts.
+func commandLine(spec *engine.ContainerSpec, image *engine.ImageConfig) (entrypoint, cmd []string) {
+	entrypoint, cmd = spec.Entrypoint, spec.Cmd
 	if len(entrypoint) == 0 && cmd == nil {
 		cmd = image.Cmd
 	}
@@ -23,10 +34,5 @@ func Args(spec *engine.ContainerSpec, image *engine.ImageConfig) ([]string, erro
 	if len(entrypoint) == 1 && entrypoint[0] == "" {
 		entrypoint = nil
 	}
-	args := slices.Concat(entrypoint, cmd)
-	if len(args) == 0 || args[0] == "" {
-		return nil, engine.Hint(engine.Problem(engine.ErrInvalid, errors.New("no command specified")),
-			"neither the image nor the service says what to run: give the service a command or an entrypoint")
-	}
-	return args, nil
+	return entrypoint, cmd
 }

@@ -209,3 +209,20 @@ func bindOptions(point engine.MountPoint) ([]string, error) {
 	}
 	return options, nil
 }
+
+// MountPoints are where something is mounted in a container that runs.
+func MountPoints(c *engine.Container) []string {
+	etc := Etc{Hostname: "-", Hosts: "-", ResolvConf: "-"} // their mount points alone count
+	b := builder{Input: Input{Container: c, Etc: etc}, spec: &c.Spec}
+	out := []string{shmTarget}
+	for _, m := range slices.Concat(b.defaultMounts(), b.etcMounts()) {
+		out = append(out, m.Destination)
+	}
+	for i := range c.Mounts {
+		out = append(out, c.Mounts[i].Destination)
+	}
+	for i := range c.Spec.Files {
+		out = append(out, c.Spec.Files[i].Target)
+	}
+	return out
+}
