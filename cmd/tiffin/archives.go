@@ -12,6 +12,7 @@ import (
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/progress"
 	"tiffin/engine"
+	"tiffin/engine/builder/change"
 	"tiffin/engine/call"
 	"tiffin/engine/plan"
 )
@@ -102,11 +103,16 @@ func nameOfInput(path string) string {
 
 func newImport(c *cli) *cobra.Command {
 	var config engine.ImageConfig
+	var changes []string
 	cmd := &cobra.Command{
 		Use:   "import [OPTIONS] FILE|- NAME",
 		Short: "Make an image of the tar of a root filesystem",
 		Args:  caller.Exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			config, err := change.Apply(config, changes)
+			if err != nil {
+				return err
+			}
 			in, err := c.Open(args[0])
 			if err != nil {
 				return err
@@ -128,6 +134,7 @@ func newImport(c *cli) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
+	f.StringArrayVarP(&changes, "change", "c", nil, "Apply Dockerfile instruction to the created image")
 	f.StringArrayVar(&config.Entrypoint, "entrypoint", nil, "Word of the entrypoint (repeat for each)")
 	f.StringArrayVar(&config.Cmd, "cmd", nil, "Word of the default command (repeat for each)")
 	f.StringArrayVarP(&config.Env, "env", "e", nil, "Environment variable")

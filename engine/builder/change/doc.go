@@ -1,0 +1,3 @@
+// Package change applies Dockerfile instructions to the config of an image. It
+// is pure.
+package change
