@@ -3,7 +3,6 @@ package image
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
 	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"tiffin/engine"
@@ -116,21 +114,7 @@ func newBundle(blob ocispec.Descriptor, diffID digest.Digest, c engine.ImageConf
 		RootFS:  rootFS{Type: "layers", DiffIDs: []digest.Digest{diffID}},
 		History: []ocispec.History{{Created: &now, Comment: "imported"}},
 	}
-	var err error
-	if b.configB, err = json.Marshal(b.config); err != nil {
-		return nil, err
-	}
-	b.parts = ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
-		Config: describeBytes(ocispec.MediaTypeImageConfig, b.configB), Layers: []ocispec.Descriptor{blob},
-	}
-	if b.manifestB, err = json.Marshal(b.parts); err != nil {
-		return nil, err
-	}
-	b.manifest = describeBytes(ocispec.MediaTypeImageManifest, b.manifestB)
-	b.target = b.manifest
-	b.variant = newVariant(b.manifest.Digest, b.parts, b.config)
-	return b, nil
+	return b, b.write([]ocispec.Descriptor{blob})
 }
 
 func describeBytes(mediaType string, b []byte) ocispec.Descriptor {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/images/archive"
@@ -56,24 +57,37 @@ func (s *Store) saved(ctx context.Context, m match) (ocispec.Descriptor, error) 
 	if !images.IsIndexType(m.record.target.MediaType) {
 		return m.record.target, nil
 	}
-	b, err := s.localDocument(ctx, m.record.target)
+	idx, err := s.localIndex(ctx, m.record.target)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	idx, err := parseIndex(b, m.record.target.MediaType)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	complete := true
-	var manifest ocispec.Descriptor
-	for _, d := range idx.Manifests {
-		if d.Digest == m.variant.manifest {
-			manifest = bare(d)
-		}
-		complete = complete && s.isComplete(ctx, d)
-	}
-	if complete {
+	if !slices.ContainsFunc(idx.Manifests, func(d ocispec.Descriptor) bool { return !s.isComplete(ctx, d) }) {
 		return m.record.target, nil
 	}
-	return manifest, nil
+	return s.manifestOf(ctx, m)
+}
+
+// manifestOf is the manifest of the one variant that was found.
+func (s *Store) manifestOf(ctx context.Context, m match) (ocispec.Descriptor, error) {
+	if !images.IsIndexType(m.record.target.MediaType) {
+		return m.record.target, nil
+	}
+	idx, err := s.localIndex(ctx, m.record.target)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	for _, d := range idx.Manifests {
+		if d.Digest == m.variant.manifest {
+			return bare(d), nil
+		}
+	}
+	return ocispec.Descriptor{}, refuse("index", fmt.Errorf("it does not list %s any more", m.variant.manifest))
+}
+
+func (s *Store) localIndex(ctx context.Context, d ocispec.Descriptor) (ocispec.Index, error) {
+	b, err := s.localDocument(ctx, d)
+	if err != nil {
+		return ocispec.Index{}, err
+	}
+	return parseIndex(b, d.MediaType)
 }
