@@ -9,6 +9,7 @@ import (
 
 	"tiffin/cmd/tiffin/buildcache"
 	"tiffin/cmd/tiffin/caller"
+	"tiffin/cmd/tiffin/commit"
 	"tiffin/cmd/tiffin/networks"
 	"tiffin/engine"
 )
@@ -61,7 +62,7 @@ func newRoot(c *cli) *cobra.Command {
 	}
 	addGroup(root, "stack", "Stack", newUp(c), newDown(c), newPlan(c), newCreate(c), newStart(c), newStop(c), newRestart(c), newRun(c), newTest(c), newBuild(c), newPull(c), newPush(c), newScale(c), newWatch(c))
 	addGroup(root, "look", "Look", newPs(c), newLogs(c), newTop(c), newPort(c), newEnv(c), newLs(c), newConfig(c), newImages(c), newEvents(c), newGraph(c), newVolumes(c))
-	addGroup(root, "containers", "Containers", newExec(c), newAttach(c), newKill(c), newPause(c), newUnpause(c), newRm(c), newWait(c), newCp(c), newExport(c), c.networkCommands())
+	addGroup(root, "containers", "Containers", newExec(c), newAttach(c), newKill(c), newPause(c), newUnpause(c), newRm(c), newWait(c), newCp(c), newExport(c), commit.Command(c.Caller, c.printStep), c.networkCommands())
 	addGroup(root, "images", "Images", newLoad(c), newSave(c), newImport(c), newTag(c), newRmi(c), buildcache.Command(c.Caller))
 	addGroup(root, "tiffin", "Tiffin", newEngine(c), newVersion(c))
 	root.AddCommand(newPluginMetadata(c), newAlpha(c))
@@ -88,7 +89,7 @@ func addGroup(root *cobra.Command, id, title string, cmds ...*cobra.Command) {
 
 // notYet are docker compose's commands that tiffin does not have.
 func notYet() []string {
-	return []string{"bridge", "commit", "publish", "stats"}
+	return []string{"bridge", "publish", "stats"}
 }
 
 // unknownCommand shows the help, and then what is wrong.

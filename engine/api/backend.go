@@ -65,10 +65,16 @@ type Registries interface {
 	PushImage(ctx context.Context, ref string, auths map[string]call.RegistryAuth, report engine.Report) error
 }
 
+// Committer makes images of containers.
+type Committer interface {
+	Commit(ctx context.Context, req *call.CommitRequest) (engine.Image, error)
+}
+
 // Stores has the images, and gets them from elsewhere.
 type Stores interface {
 	Images
 	Registries
+	Committer
 }
 
 // Files works on the files of containers, whether they run or not.

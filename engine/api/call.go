@@ -99,6 +99,7 @@ func (s *Server) calls(mux *http.ServeMux, b Backend) {
 	s.containerCalls(mux, b)
 	fileCalls(mux, b)
 	imageCalls(mux, b)
+	answer(mux, "commit", b.Commit)
 	registryCalls(mux, b)
 	networkCalls(mux, b)
 	tunnel(s, mux, "build", b.Build)

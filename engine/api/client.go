@@ -153,6 +153,11 @@ func (c *Client) ImportImage(ctx context.Context, rootfs io.Reader, name string,
 	return img, err
 }
 
+// Commit makes an image of a container.
+func (c *Client) Commit(ctx context.Context, req *call.CommitRequest) (engine.Image, error) {
+	return ask[engine.Image](ctx, c, "commit", req)
+}
+
 // Networks lists the networks.
 func (c *Client) Networks(ctx context.Context) ([]engine.Network, error) {
 	return ask[[]engine.Network](ctx, c, "networks", empty{})

@@ -44,6 +44,7 @@ func contracts() map[string]contract {
 	config := engine.ImageConfig{Cmd: []string{"sh"}, Env: []string{"A=\"ü\n\""}}
 	remove := call.RemoveOptions{Force: true}
 	image := engine.Image{ID: "sha256:1"}
+	commit := call.CommitRequest{Container: "web-1", Name: "mine/web:1", Author: "me", Message: "why", Changes: []string{"USER 1"}, NoPause: true}
 	file := call.FileRequest{Container: "c0ffee", Path: "/etc", Follow: true, Name: "."}
 	write := call.WriteRequest{Container: "c0ffee", Folder: "/ü", Owners: true}
 	nothing := func(err error) (any, error) { return nil, err }
@@ -152,6 +153,9 @@ func contracts() map[string]contract {
 			[]any{"tar", "base", config},
 			image, false,
 		},
+		"commit": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
+			return any2(c.Commit(ctx, &commit))
+		}, []any{commit}, image, false},
 		"stat file": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
 			return any2(c.StatFile(ctx, &file))
 		}, []any{file}, call.FileStat{Path: "/etc"}, false},

@@ -152,6 +152,10 @@ func (f *fake) PushImage(_ context.Context, ref string, auths map[string]call.Re
 	return f.call(report, ref, auths)
 }
 
+func (f *fake) Commit(_ context.Context, req *call.CommitRequest) (engine.Image, error) {
+	return engine.Image{ID: "sha256:1"}, f.call(nil, *req)
+}
+
 func (f *fake) TagImage(_ context.Context, ref, name string) error { return f.call(nil, ref, name) }
 
 func (f *fake) RemoveImage(_ context.Context, ref string, force call.ForceRemove) ([]string, error) {

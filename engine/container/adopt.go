@@ -69,6 +69,9 @@ func (c *Container) Adopt(ctx context.Context, p *runtime.Process) {
 			rec.State.FinishedAt, rec.State.ExitCode, rec.State.OOMKilled = time.Time{}, 0, false
 		}
 	})
+	if err := c.thawAdopted(ctx, r); err != nil {
+		log.Warn("still frozen since an image was made of it", "err", err)
+	}
 	for _, v := range c.rooms.volumes(&record) {
 		if err := c.rooms.Mounts.Use(ctx, v, c.ID); err != nil {
 			log.Warn("volume not mounted again", "volume", v.Name, "err", err)

@@ -81,11 +81,11 @@ var allowed = map[string][]string{
 	"engine/plan":          {"engine", "engine/call"},
 	"engine/daemon": {
 		"engine",
-		"engine/archive", "engine/builder", "engine/builder/change", "engine/call", "engine/container", "engine/daemon/events", "engine/daemon/single", "engine/image", "engine/network", "engine/ocispec", "engine/output", "engine/plan",
+		"engine/builder", "engine/call", "engine/container", "engine/daemon/events", "engine/daemon/single", "engine/image", "engine/network", "engine/ocispec", "engine/output", "engine/plan",
 		"engine/runtime", "engine/settings", "engine/state", "engine/supervisor", "engine/volume",
 	},
 	"engine/daemon/events": {"engine"},
-	"engine/daemon/single": {"engine", "engine/archive", "engine/call", "engine/container", "engine/daemon/events"},
+	"engine/daemon/single": {"engine", "engine/archive", "engine/builder/change", "engine/call", "engine/container", "engine/daemon/events"},
 	"engine/settings":      {"engine"},
 	"engine/output":        {"engine", "engine/call", "engine/container", "engine/logs"},
 	"engine/container": {

@@ -32,6 +32,16 @@ func Exactly(n int) cobra.PositionalArgs {
 	}
 }
 
+// Between wants so many words after the flags.
+func Between(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= least && len(args) <= most {
+			return nil
+		}
+		return Misused(cmd, fmt.Sprintf("requires at least %d and at most %s", least, arguments(most)))
+	}
+}
+
 func arguments(n int) string {
 	if n == 1 {
 		return "1 argument"

@@ -20,6 +20,20 @@ type Which struct {
 //
 // Errors: docker compose's text when there is none.
 func (c *Caller) FindContainers(ctx context.Context, service string, which Which) (*api.Client, []engine.Container, error) {
+	client, list, err := c.ContainersOf(ctx, service, which)
+	switch {
+	case err != nil || len(list) > 0:
+		return client, list, err
+	case which.Index > 0:
+		err = fmt.Errorf("service %q has no container %d", service, which.Index)
+	default:
+		err = fmt.Errorf("no container found for service %q", service)
+	}
+	return nil, nil, engine.Hint(engine.Problem(engine.ErrNotFound, err), "make it with `tiffin create "+service+"`")
+}
+
+// ContainersOf is FindContainers for who says in other words that there is none.
+func (c *Caller) ContainersOf(ctx context.Context, service string, which Which) (*api.Client, []engine.Container, error) {
 	t, err := c.FindTarget(ctx, []string{service})
 	if err != nil {
 		return nil, nil, err
@@ -40,13 +54,5 @@ func (c *Caller) FindContainers(ctx context.Context, service string, which Which
 		}
 		return a.Number - b.Number
 	})
-	switch {
-	case len(list) > 0:
-		return client, list, nil
-	case which.Index > 0:
-		err = fmt.Errorf("service %q has no container %d", service, which.Index)
-	default:
-		err = fmt.Errorf("no container found for service %q", service)
-	}
-	return nil, nil, engine.Hint(engine.Problem(engine.ErrNotFound, err), "make it with `tiffin create "+service+"`")
+	return client, list, nil
 }
