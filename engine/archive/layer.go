@@ -207,28 +207,22 @@ func (p *layerPacker) subfolder(at *place, base, name string, st, was *unix.Stat
 	f := &changed{name: name, st: *st}
 	p.above = append(p.above, f)
 	if hides || was != nil && !sameAttributes(st, was) || was == nil && !p.stubs[name] {
-		if err := p.begin(name); err != nil {
-			return err
-		}
+		err = p.begin(name)
 	}
-	if hides {
-		if err := p.mark(path.Join(name, opaqueMark)); err != nil {
-			return err
-		}
+	if err == nil && hides {
+		err = p.mark(path.Join(name, opaqueMark))
 	}
-	if err := p.folder(in, name); err != nil {
-		return err
+	if err == nil {
+		err = p.folder(in, name)
 	}
-	if !f.written && was != nil && !f.stubbed && st.Mtim != was.Mtim {
-		if err := p.begin(name); err != nil {
-			return err
-		}
+	if err == nil && !f.written && was != nil && !f.stubbed && st.Mtim != was.Mtim {
+		err = p.begin(name)
 	}
 	p.above = p.above[:len(p.above)-1]
 	if !f.written && was == nil {
 		p.leaveOut()
 	}
-	return nil
+	return err
 }
 
 // sameAttributes says that a folder's kind, mode and owner are what they were.

@@ -28,7 +28,7 @@ func stack(t *testing.T, image, change func(dir string), options ...string) *Lay
 	if os.Geteuid() != 0 {
 		t.Skip("overlayfs needs root")
 	}
-	dir, err := os.MkdirTemp("", "layer") // t.TempDir's has the test's name, and commas part options
+	dir, err := os.MkdirTemp("", "layer") //nolint:usetesting // t.TempDir's has the test's name, and commas part options
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	s := stacked{filepath.Join(dir, "upper"), filepath.Join(dir, "base"), filepath.Join(dir, "view")}
