@@ -116,6 +116,6 @@ func newAlpha(c *cli) *cobra.Command {
 	f.BoolVar(&o.Networks, "networks", false, "Include service's attached networks in output graph")
 	f.BoolVar(&o.Ports, "ports", false, "Include service's exposed ports in output graph")
 	f.BoolVar(&spaces, "spaces", false, "If given, space character ' ' will be used to indent, otherwise tab character '\\t' will be used")
-	alpha.AddCommand(viz)
+	alpha.AddCommand(viz, c.publishCommand())
 	return alpha
 }

@@ -1,7 +1,6 @@
 package caller
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -59,10 +58,7 @@ func (c *Caller) trusts(question string) bool {
 	if _, ok := Terminal(c.In); !ok || c.Opts.Yes {
 		return true
 	}
-	fmt.Fprintf(c.Err, "? %s (y/N) ", question)
-	answer, _ := bufio.NewReader(c.In).ReadString('\n') // what was said before the end counts
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes"
+	return c.Confirm(question)
 }
 
 // Load reads the project; services are those named on the command line, whose

@@ -21,7 +21,7 @@ func TestAnArtifactIsAskedForOnceAndCopied(t *testing.T) {
 	}
 	docs := []artifact.Document{file("compose.yaml", "one", ""), file("override.yaml", "two", ""), file("abc.yaml", "base", "true")}
 	var registry artifact.Registry
-	if err := registry.Push(t.Context(), ref, "", docs); err != nil {
+	if _, err := registry.Push(t.Context(), ref, "", docs); err != nil {
 		t.Fatal(err)
 	}
 	cache, asked, answer := t.TempDir(), 0, false

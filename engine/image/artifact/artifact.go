@@ -1,19 +1,15 @@
 package artifact
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/containerd/containerd/v2/core/remotes"
-	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"tiffin/engine"
@@ -126,77 +122,3 @@ func (f *Found) read(ctx context.Context, d ocispec.Descriptor) ([]byte, error) 
 }
 
 func (f *Found) explain(err error) error { return registry.Pull.Explain(f.ref, f.domain, err) }
-
-// Versions of the OCI image specification that an artifact can be made by.
-const (
-	Version10 = "1.0"
-	Version11 = "1.1"
-)
-
-// Push writes a project to a registry, in the form of a version of the specification; "" is the newest.
-func (r Registry) Push(ctx context.Context, ref, version string, docs []Document) error {
-	named, err := reference.ParseDockerRef(ref)
-	if err != nil {
-		return engine.Problem(engine.ErrInvalid, fmt.Errorf("%q is no reference to an artifact: %w", ref, err))
-	}
-	client, err := registry.New(registry.Config{Insecure: r.Insecure})
-	if err != nil {
-		return err
-	}
-	manifest, blobs := manifestOf(version, docs, time.Now())
-	target := describe(ocispec.MediaTypeImageManifest, manifest)
-	to, err := client.Pusher(r.Auth).Pusher(ctx, named.String()+"@"+target.Digest.String())
-	for _, blob := range append(blobs, Document{MediaType: target.MediaType, Content: manifest}) {
-		if err == nil {
-			err = send(ctx, to, blob)
-		}
-	}
-	if err != nil {
-		return registry.Push.Explain(ref, reference.Domain(named), err)
-	}
-	return nil
-}
-
-// manifestOf makes the manifest, and lists what has to be in the registry before it.
-func manifestOf(version string, docs []Document, now time.Time) (manifest []byte, blobs []Document) {
-	m := ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: TypeProject,
-		Config:      ocispec.DescriptorEmptyJSON,
-		Annotations: map[string]string{ocispec.AnnotationCreated: now.UTC().Format(time.RFC3339)},
-	}
-	config := Document{MediaType: ocispec.MediaTypeEmptyJSON, Content: []byte("{}")}
-	if version == Version10 {
-		config.MediaType = typeConfig
-		m.ArtifactType, m.Config = "", describe(typeConfig, config.Content)
-	}
-	for _, doc := range docs {
-		d := describe(doc.MediaType, doc.Content)
-		d.Annotations = doc.Annotations
-		m.Layers = append(m.Layers, d)
-	}
-	manifest, _ = json.Marshal(m) // it has nothing that cannot be
-	return manifest, append([]Document{config}, docs...)
-}
-
-func describe(mediaType string, content []byte) ocispec.Descriptor {
-	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(content), Size: int64(len(content))}
-}
-
-func send(ctx context.Context, to remotes.Pusher, doc Document) error {
-	d := describe(doc.MediaType, doc.Content)
-	w, err := to.Push(ctx, d)
-	if errdefs.IsAlreadyExists(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(w, bytes.NewReader(doc.Content))
-	if err == nil {
-		err = w.Commit(ctx, d.Size, d.Digest)
-	}
-	if errdefs.IsAlreadyExists(err) {
-		err = nil
-	}
-	return errors.Join(err, w.Close())
-}
