@@ -57,11 +57,17 @@ func Config(ctx context.Context, o Options, c ConfigOptions) ([]byte, error) {
 	if c.NoInterpolate {
 		return encode(p.attributes, c.Format)
 	}
+	out, err := p.Canonical(c)
+	return bytes.ReplaceAll(out, []byte("$"), []byte("$$")), err
+}
+
+// Canonical is the project in canonical form, with values as they are: no Compose file, but what a program reads.
+// The project is narrowed to what is printed.
+func (p *Project) Canonical(c ConfigOptions) ([]byte, error) {
 	if err := p.narrow(c); err != nil {
 		return nil, err
 	}
-	out, err := encode(p.canonical(), c.Format)
-	return bytes.ReplaceAll(out, []byte("$"), []byte("$$")), err
+	return encode(p.canonical(), c.Format)
 }
 
 // narrow leaves what is to be printed.

@@ -138,7 +138,7 @@ func (w *copying) out(ctx context.Context, ct *engine.Container) error {
 		return err
 	}
 	req.Name = name
-	return piped(
+	return copies.Piped(
 		func(out io.Writer) error { return w.client.ReadFiles(ctx, &req, out) },
 		func(in io.Reader) error { return w.local.Unpack(ctx, in, folder, w.o.archive) })
 }
@@ -160,7 +160,7 @@ func (w *copying) in(ctx context.Context, ct *engine.Container) error {
 	if err != nil {
 		return err
 	}
-	return piped(
+	return copies.Piped(
 		func(out io.Writer) error {
 			return w.local.Pack(ctx, out, w.source.Path, archive.PackOptions{Name: name, Follow: w.follow()})
 		},
@@ -168,27 +168,6 @@ func (w *copying) in(ctx context.Context, ct *engine.Container) error {
 			return w.client.WriteFiles(ctx, &call.WriteRequest{Container: ct.ID, Folder: folder, Owners: w.o.archive}, in)
 		})
 }
-
-// piped lets one end write what the other one reads. An end that fails ends the other; the error is the reader's own, unless
-// it only heard of the writer's.
-func piped(write func(io.Writer) error, read func(io.Reader) error) error {
-	r, out := io.Pipe()
-	wrote := make(chan error, 1)
-	go func() {
-		err := write(out)
-		_ = out.CloseWithError(err)
-		wrote <- err
-	}()
-	err := read(r)
-	_ = r.CloseWithError(errors.Join(err, errEnough))
-	if cause := <-wrote; cause != nil && !errors.Is(cause, errEnough) {
-		return cause
-	}
-	return err
-}
-
-// errEnough tells a writer that its reader has gone.
-var errEnough = errors.New("nobody reads on")
 
 // streamTo copies the tar stream of standard input into all containers at once: it can be read only once.
 func (w *copying) streamTo(ctx context.Context, list []engine.Container, report engine.Report) error {

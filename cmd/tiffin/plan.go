@@ -102,7 +102,10 @@ func (c *cli) printPlan(p *plan.Plan, err error) error {
 	return err
 }
 
+// showPlan prints what commands of other rooms would do.
+func (c *cli) showPlan(p *plan.Plan) error { return c.printPlan(p, nil) }
+
 // printStep is the plan of a command that does one thing.
 func (c *cli) printStep(kind plan.Kind, name string) error {
-	return c.printPlan(&plan.Plan{Steps: []plan.Step{{Seq: 1, Kind: kind, Name: name}}}, nil)
+	return c.showPlan(&plan.Plan{Steps: []plan.Step{{Seq: 1, Kind: kind, Name: name}}})
 }

@@ -8,13 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/bridge"
 	"tiffin/cmd/tiffin/buildcache"
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/commit"
 	"tiffin/cmd/tiffin/networks"
 	"tiffin/cmd/tiffin/publish"
 	"tiffin/engine"
-	"tiffin/engine/plan"
 )
 
 const rootHelp = `Tiffin runs the stack of a Compose file: tiffin up, tiffin down.
@@ -63,7 +63,7 @@ func newRoot(c *cli) *cobra.Command {
 		}
 		return runRoot(cmd, args)
 	}
-	addGroup(root, "stack", "Stack", newUp(c), newDown(c), newPlan(c), newCreate(c), newStart(c), newStop(c), newRestart(c), newRun(c), newTest(c), newBuild(c), newPull(c), newPush(c), c.publishCommand(), newScale(c), newWatch(c))
+	addGroup(root, "stack", "Stack", newUp(c), newDown(c), newPlan(c), newCreate(c), newStart(c), newStop(c), newRestart(c), newRun(c), newTest(c), newBuild(c), newPull(c), newPush(c), c.publishCommand(), bridge.Command(&bridge.Host{Caller: c.Caller, Show: c.showPlan}), newScale(c), newWatch(c))
 	addGroup(root, "look", "Look", newPs(c), newLogs(c), newTop(c), newPort(c), newEnv(c), newLs(c), newConfig(c), newImages(c), newEvents(c), newGraph(c), newVolumes(c))
 	addGroup(root, "containers", "Containers", newExec(c), newAttach(c), newKill(c), newPause(c), newUnpause(c), newRm(c), newWait(c), newCp(c), newExport(c), commit.Command(c.Caller, c.printStep), c.networkCommands())
 	addGroup(root, "images", "Images", newLoad(c), newSave(c), newImport(c), newTag(c), newRmi(c), buildcache.Command(c.Caller))
@@ -93,7 +93,7 @@ func (c *cli) publishCommand() *cobra.Command {
 		Push: func(ctx context.Context, images []string, report engine.Report) error {
 			return c.pushAll(ctx, images, true, report)
 		},
-		Show: func(p *plan.Plan) error { return c.printPlan(p, nil) },
+		Show: c.showPlan,
 	})
 }
 
@@ -107,7 +107,7 @@ func addGroup(root *cobra.Command, id, title string, cmds ...*cobra.Command) {
 
 // notYet are docker compose's commands that tiffin does not have.
 func notYet() []string {
-	return []string{"bridge", "stats"}
+	return []string{"stats"}
 }
 
 // unknownCommand shows the help, and then what is wrong.

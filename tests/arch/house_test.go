@@ -11,6 +11,7 @@ import (
 var allowed = map[string][]string{
 	"cmd/tiffin": {
 		"cmd/tiffin/addresses",
+		"cmd/tiffin/bridge",
 		"cmd/tiffin/buildcache",
 		"cmd/tiffin/builds",
 		"cmd/tiffin/caller",
@@ -38,8 +39,11 @@ var allowed = map[string][]string{
 		"project",
 		"project/develop",
 	},
-	"cmd/tiffin/caller":     {"cmd/tiffin/progress", "cmd/tiffin/remote", "engine", "engine/call", "engine/api", "engine/image/credentials", "project", "project/suggest"},
-	"cmd/tiffin/addresses":  {"engine"},
+	"cmd/tiffin/caller":    {"cmd/tiffin/progress", "cmd/tiffin/remote", "engine", "engine/call", "engine/api", "engine/image/credentials", "project", "project/suggest"},
+	"cmd/tiffin/addresses": {"engine"},
+	"cmd/tiffin/bridge": {
+		"cmd/tiffin/caller", "cmd/tiffin/copies", "cmd/tiffin/format", "engine", "engine/api", "engine/call", "engine/plan", "project",
+	},
 	"cmd/tiffin/buildcache": {"cmd/tiffin/builds", "cmd/tiffin/caller", "cmd/tiffin/format", "engine", "engine/builder/client"},
 	"cmd/tiffin/builds":     {"cmd/tiffin/progress", "engine", "engine/builder/client", "engine/plan"},
 	"cmd/tiffin/commit":     {"cmd/tiffin/caller", "engine", "engine/call", "engine/plan"},
