@@ -108,9 +108,11 @@ type Builder interface {
 	Build(ctx context.Context, conn net.Conn) error
 }
 
-// System is the engine itself.
+// System is the engine itself, and what is to be seen of all that it runs.
 type System interface {
 	Info(ctx context.Context) (call.Info, error)
+	// Stats says what containers use, all that are asked for in one answer.
+	Stats(ctx context.Context, req *call.StatsRequest) ([]call.Stats, error)
 	// Events calls emit for each event after since (zero: from now on), until until
 	// (zero: until ctx ends). subscribed is called when no event can be missed any more.
 	Events(ctx context.Context, since, until time.Time, subscribed func(), emit func(engine.Event) error) error

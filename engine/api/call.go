@@ -97,6 +97,7 @@ func (s *Server) calls(mux *http.ServeMux, b Backend) {
 	events(mux, "events", b)
 	leases(mux, lease.New(b))
 	s.containerCalls(mux, b)
+	answer(mux, "stats", b.Stats)
 	fileCalls(mux, b)
 	imageCalls(mux, b)
 	answer(mux, "commit", b.Commit)

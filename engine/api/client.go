@@ -95,6 +95,11 @@ func (c *Client) Top(ctx context.Context, id string, args []string) (*call.Top, 
 	return ask[*call.Top](ctx, c, "top", topRequest{id, args})
 }
 
+// Stats returns what containers use, all in one answer.
+func (c *Client) Stats(ctx context.Context, req *call.StatsRequest) ([]call.Stats, error) {
+	return ask[[]call.Stats](ctx, c, "stats", req)
+}
+
 // ChangeFiles makes the changes of a stream of engine/tree in a container's files.
 func (c *Client) ChangeFiles(ctx context.Context, id string, changes io.Reader) error {
 	return c.upload(ctx, "change-files", nameRequest{id}, changes, lineAnswer{})

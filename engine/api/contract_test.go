@@ -90,6 +90,14 @@ func contracts() map[string]contract {
 			[]any{"c0ffee", []string{"aux"}},
 			&call.Top{Titles: []string{"PID"}, Processes: [][]string{{"1"}}}, false,
 		},
+		"stats": {
+			func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
+				return c.Stats(ctx, &call.StatsRequest{Containers: []string{"c0ffee"}})
+			},
+			[]any{call.StatsRequest{Containers: []string{"c0ffee"}}},
+			[]call.Stats{{ID: "c0ffee", Running: true, CPU: call.CPUStats{Total: 7}}},
+			false,
+		},
 		"exec": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
 			return c.Exec(ctx, "c0ffee", &exec, call.Streams{})
 		}, []any{"c0ffee", exec}, 4, false},

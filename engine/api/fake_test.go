@@ -115,6 +115,10 @@ func (f *fake) Top(_ context.Context, id string, args []string) (*call.Top, erro
 	return &call.Top{Titles: []string{"PID"}, Processes: [][]string{{"1"}}}, f.call(nil, id, args)
 }
 
+func (f *fake) Stats(_ context.Context, req *call.StatsRequest) ([]call.Stats, error) {
+	return []call.Stats{{ID: "c0ffee", Running: true, CPU: call.CPUStats{Total: 7}}}, f.call(nil, *req)
+}
+
 func (f *fake) Exec(ctx context.Context, id string, req *call.ExecRequest, s call.Streams) (int, error) {
 	if f.exec != nil {
 		return f.exec(ctx, s)

@@ -17,9 +17,9 @@ import (
 // Stats is what the kernel has counted for a control group.
 type Stats = cgroups.Stats
 
-// Stats reads all counters of the control group.
+// Stats reads the counters of processors, memory, processes and block devices.
 func (c *Cgroup) Stats() (*Stats, error) {
-	s, err := c.manager.GetStats()
+	s, err := c.manager.Stats(&cgroups.StatsOptions{Controllers: cgroups.CPU | cgroups.Memory | cgroups.Pids | cgroups.IO})
 	if err != nil {
 		return nil, c.wrap(err)
 	}

@@ -59,6 +59,11 @@ func JSON(w io.Writer, v any) error {
 // Template writes each row by a Go template, as docker's --format does; `table `
 // before it asks for headings, which are the names of the fields.
 func Template[T any](w io.Writer, format string, rows []T) error {
+	return Headed(w, format, rows, nil)
+}
+
+// Headed is Template with headings of its own, by the names of the fields.
+func Headed[T any](w io.Writer, format string, rows []T, headings map[string]string) error {
 	format, table := strings.CutPrefix(format, "table ")
 	format = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(format)
 	t, err := template.New("format").Funcs(template.FuncMap{
@@ -75,7 +80,7 @@ func Template[T any](w io.Writer, format string, rows []T) error {
 		tw := tabwriter.NewWriter(w, 10, 1, 3, ' ', 0)
 		defer tw.Flush() //nolint:errcheck // the writer below tells
 		out = tw
-		fmt.Fprintln(tw, headingsOf(format))
+		fmt.Fprintln(tw, headingsOf(format, headings))
 	}
 	for i := range rows {
 		if err := t.Execute(out, rows[i]); err != nil {
@@ -87,7 +92,7 @@ func Template[T any](w io.Writer, format string, rows []T) error {
 }
 
 // headingsOf turns `{{.Name}}\t{{.Status}}` into `NAME\tSTATUS`.
-func headingsOf(format string) string {
+func headingsOf(format string, names map[string]string) string {
 	var b strings.Builder
 	for {
 		before, rest, ok := strings.Cut(format, "{{")
@@ -98,7 +103,11 @@ func headingsOf(format string) string {
 		inside, after, _ := strings.Cut(rest, "}}")
 		if i := strings.LastIndexByte(inside, '.'); i >= 0 {
 			name, _, _ := strings.Cut(strings.TrimSpace(inside[i+1:]), " ")
-			b.WriteString(strings.ToUpper(name))
+			heading, known := names[name]
+			if !known {
+				heading = strings.ToUpper(name)
+			}
+			b.WriteString(heading)
 		}
 		format = after
 	}

@@ -13,7 +13,7 @@ func TestHeadingsOf(t *testing.T) {
 		"{{.Name":                      "NAME",
 		"plain":                        "plain",
 	} {
-		if got := headingsOf(form); got != want {
+		if got := headingsOf(form, nil); got != want {
 			t.Errorf("%q: got %q, want %q", form, got, want)
 		}
 	}
