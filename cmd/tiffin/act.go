@@ -56,11 +56,15 @@ func newStop(c *cli) *cobra.Command {
 		Use:   "stop [OPTIONS] [SERVICE...]",
 		Short: "Stop services",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := flagConflict(cmd, [2]string{"now", "timeout"}); err != nil {
+				return err
+			}
 			req.Services, req.Timeout = args, changedTimeout(cmd, timeout)
 			return c.act(cmd.Context(), &req)
 		},
 	}
 	cmd.Flags().IntVarP(&timeout, "timeout", "t", 0, "Specify a shutdown timeout in seconds")
+	cmd.Flags().BoolVar(&req.Now, "now", false, nowUsage)
 	return cmd
 }
 

@@ -8,9 +8,9 @@ import (
 )
 
 type downOptions struct {
-	removeOrphans, volumes bool
-	images                 string
-	timeout                int
+	removeOrphans, volumes, now bool
+	images                      string
+	timeout                     int
 }
 
 func newDown(c *cli) *cobra.Command {
@@ -25,11 +25,17 @@ func newDown(c *cli) *cobra.Command {
 	f.BoolVarP(&o.volumes, "volumes", "v", false, `Remove named volumes declared in the "volumes" section of the Compose file and anonymous volumes attached to containers`)
 	f.StringVar(&o.images, "rmi", "", `Remove images used by services. "local" remove only images that don't have a custom tag ("local"|"all")`)
 	f.IntVarP(&o.timeout, "timeout", "t", 0, "Specify a shutdown timeout in seconds")
+	f.BoolVar(&o.now, "now", false, nowUsage)
 	return cmd
 }
 
+const nowUsage = "Kill all containers at once, without their time to stop and without pre_stop hooks"
+
 func (c *cli) down(cmd *cobra.Command, o *downOptions, services []string) error {
 	ctx := cmd.Context()
+	if err := flagConflict(cmd, [2]string{"now", "timeout"}); err != nil {
+		return err
+	}
 	images := call.ImageRemove(o.images)
 	switch images {
 	case call.RemoveNoImages, call.RemoveLocalImages, call.RemoveAllImages:
@@ -44,7 +50,7 @@ func (c *cli) down(cmd *cobra.Command, o *downOptions, services []string) error 
 		return err
 	}
 	req := &call.DownRequest{
-		Project: t.Name, Stack: t.Stack, Services: services, Volumes: o.volumes, Images: images,
+		Project: t.Name, Stack: t.Stack, Services: services, Volumes: o.volumes, Images: images, Now: o.now,
 		RemoveOrphans: o.removeOrphans || isTrue(c.Setting("COMPOSE_REMOVE_ORPHANS")),
 	}
 	if cmd.Flags().Changed("timeout") {

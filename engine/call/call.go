@@ -66,6 +66,7 @@ type DownRequest struct {
 	Volumes       bool             `json:",omitempty"`
 	Images        ImageRemove      `json:",omitempty"`
 	Timeout       *engine.Duration `json:",omitempty"`
+	Now           bool             `json:",omitempty"` // kill all at once, without hooks
 }
 
 // ImageRemove says which images down removes.
@@ -89,6 +90,7 @@ type ActRequest struct {
 	Index int `json:",omitempty"`
 
 	Timeout       *engine.Duration `json:",omitempty"` // stop, restart, remove with Stop
+	Now           bool             `json:",omitempty"` // stop: kill all at once, without hooks
 	Signal        string           `json:",omitempty"` // kill
 	NoDeps        bool             `json:",omitempty"` // restart, start
 	RemoveOrphans bool             `json:",omitempty"` // kill

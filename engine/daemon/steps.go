@@ -112,6 +112,9 @@ func (w *walk) doContainer(ctx context.Context, s *plan.Step) (done string, err 
 	case plan.RestartContainer:
 		return "", w.restart(ctx, c)
 	case plan.StopContainer:
+		if s.Signal != "" {
+			return "", c.StopNow(ctx)
+		}
 		return "", w.stop(ctx, c, s.Timeout)
 	case plan.KillContainer:
 		return "", w.d.kill(ctx, c, s.Signal)
@@ -198,7 +201,11 @@ func (w *walk) stop(ctx context.Context, c *container.Container, timeout *engine
 	if timeout != nil {
 		grace = time.Duration(*timeout)
 	}
-	return c.Super.Stop(ctx, grace)
+	return c.Super.StopTelling(ctx, grace, func() {
+		if why := c.WhyInVain(grace); why != "" {
+			w.report(engine.Progress{Status: engine.Warning, Text: why})
+		}
+	})
 }
 
 type hookPoint int

@@ -166,10 +166,14 @@ func (a *act) withDependencies() []string {
 	return out
 }
 
-// stop stops the targets, dependents first.
+// stop stops the targets, dependents first; or kills them all at once.
 func (a *act) stop() {
 	for _, service := range a.services {
 		for _, c := range a.replicas(service) {
+			if a.req.Now {
+				a.addKill(c)
+				continue
+			}
 			a.unit(c).stop = a.addStop(c, "", a.req.Timeout)
 		}
 	}

@@ -26,6 +26,13 @@ func TestAct(t *testing.T) {
 		req   call.ActRequest
 		want  string
 	}{
+		"stop now: all at once": {
+			since: []func(*host){becomes("demo-api-1", engine.StatusExited)}, req: call.ActRequest{Action: call.ActStop, Now: true},
+			want: `#1 stop container demo-db-1 (now)
+#2 stop container demo-web-1 (now)
+#3 stop container demo-web-2 (now)
+`,
+		},
 		"start: all of it, in order": {
 			since: []func(*host){stopped}, req: call.ActRequest{Action: call.ActStart},
 			want: `#1 start container demo-db-1

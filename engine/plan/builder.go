@@ -75,6 +75,15 @@ func (b *builder) addStop(c *engine.Container, cause string, timeout *engine.Dur
 	return b.add(Step{Kind: StopContainer, Name: c.Name, Cause: cause, Container: c.ID, Service: c.Service, Number: c.Number, Timeout: timeout})
 }
 
+// addKill is addStop without a grace, and without hooks.
+func (b *builder) addKill(c *engine.Container) *node {
+	n := b.addStop(c, "now", nil)
+	if n != nil {
+		n.Signal = "SIGKILL"
+	}
+	return n
+}
+
 func (b *builder) addRemove(c *engine.Container, cause string, before ...*node) *node {
 	return b.add(Step{Kind: RemoveContainer, Name: c.Name, Cause: cause, Container: c.ID, Service: c.Service, Number: c.Number}, before...)
 }

@@ -86,13 +86,19 @@ func (d *down) addContainers() {
 		}
 		d.going = append(d.going, c)
 		u := unitOf(c)
-		u.stop = d.addStop(c, "", d.req.Timeout)
+		if d.req.Now {
+			u.stop = d.addKill(c)
+		} else {
+			u.stop = d.addStop(c, "", d.req.Timeout)
+		}
 		d.order.units[c.Service] = append(d.order.units[c.Service], u)
 		remove := d.addRemove(c, "", u.stop)
 		remove.Volumes = d.req.Volumes
 		d.removes = append(d.removes, remove)
 	}
-	d.order.stopInOrder(nil)
+	if !d.req.Now { // who is killed needs nobody any more
+		d.order.stopInOrder(nil)
+	}
 }
 
 // takes says that a container goes. Only a Stack that came with the request tells

@@ -35,6 +35,20 @@ func TestDown(t *testing.T) {
 #10 remove network demo_default after #5 #6 #7 #8
 `,
 		},
+		"now: all at once": {
+			stack: &shop, req: call.DownRequest{Now: true},
+			since: []func(*host){becomes("demo-web-2", engine.StatusExited)},
+			want: `#1 stop container demo-db-1 (now)
+#2 remove container demo-db-1 after #1
+#3 stop container demo-api-1 (now)
+#4 remove container demo-api-1 after #3
+#5 stop container demo-web-1 (now)
+#6 remove container demo-web-1 after #5
+#7 remove container demo-web-2
+#8 remove network demo_back after #2 #4 #6 #7
+#9 remove network demo_default after #2 #4 #6 #7
+`,
+		},
 		"without a Stack the labels tell": {
 			since: []func(*host){func(h *host) { h.obs.Previous = nil }},
 			want: `#1 stop container demo-web-1

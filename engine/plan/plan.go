@@ -51,7 +51,8 @@ type Step struct {
 	MayFail int `json:",omitempty"`
 	// Timeout replaces the container's own time to stop.
 	Timeout *engine.Duration `json:",omitempty"`
-	Signal  string           `json:",omitempty"`
+	// Signal is that of KillContainer. StopContainer has one only when it stops with that, and without hooks.
+	Signal string `json:",omitempty"`
 	// Volumes removes the anonymous volumes with the container.
 	Volumes bool `json:",omitempty"`
 	// Platform is that of the image to pull or build.

@@ -18,6 +18,9 @@ func (s *Step) Words() (doing, done string) {
 	case StartContainer, RestartContainer:
 		return "Starting", "Started"
 	case StopContainer:
+		if s.Signal != "" {
+			return "Killing", "Killed"
+		}
 		return "Stopping", "Stopped"
 	case KillContainer:
 		return "Killing", "Killed"

@@ -54,10 +54,18 @@ func (s *Supervisor) stop(ctx context.Context, r request) {
 		}
 	}
 	s.state.Stopped = true
-	s.stoppers = append(s.stoppers, r.reply)
+	s.waits(r)
 	s.stopTimeout, s.stopSignal = r.timeout, r.signal
 	s.to(engine.StatusStopping)
 	s.publish()
+}
+
+// waits notes who waits for the end.
+func (s *Supervisor) waits(r request) {
+	s.stoppers = append(s.stoppers, r.reply)
+	if r.vain != nil {
+		s.vain = append(s.vain, r.vain)
+	}
 }
 
 // stopping signals, waits for the end, and kills when the time is over. A container
@@ -66,7 +74,11 @@ func (s *Supervisor) stopping(ctx context.Context) {
 	s.endMonitor()
 	p := newPatience()
 	defer p.timer.Stop()
-	p.atMost(s.stopTimeout)
+	if p.killed = s.stopSignal == unix.SIGKILL; p.killed {
+		p.atMost(killGrace)
+	} else {
+		p.atMost(s.stopTimeout)
+	}
 	s.signal(s.stopSignal)
 	for s.state.Status == engine.StatusStopping {
 		select {
@@ -87,6 +99,9 @@ func (s *Supervisor) impatient(p *patience) {
 	p.lose()
 	p.killed = !p.killed
 	if p.killed {
+		for _, tell := range s.vain {
+			tell()
+		}
 		s.signal(unix.SIGKILL)
 		p.atMost(killGrace)
 		return
@@ -104,7 +119,7 @@ func (s *Supervisor) signal(sig unix.Signal) {
 func (s *Supervisor) whileStopping(ctx context.Context, r request, p *patience) {
 	switch r.do {
 	case stop:
-		s.stoppers = append(s.stoppers, r.reply)
+		s.waits(r)
 		if !p.killed {
 			p.atMost(r.timeout)
 		}
@@ -123,5 +138,5 @@ func (s *Supervisor) answerStoppers(err error) {
 	for _, reply := range s.stoppers {
 		reply <- err
 	}
-	s.stoppers = nil
+	s.stoppers, s.vain = nil, nil
 }

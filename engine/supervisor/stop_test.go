@@ -237,3 +237,38 @@ func TestKillWhilePausedWakesItUp(t *testing.T) {
 		b.saw("")
 	})
 }
+
+func TestAStopInVainIsToldOfBeforeTheKill(t *testing.T) {
+	run(t, func(b *bench, _ *Config) { b.onSignal = deaf }, func(b *bench) {
+		b.start()
+		var told []time.Duration
+		vain := func() {
+			if s := b.now(); s.Status != engine.StatusStopping {
+				b.t.Errorf("told when it is %s", s.Status)
+			}
+			told = append(told, time.Since(b.began))
+		}
+		b.must(b.super.StopTelling(b.t.Context(), 3*time.Second, vain))
+		if len(told) != 1 || told[0] != 3*time.Second {
+			b.t.Errorf("told after %v", told)
+		}
+		b.start()
+		b.set(func() { b.onSignal = nil })
+		b.must(b.super.StopTelling(b.t.Context(), 3*time.Second, vain))
+		if len(told) != 1 {
+			b.t.Error("told of one that ended in time")
+		}
+	})
+}
+
+func TestAStopByKillSendsOneSignal(t *testing.T) {
+	run(t, func(b *bench, _ *Config) { b.onSignal = deaf }, func(b *bench) {
+		b.start()
+		b.forget()
+		b.must(b.super.StopWith(b.t.Context(), unix.SIGKILL, 0))
+		b.saw(`0s stopping
+			0s stopping, kill signal=9
+			0s taken back
+			0s exited, die exitCode=137, stop`)
+	})
+}

@@ -76,6 +76,7 @@ type Supervisor struct {
 	monitor  *monitor       // of its health; nil while nothing is probed
 	starter  chan<- error   // who asked for the start under way; nil: the policy did
 	stoppers []chan<- error // who waits for the end
+	vain     []func()       // told when it does not come in time
 	// stopTimeout and stopSignal are those of the stop under way, backOff the time to the next restart.
 	stopTimeout, backOff time.Duration
 	stopSignal           unix.Signal
@@ -89,6 +90,7 @@ type request struct {
 	timeout time.Duration
 	why     error
 	call    func(ctx context.Context) error
+	vain    func()
 	reply   chan<- error // takes one answer without waiting
 }
 
@@ -140,6 +142,11 @@ func (s *Supervisor) Stop(ctx context.Context, timeout time.Duration) error {
 // StopWith is Stop with another signal than the container's own.
 func (s *Supervisor) StopWith(ctx context.Context, sig unix.Signal, timeout time.Duration) error {
 	return s.ask(ctx, request{do: stop, signal: sig, timeout: timeout})
+}
+
+// StopTelling is Stop that calls vain when the time is over, before it kills. The container's goroutine calls it.
+func (s *Supervisor) StopTelling(ctx context.Context, timeout time.Duration, vain func()) error {
+	return s.ask(ctx, request{do: stop, signal: s.cfg.StopSignal, timeout: timeout, vain: vain})
 }
 
 // Resume lets a container whose restart is held start by its policy: should it fail, the
