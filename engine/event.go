@@ -36,6 +36,20 @@ type Progress struct {
 	Current  int64          `json:",omitempty"` // bytes
 	Total    int64          `json:",omitempty"` // bytes
 	Percent  int            `json:",omitempty"`
+	// Timing is all there is to a report of times, which only who asks for them gets.
+	Timing *StepTiming `json:",omitempty"`
+}
+
+// StepTiming says when a step of a plan was done.
+type StepTiming struct {
+	Plan    int   // of the plans of a call, which are walked one after the other
+	Seq     int   // of the step in it
+	After   []int `json:",omitempty"` // the steps that it waited for
+	Subject string
+	What    string
+	// Ready is when nothing before it was missing any more, Began when it was its turn.
+	Ready, Began, Ended time.Time
+	Failed              bool `json:",omitempty"`
 }
 
 // ProgressStatus is the colour of a line.

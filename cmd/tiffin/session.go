@@ -188,7 +188,7 @@ func (s *session) start(ctx context.Context) {
 	if s.updated {
 		s.work.Go(func() {
 			s.tell(ctx, func(ctx context.Context) (bool, error) {
-				s.started = true
+				s.started, s.failure = true, s.opts.times.Show(aboveProgress{s, s.c.Err})
 				return s.over(ctx)
 			})
 		})
@@ -204,11 +204,12 @@ func (s *session) start(ctx context.Context) {
 	s.cancel = cancel
 	s.work.Go(func() {
 		defer cancel()
-		err := s.client.Up(callCtx, &req, func(e engine.Progress) {
+		err := s.client.Up(callCtx, &req, s.opts.times.Take(func(e engine.Progress) {
 			if e.Status == engine.Warning {
 				fmt.Fprintln(aboveProgress{s, s.c.Err}, progress.WarningText(progress.OneLine(e.ID+" "+e.Text)))
 			}
-		})
+		}))
+		err = errors.Join(err, s.opts.times.Show(aboveProgress{s, s.c.Err}))
 		s.tell(ctx, func(ctx context.Context) (bool, error) {
 			s.started, s.failure = err == nil, err
 			if s.started {

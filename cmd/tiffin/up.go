@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tiffin/cmd/tiffin/caller"
+	"tiffin/cmd/tiffin/timings"
 	"tiffin/engine"
 	"tiffin/engine/api"
 	"tiffin/engine/call"
@@ -26,6 +28,8 @@ type upOptions struct {
 	exitCodeFrom, pull                                 string
 	attach, noAttach, scale                            []string
 	timeout, waitTimeout                               int
+	timings                                            string
+	times                                              *timings.Collector // nil: nobody asked
 }
 
 func newUp(c *cli) *cobra.Command {
@@ -58,6 +62,8 @@ func (o *upOptions) addFlags(cmd *cobra.Command) {
 	f.BoolVar(&o.wait, "wait", false, "Wait for services to be running|healthy; implies detached mode")
 	f.IntVar(&o.waitTimeout, "wait-timeout", 0, "Maximum time in seconds to wait for the project to be running|healthy")
 	f.IntVarP(&o.timeout, "timeout", "t", 0, "Use this timeout in seconds for container shutdown")
+	f.StringVar(&o.timings, "timings", "", "Say what waited for what, how long each step took, and the critical path; `=FILE.json` writes a Chrome trace, too")
+	f.Lookup("timings").NoOptDefVal = timings.Table
 	f.BoolVar(&o.noColour, "no-color", false, "Produce monochrome output")
 	f.BoolVar(&o.noPrefix, "no-log-prefix", false, "Don't print prefix in logs")
 	f.BoolVar(&o.timestamps, "timestamps", false, "Show timestamps")
@@ -119,7 +125,7 @@ func (o *upOptions) request(c *cli, cmd *cobra.Command, stack *engine.Stack, ser
 		RenewAnonVolumes: o.renewVolumes,
 		RemoveOrphans:    o.removeOrphans || isTrue(c.Setting("COMPOSE_REMOVE_ORPHANS")),
 		IgnoreOrphans:    isTrue(c.Setting("COMPOSE_IGNORE_ORPHANS")),
-		Build:            o.build, NoBuild: o.noBuild,
+		Build:            o.build, NoBuild: o.noBuild, Timings: o.times != nil,
 		Pull: pull, Wait: o.wait, WaitTimeout: seconds(o.waitTimeout), Parallel: c.Opts.Parallel,
 	}
 	for i := range stack.Volumes {
@@ -149,6 +155,14 @@ func pullPolicy(flag string) (engine.PullPolicy, error) {
 func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 	ctx := cmd.Context()
 	c.Opts.Yes = o.yes
+	if c.Opts.DryRun && o.timings != "" {
+		return caller.Invalid("--timings and --dry-run are incompatible: nothing is done")
+	}
+	var err error
+	if o.times, err = timings.New(o.timings); err != nil {
+		return err
+	}
+	ended := o.times.Begin("read project, connect")
 	scale, err := caller.ParseScale(o.scale)
 	if err != nil {
 		return err
@@ -181,16 +195,20 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 	if err != nil {
 		return err
 	}
+	ended()
 	if c.Opts.DryRun {
 		return c.printPlan(client.PlanUp(ctx, req))
 	}
 	c.offerVolumes(ctx, client, req)
 	req.Auths = c.Credentials(ctx, client, stack, req.Pull)
+	ended = o.times.Begin("build what is to be built")
 	if err := c.buildBefore(ctx, client, req, o); err != nil {
 		return err
 	}
+	ended()
 	if o.detach || o.noStart {
-		return c.upDetached(ctx, client, req, o)
+		err := c.upDetached(ctx, client, req, o)
+		return errors.Join(err, o.times.Show(c.Err))
 	}
 	return c.upAttached(ctx, client, req, o, rules)
 }
@@ -218,7 +236,7 @@ func (c *cli) offerVolumes(ctx context.Context, client *api.Client, req *call.Up
 func (c *cli) upDetached(ctx context.Context, client *api.Client, req *call.UpRequest, o *upOptions) error {
 	p := c.NewProgress("up")
 	defer p.Finish()
-	return client.Up(ctx, req, quietPulls(p.Report, o.quietPull))
+	return client.Up(ctx, req, o.times.Take(quietPulls(p.Report, o.quietPull)))
 }
 
 // quietPulls leaves the layers of images out.
@@ -246,7 +264,7 @@ func (c *cli) upAttached(ctx context.Context, client *api.Client, req *call.UpRe
 	}
 	create.NoStart = !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Kind == plan.Proceed })
 	if err := c.upDetached(ctx, client, &create, o); err != nil {
-		return err
+		return errors.Join(err, o.times.Show(c.Err))
 	}
 	if create.NoStart {
 		began = time.Now()

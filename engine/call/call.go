@@ -43,6 +43,8 @@ type UpRequest struct {
 	WaitTimeout engine.Duration `json:",omitzero"`
 	// Auths are the registry credentials of the caller, by registry host.
 	Auths map[string]RegistryAuth `json:",omitempty"`
+	// Timings asks for reports of when each step was done.
+	Timings bool `json:",omitempty"`
 	// Parallel bounds the steps under way at once; 0 or less: no bound but the engine's own.
 	Parallel int `json:",omitempty"`
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"tiffin/engine"
 	"tiffin/engine/call"
@@ -32,6 +33,9 @@ type walk struct {
 	ports map[replicaKey]*network.Reservation
 	// former are the containers as they were observed, for what a replacement takes over.
 	former map[string]engine.Container
+	// timings says that times are reported; plans counts those that were walked.
+	timings bool
+	plans   int
 	// failed are the steps that failed or were skipped, by number.
 	failed []int
 }
@@ -51,6 +55,7 @@ func (w *walk) apply(ctx context.Context, p *plan.Plan, parallel int) error {
 	if parallel <= 0 || parallel > maxParallel {
 		parallel = maxParallel
 	}
+	w.plans++
 	w.slots = make(chan struct{}, parallel)
 	for _, text := range p.Warnings {
 		w.report(engine.Progress{Status: engine.Warning, Text: text})
@@ -123,8 +128,9 @@ func (w *walk) run(ctx context.Context, s *plan.Step, results []*result) error {
 		}
 		w.report(engine.Progress{Status: engine.Warning, ID: s.Subject(), Text: fmt.Sprintf("optional dependency failed to start: %v", before.err)})
 	}
+	ready := time.Now()
 	if mayWait(s.Kind) {
-		return w.step(ctx, s)
+		return w.timed(ctx, s, ready)
 	}
 	select {
 	case w.slots <- struct{}{}:
@@ -132,7 +138,22 @@ func (w *walk) run(ctx context.Context, s *plan.Step, results []*result) error {
 		return context.Cause(ctx)
 	}
 	defer func() { <-w.slots }()
-	return w.step(ctx, s)
+	return w.timed(ctx, s, ready)
+}
+
+// timed does a step, and reports its times to who asked for them.
+func (w *walk) timed(ctx context.Context, s *plan.Step, ready time.Time) error {
+	if !w.timings {
+		return w.step(ctx, s)
+	}
+	t := &engine.StepTiming{Plan: w.plans, Seq: s.Seq, Subject: s.Subject(), What: s.Verb(), Ready: ready, Began: time.Now()}
+	for _, e := range s.After {
+		t.After = append(t.After, e.Seq)
+	}
+	err := w.step(ctx, s)
+	t.Ended, t.Failed = time.Now(), err != nil
+	w.report(engine.Progress{Timing: t})
+	return err
 }
 
 // container finds the container that a step is about: one that was there, or the

@@ -188,6 +188,7 @@ func (d *Daemon) Up(ctx context.Context, req *call.UpRequest, report engine.Repo
 func (d *Daemon) apply(ctx context.Context, req *call.UpRequest, report engine.Report, decide func(*plan.Observed) (*plan.Plan, error)) error {
 	stack := &req.Stack
 	w := d.newWalk(stack, req.Auths, report)
+	w.timings = req.Timings
 	obs, err := d.observe(ctx, stack.Name, stack)
 	if err != nil {
 		return err

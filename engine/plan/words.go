@@ -1,5 +1,7 @@
 package plan
 
+import "strings"
+
 // Words are what users of docker compose read while a step is under way and after it.
 func (s *Step) Words() (doing, done string) {
 	switch s.Kind {
@@ -37,6 +39,15 @@ func (s *Step) Words() (doing, done string) {
 	default:
 		return string(s.Kind), "Done"
 	}
+}
+
+// Verb is what a step does to its subject: start, await healthy.
+func (s *Step) Verb() string {
+	if s.Kind == Await {
+		return "await " + conditionWord(s.Condition)
+	}
+	verb, _, _ := strings.Cut(string(s.Kind), " ")
+	return verb
 }
 
 // Subject is what a step is about, as users of docker compose read it.
