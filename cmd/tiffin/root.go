@@ -106,16 +106,8 @@ func addGroup(root *cobra.Command, id, title string, cmds ...*cobra.Command) {
 	}
 }
 
-// notYet are docker compose's commands that tiffin does not have.
-func notYet() []string {
-	return []string{}
-}
-
 // unknownCommand shows the help, and then what is wrong.
 func (c *cli) unknownCommand(root *cobra.Command, name string) error {
-	if slices.Contains(notYet(), name) {
-		return engine.Problem(engine.ErrUnsupported, fmt.Errorf("%q is not there yet", "tiffin "+name))
-	}
 	root.SetOut(c.Err)
 	if err := root.Help(); err != nil {
 		return err
