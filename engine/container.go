@@ -70,6 +70,7 @@ type ContainerSpec struct {
 	CapDrop           []string          `json:",omitempty"`
 	SecurityOpt       []string          `json:",omitempty"` // seccomp=<JSON text>, never a path
 	Devices           []Device          `json:",omitempty"`
+	DeviceRequests    []DeviceRequest   `json:",omitempty"` // gpus, and devices by CDI names
 	DeviceCgroupRules []string          `json:",omitempty"`
 	Sysctls           map[string]string `json:",omitempty"`
 	Ulimits           []Ulimit          `json:",omitempty"`

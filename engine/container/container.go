@@ -13,6 +13,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/call"
+	"tiffin/engine/cdi"
 	"tiffin/engine/image"
 	"tiffin/engine/network"
 	"tiffin/engine/runtime"
@@ -29,6 +30,7 @@ type Rooms struct {
 	Host     *runtime.Host
 	Keepers  *Keepers
 	Mounts   *Mounts
+	Devices  *cdi.Registry
 	Index    Index
 	Log      *slog.Logger
 	// Data and Run have a folder for each container: what outlives a reboot, and

@@ -43,7 +43,17 @@ func (r *Rooms) Check(c *engine.Container) error {
 			return fmt.Errorf("network %s: %w", name, err)
 		}
 	}
+	if err := r.Available(&c.Spec); err != nil {
+		return err
+	}
 	return ocispec.Check(c, r.hostInfo())
+}
+
+// Available looks whether there is what a container takes from the host by name.
+//
+// Errors: engine.ErrNotFound, engine.ErrInvalid, engine.ErrUnsupported.
+func (r *Rooms) Available(spec *engine.ContainerSpec) error {
+	return r.Devices.Check(spec.DeviceRequests)
 }
 
 // thermalPaths are masked for each CPU: they tell one container what another does

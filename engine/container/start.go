@@ -148,6 +148,9 @@ func (s *starter) spawn(ctx context.Context, k *runtime.Keeper) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.rooms.Devices.Inject(spec, s.record.Spec.DeviceRequests); err != nil {
+		return nil, err
+	}
 	if s.console != [2]uint{} {
 		spec.Process.ConsoleSize = &specs.Box{Height: s.console[0], Width: s.console[1]}
 	}

@@ -16,6 +16,7 @@ import (
 	"tiffin/engine"
 	"tiffin/engine/builder"
 	"tiffin/engine/call"
+	"tiffin/engine/cdi"
 	"tiffin/engine/container"
 	"tiffin/engine/daemon/events"
 	"tiffin/engine/daemon/single"
@@ -185,7 +186,7 @@ func (d *Daemon) openRooms(ctx context.Context) error {
 	if r.Volumes, err = volume.Open(volume.Config{Root: filepath.Join(d.cfg.DataRoot, "volumes")}); err != nil {
 		return err
 	}
-	r.Mounts = container.NewMounts(r.Volumes)
+	r.Mounts, r.Devices = container.NewMounts(r.Volumes), cdi.New(conf.CDISpecDirs)
 	if r.Files, err = volume.OpenFiles(filepath.Join(d.cfg.RunRoot, "files")); err != nil {
 		return err
 	}

@@ -24,6 +24,9 @@ func (d *Daemon) Run(ctx context.Context, req *call.RunRequest, report engine.Re
 		return "", err
 	}
 	defer unlock()
+	if err := d.rooms.Available(&req.Container); err != nil {
+		return "", fmt.Errorf("service %s: %w", svc.Name, err)
+	}
 	err = d.apply(ctx, &req.Up, report, func(obs *plan.Observed) (*plan.Plan, error) { return plan.Run(&req.Up, svc.Name, obs) })
 	if err != nil {
 		return "", err

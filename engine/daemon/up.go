@@ -162,7 +162,31 @@ func (d *Daemon) PlanUp(ctx context.Context, req *call.UpRequest) (*plan.Plan, e
 	if err != nil {
 		return nil, err
 	}
+	if err := d.preflight(&req.Stack, p); err != nil {
+		return nil, err
+	}
 	return plan.Then(pulls, p), nil
+}
+
+// preflight looks, before anything is done, whether there is what new containers take
+// from the host by name.
+func (d *Daemon) preflight(stack *engine.Stack, p *plan.Plan) error {
+	seen := map[string]bool{}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Kind != plan.CreateContainer || seen[s.Service] {
+			continue
+		}
+		seen[s.Service] = true
+		svc, ok := stack.Service(s.Service)
+		if !ok {
+			continue
+		}
+		if err := d.rooms.Available(&svc.Container); err != nil {
+			return fmt.Errorf("service %s: %w", s.Service, err)
+		}
+	}
+	return nil
 }
 
 // PlanBuilds says what the caller has to build before Up.
@@ -207,6 +231,9 @@ func (d *Daemon) apply(ctx context.Context, req *call.UpRequest, report engine.R
 	}
 	p, err := decide(obs)
 	if err != nil {
+		return err
+	}
+	if err := d.preflight(stack, p); err != nil {
 		return err
 	}
 	if err := d.saveStack(stack); err != nil {

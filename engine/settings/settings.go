@@ -25,6 +25,8 @@ type Settings struct {
 	OtherFirewalls string `json:"other-firewalls"`
 	// HostNames lets the host's programs find containers by name; without the key they do not.
 	HostNames HostNames `json:"host-names"`
+	// CDISpecDirs is where devices are described; without the key /etc/cdi and /var/run/cdi.
+	CDISpecDirs []string `json:"cdi-spec-dirs"`
 }
 
 // HostNames is about SERVICE.PROJECT.Domain on the host, see docs/names.md.
@@ -142,7 +144,7 @@ func Read(path string) (Settings, error) {
 	}
 	if err != nil {
 		return s, engine.Hint(engine.Problem(engine.ErrInvalid, fmt.Errorf("settings %s: %w", path, err)),
-			`it is JSON with the keys "registry-mirrors", "insecure-registries", "build", "other-firewalls" and "host-names"`)
+			`it is JSON with the keys "registry-mirrors", "insecure-registries", "build", "other-firewalls", "host-names" and "cdi-spec-dirs"`)
 	}
 	return s, nil
 }

@@ -27,13 +27,13 @@ func TestRead(t *testing.T) {
 		"everything": {
 			text: `{"registry-mirrors": {"docker.io": ["http://127.0.0.1:5000"]}, "insecure-registries": ["10.0.0.0/8"],
 				"build": {"entitlements": [], "cache-size": 1000, "linger": "1s"},
-				"other-firewalls": "leave",
+				"other-firewalls": "leave", "cdi-spec-dirs": ["/opt/cdi"],
 				"host-names": {"listen": "[::1]:5353", "domain": ".Dev.Example."}}`,
 			want: Settings{
 				Mirrors: map[string][]string{"docker.io": {"http://127.0.0.1:5000"}}, Insecure: []string{"10.0.0.0/8"},
 				Build:          Build{Entitlements: &none, CacheSize: 1000, Linger: engine.Duration(time.Second)},
-				OtherFirewalls: Leave,
-				HostNames:      HostNames{Listen: netip.MustParseAddrPort("[::1]:5353"), Domain: "dev.example"},
+				OtherFirewalls: Leave, CDISpecDirs: []string{"/opt/cdi"},
+				HostNames: HostNames{Listen: netip.MustParseAddrPort("[::1]:5353"), Domain: "dev.example"},
 			},
 			granted: none,
 		},
