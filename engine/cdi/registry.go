@@ -65,28 +65,17 @@ func bindMounts(list []specs.Mount) {
 // refused names what the runtime does not do.
 func refused(spec *specs.Spec, wanted []string) error {
 	what := ""
-	switch h := spec.Hooks; {
+	switch {
 	case len(spec.Linux.NetDevices) > 0:
 		what = "network devices"
 	case spec.Linux.IntelRdt != nil:
 		what = "intelRdt"
-	case h != nil:
-		what = "the hook " + firstHook(h)
 	default:
 		return nil
 	}
 	return engine.Hint(
 		engine.Problem(engine.ErrUnsupported, fmt.Errorf("devices %s need %s, which tiffin does not carry out", strings.Join(wanted, ", "), what)),
 		"A CDI file without it works: write one of your own to /etc/cdi.")
-}
-
-func firstHook(h *specs.Hooks) string {
-	for _, list := range [][]specs.Hook{h.Prestart, h.CreateRuntime, h.CreateContainer, h.StartContainer, h.Poststart, h.Poststop} { //nolint:staticcheck // prestart is deprecated, and may come all the same
-		for _, hook := range list {
-			return strings.TrimSpace(hook.Path + " " + strings.Join(hook.Args[min(1, len(hook.Args)):], " "))
-		}
-	}
-	return ""
 }
 
 // blame adds the files that could not be read, in which the device may be.

@@ -65,7 +65,7 @@ func TestInject(t *testing.T) {
 			{Destination: "/usr/lib/card", Source: "/opt/card", Options: []string{"rbind", "rprivate"}},
 		},
 		Linux: &specs.Linux{
-			Devices: []specs.LinuxDevice{{Path: "/dev/card0", Type: "c", Major: 1, Minor: 3}},
+			Devices: []specs.LinuxDevice{{Path: "/dev/card0", Type: "c", Major: 1, Minor: 3, FileMode: new(os.FileMode(0o666))}},
 			Resources: &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{
 				deny, {Allow: true, Type: "c", Major: new(int64(1)), Minor: new(int64(3)), Access: "rw"},
 			}},

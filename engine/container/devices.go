@@ -13,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/runtime"
+	"tiffin/engine/runtime/hook"
 )
 
 // findDevices looks up what the devices of the spec are.
@@ -38,6 +40,26 @@ func (s *starter) findDevices(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// addRequested changes the spec as the vendors of devices say, whose hooks may come with it.
+func (s *starter) addRequested(spec *specs.Spec) error {
+	if len(s.record.Spec.DeviceRequests) == 0 {
+		return nil
+	}
+	if err := os.RemoveAll(string(s.c.bundle())); err != nil { // an earlier start's
+		return err
+	}
+	if err := s.rooms.Devices.Inject(spec, s.record.Spec.DeviceRequests); err != nil {
+		return err
+	}
+	s.back.Add(func(ctx context.Context) error { return runtime.Stopped(ctx, s.c.ID, s.c.bundle()) })
+	return nil
+}
+
+// bundle is where hooks find what they are told of a container.
+func (c *Container) bundle() hook.Bundle {
+	return hook.Bundle(filepath.Join(c.rooms.Run, c.ID, "bundle"))
 }
 
 func limitedDevices(r *engine.Resources) []string {

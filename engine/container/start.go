@@ -148,7 +148,7 @@ func (s *starter) spawn(ctx context.Context, k *runtime.Keeper) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.rooms.Devices.Inject(spec, s.record.Spec.DeviceRequests); err != nil {
+	if err := s.addRequested(spec); err != nil {
 		return nil, err
 	}
 	if s.console != [2]uint{} {
@@ -171,7 +171,7 @@ func (s *starter) spawn(ctx context.Context, k *runtime.Keeper) (*run, error) {
 	defer log.Close() //nolint:errcheck // the keeper has its own
 	rc := &runtime.Container{
 		ID: s.record.ID, Spec: spec, Rootfs: s.root, Cgroup: cgroup, Join: joins,
-		Output: runtime.Output{Log: log},
+		Output: runtime.Output{Log: log}, Bundle: s.c.bundle(),
 	}
 	if rc.Output.MaxSize, rc.Output.MaxFiles, err = logLimits(&s.record.Spec.Log); err != nil {
 		return nil, err
@@ -271,6 +271,9 @@ func (c *Container) Ended(ctx context.Context) {
 		r.closeStdin()
 		errs = append(errs, r.cgroup.Destroy(ctx))
 		r.process.Drop()
+	}
+	if len(record.Spec.DeviceRequests) > 0 {
+		errs = append(errs, runtime.Stopped(ctx, c.ID, c.bundle()))
 	}
 	if err := errors.Join(errs...); err != nil {
 		c.rooms.Log.Warn("not all was taken back", "container", record.Name, "err", err)

@@ -56,7 +56,8 @@ func (c *compiler) claimScratch() {
 //	process    descriptors, limits, keyring, ids, capabilities, seccomp, execve
 //
 // After pivot_root nothing outside of the container has a path, so no symlink in it can lead there. Descriptors can; so every path is resolved with
-// RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS, once, and used as a descriptor from then on.
+// RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS, once, and used as a descriptor from then on. That alone has to do for a container with hooks, which is
+// pivoted after its mounts: createContainer hooks need both the container's files and the host's.
 func (h *Host) compile(o *opened) (*compiled, error) {
 	c := &compiler{host: h}
 	in := c.claimInputs(o)
@@ -73,16 +74,27 @@ func (h *Host) compile(o *opened) (*compiled, error) {
 	}
 	c.attributes(o.Spec.Process)
 	c.sysctls(o.Spec.Linux.Sysctl)
-	c.pivot(in.root)
+	c.alone()
+	if in.turns == none {
+		c.cover(in.root)
+		c.pivot(in.root)
+	} else {
+		c.stage(in.root, o.Bundle)
+	}
 	c.names(o.Spec)
 	c.mounts(o, in)
 	c.devices(o.Spec.Linux.Devices)
 	terminal := c.terminal(o.Spec.Process, in.console)
 	c.consoleNode(terminal)
 	c.makeWorkdir(o.Spec.Process.Cwd)
+	if in.turns != none {
+		c.turn(in.turns, "wait for the hooks that create the container")
+		c.pivot(in.root)
+	}
 	c.readonlyPaths(o.Spec.Linux.ReadonlyPaths)
 	c.maskedPaths(o.Spec.Linux.MaskedPaths)
 	c.closeRoot(o.Spec)
+	c.turn(in.turns, "wait for the hooks that start the container")
 	err := c.process(processSpec{
 		Process: o.Spec.Process, id: o.ID, stdio: in.stdio, terminal: terminal, filter: o.filter, reaper: in.reaper,
 	})
@@ -111,6 +123,7 @@ type inputRegs struct {
 	stdio       [3]program.Reg
 	console     program.Reg
 	reaper      program.Reg
+	turns       program.Reg // on which the program waits for hooks
 }
 
 // task is the tasks file of a v1 cgroup.
@@ -140,6 +153,7 @@ func (c *compiler) claimInputs(o *opened) inputRegs {
 	in.stdio = c.claimStdio(o.Stdio)
 	in.console = c.optional("console", o.console)
 	in.reaper = c.optional("reaper", o.Reaper)
+	in.turns = c.optional("turns", o.turns)
 	return in
 }
 

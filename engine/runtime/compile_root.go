@@ -11,15 +11,23 @@ import (
 	"tiffin/engine/runtime/program"
 )
 
-// pivot makes the root filesystem the process's root, and the host's mounts unreachable.
-func (c *compiler) pivot(root program.Reg) {
-	c.root = root
+// alone lets nothing that is mounted from now on be seen by the host.
+func (c *compiler) alone() {
 	c.Call("", unix.SYS_UMASK, program.Imm(0)) // until the end: modes are given as they are meant
 	c.Call("make the host's mounts private", unix.SYS_MOUNT,
 		program.Imm(0), c.Str("/"), program.Imm(0), program.Imm(unix.MS_REC|unix.MS_PRIVATE), program.Imm(0))
+}
+
+// cover attaches the root filesystem.
+func (c *compiler) cover(root program.Reg) {
 	// It covers "/" for a moment, the one directory that is sure to be there.
 	c.Call("attach the root filesystem", unix.SYS_MOVE_MOUNT,
 		root, c.Str(""), program.Imm(unix.AT_FDCWD), c.Str("/"), program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH))
+}
+
+// pivot makes the root filesystem, which is attached, the process's root, and the host's mounts unreachable.
+func (c *compiler) pivot(root program.Reg) {
+	c.root = root
 	c.Call("enter the root filesystem", unix.SYS_FCHDIR, root)
 	// The old root ends up on top of the new one, and is taken off.
 	c.Call("pivot_root", unix.SYS_PIVOT_ROOT, c.Str("."), c.Str("."))

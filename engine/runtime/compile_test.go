@@ -214,7 +214,6 @@ func TestCheckSpecRefuses(t *testing.T) {
 		"a user namespace":     {func(s *specs.Spec) { addNS(s, specs.UserNamespace) }, ErrUnsupported, "user namespace"},
 		"no mount namespace":   {func(s *specs.Spec) { s.Linux.Namespaces = nil }, ErrUnsupported, "mount namespace"},
 		"the host's hostname":  {func(s *specs.Spec) { s.Hostname = "x" }, ErrInvalid, "uts"},
-		"hooks":                {func(s *specs.Spec) { s.Hooks = &specs.Hooks{} }, ErrUnsupported, "hooks"},
 		"a sysctl of the host": {func(s *specs.Spec) { sysctl(s, "kernel.core_pattern") }, ErrInvalid, "core_pattern"},
 		"a sysctl of the host's network": {
 			func(s *specs.Spec) { sysctl(s, "net.ipv4.ip_forward") }, ErrInvalid, "network namespace",

@@ -9,6 +9,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"tiffin/engine/runtime/hook"
 )
 
 // Container is what a container is started from. The descriptors stay the caller's, who may close them once
@@ -28,6 +30,8 @@ type Container struct {
 	// Trees are what bind mounts of the spec attach, by destination, in place of their sources: detached mounts, which are
 	// the container's from then on.
 	Trees map[string]*os.File
+	// Bundle is where a container with hooks finds its spec and, before it begins, its root.
+	Bundle hook.Bundle
 	// Tethered containers are killed when this engine is lost.
 	Tethered bool
 }
@@ -92,6 +96,7 @@ type opened struct {
 	entry       *cgroupEntry
 	filter      *filter  // compiled seccomp profile
 	console     *os.File // socket on which the child sends its terminal
+	turns       *os.File // socket on which the child waits for hooks
 	owned       []*os.File
 }
 
@@ -312,7 +317,6 @@ func unsupported(s *specs.Spec) error {
 		is   bool
 	}{
 		{"uid and gid mappings", len(s.Linux.UIDMappings)+len(s.Linux.GIDMappings) > 0},
-		{"hooks", s.Hooks != nil},
 		{"intelRdt", s.Linux.IntelRdt != nil},
 		{"memory policy", s.Linux.MemoryPolicy != nil},
 		{"moving network devices", len(s.Linux.NetDevices) > 0},

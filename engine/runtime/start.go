@@ -41,6 +41,11 @@ func (h *Host) Start(ctx context.Context, k *Keeper, c *Container) (*Process, []
 	}
 	defer o.Close()
 	o.console = streams.console
+	turns, err := o.openTurns()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer turns.close()
 	program, err := h.compile(o)
 	if err != nil {
 		return nil, nil, err
@@ -48,6 +53,10 @@ func (h *Host) Start(ctx context.Context, k *Keeper, c *Container) (*Process, []
 	r := request{id: id, program: program, streams: streams, output: c.Output, unified: o.entry.unified}
 	if c.Tethered {
 		r.flags = keeper.Tethered
+	}
+	if turns != nil {
+		p, warnings, err := r.hooked(ctx, k, turns)
+		return p, append(program.warnings, warnings...), err
 	}
 	p, err := r.send(ctx, k)
 	return p, program.warnings, err

@@ -102,7 +102,7 @@ var allowed = map[string][]string{
 	"engine/output":        {"engine", "engine/call", "engine/container", "engine/logs"},
 	"engine/container": {
 		"dns", "engine",
-		"engine/call", "engine/cdi", "engine/image", "engine/logs", "engine/network", "engine/ocispec", "engine/runtime", "engine/supervisor", "engine/tree", "engine/usage", "engine/volume", "healthcheck",
+		"engine/call", "engine/cdi", "engine/image", "engine/logs", "engine/network", "engine/ocispec", "engine/runtime", "engine/runtime/hook", "engine/supervisor", "engine/tree", "engine/usage", "engine/volume", "healthcheck",
 	},
 	"engine/builder":           {"engine", "engine/call", "engine/image"},
 	"engine/builder/change":    {"engine"},
@@ -135,7 +135,7 @@ var allowed = map[string][]string{
 	"engine/volume":           {"engine"},
 	"engine/logs":             {"engine/logs/frame"},
 	"engine/keeper":           {"engine/logs/frame", "engine/runtime/program"},
-	"engine/runtime":          {"engine/keeper", "engine/runtime/program", "engine/runtime/seccomp"},
+	"engine/runtime":          {"engine/keeper", "engine/runtime/hook", "engine/runtime/program", "engine/runtime/seccomp"},
 
 	// The ground floor imports nothing of ours.
 	"dns":                    nil,
@@ -144,6 +144,7 @@ var allowed = map[string][]string{
 	"engine/logs/frame":      nil,
 	"engine/network/nft":     nil,
 	"engine/network/relay":   nil,
+	"engine/runtime/hook":    nil,
 	"engine/runtime/program": nil,
 	"engine/runtime/seccomp": nil,
 	"engine/runtime/seccomp/internal/gensyscalls": nil,
