@@ -1,5 +1,7 @@
 package engine
 
+import "strings"
+
 // DeviceRequest asks for devices by what they are, where Device names a node of the host.
 type DeviceRequest struct {
 	// Driver is cdi for devices by their CDI names, nvidia or amd, or "" for whichever the host has.
@@ -14,3 +16,10 @@ type DeviceRequest struct {
 
 // DriverCDI is the driver of a request whose DeviceIDs are CDI names, vendor.com/class=name.
 const DriverCDI = "cdi"
+
+// IsCDIName says that text has the form vendor.com/class=name. A path of the host may have a = in it, too, but begins with /.
+func IsCDIName(text string) bool {
+	kind, name, ok := strings.Cut(text, "=")
+	vendor, class, both := strings.Cut(kind, "/")
+	return ok && both && vendor != "" && class != "" && name != ""
+}

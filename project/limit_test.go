@@ -144,7 +144,7 @@ func TestKindsOfError(t *testing.T) {
 		"an unknown key":       {"services: {a: {imag: x}}", engine.ErrInvalid},
 		"not YAML":             {"services: [", engine.ErrInvalid},
 		"an undefined network": {"services: {a: {image: x, networks: [b]}}", engine.ErrInvalid},
-		"what tiffin has not":  {"services: {a: {image: x, gpus: all}}", engine.ErrUnsupported},
+		"what tiffin has not":  {"services: {a: {image: x, runtime: kata}}", engine.ErrUnsupported},
 		"a build on a network": {"services: {a: {build: {context: ., network: b}}}", engine.ErrUnsupported},
 		"a remote include":     {"include: [\"oci://x/y\"]", engine.ErrUnsupported},
 	}

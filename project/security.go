@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -81,49 +80,4 @@ func (p *Project) seccomp(where []string, file string) (string, error) {
 		return "", fault.At(where, "%s: seccomp profile %s is not JSON: %s", fault.Dotted(where), file, err)
 	}
 	return compact.String(), nil
-}
-
-// devices translates devices and the rules for them.
-func devices(s *types.ServiceConfig, out *engine.ContainerSpec) error {
-	for i, d := range s.Devices {
-		where := fault.In(s, "devices", strconv.Itoa(i))
-		if !filepath.IsAbs(d.Source) {
-			f := fault.At(where, "%s: %q is not the path of a device", fault.Dotted(where), d.Source)
-			if strings.Contains(d.Source, "=") {
-				return f.Hint("CDI device names are not carried out yet.").Unsupported()
-			}
-			return f
-		}
-		one := engine.Device{
-			Source: d.Source, Target: orElse(d.Target, d.Source), Permissions: orElse(d.Permissions, "rwm"),
-		}
-		if strings.Trim(one.Permissions, "rwm") != "" {
-			return fault.At(where, "%s: %q are no permissions", fault.Dotted(where), d.Permissions).Hint("Say some of r, w and m.")
-		}
-		out.Devices = append(out.Devices, one)
-	}
-	for i, rule := range s.DeviceCgroupRules {
-		where := fault.In(s, "device_cgroup_rules", strconv.Itoa(i))
-		if !isDeviceRule(rule) {
-			return fault.At(where, "%s: %q is no device rule", fault.Dotted(where), rule).Hint("Write it as \"c 1:3 rwm\".")
-		}
-	}
-	out.DeviceCgroupRules = s.DeviceCgroupRules
-	return nil
-}
-
-// isDeviceRule checks for "type major:minor access".
-func isDeviceRule(rule string) bool {
-	words := strings.Split(rule, " ")
-	if len(words) != 3 || !slices.Contains([]string{"a", "b", "c"}, words[0]) {
-		return false
-	}
-	major, minor, ok := strings.Cut(words[1], ":")
-	for _, n := range []string{major, minor} {
-		if _, err := strconv.ParseUint(n, 10, 32); err != nil && n != "*" {
-			return false
-		}
-	}
-	access := words[2]
-	return ok && access != "" && len(access) <= 3 && strings.Trim(access, "rwm") == ""
 }

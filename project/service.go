@@ -12,6 +12,7 @@ import (
 	"github.com/xhit/go-str2duration/v2"
 
 	"tiffin/engine"
+	"tiffin/project/device"
 	"tiffin/project/fault"
 	"tiffin/project/shape"
 )
@@ -25,7 +26,7 @@ func (p *Project) container(s *types.ServiceConfig) (engine.ContainerSpec, error
 	sections := []section{
 		p.image, process, ending, identity, restart, health, logging,
 		namespaces, networking, names, ports, mounts, p.files,
-		p.security, devices, p.resources, ulimits,
+		p.security, device.Of, p.resources, ulimits,
 	}
 	for _, translate := range sections {
 		if err := translate(s, &out); err != nil {

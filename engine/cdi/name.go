@@ -14,13 +14,6 @@ import (
 // driver is named.
 var gpuKinds = []struct{ driver, kind string }{{"nvidia", "nvidia.com/gpu"}, {"amd", "amd.com/gpu"}}
 
-// IsName says that text has the form vendor.com/class=name. A path of the host may have a = in it, too, but begins with /.
-func IsName(text string) bool {
-	kind, name, ok := strings.Cut(text, "=")
-	vendor, class, both := strings.Cut(kind, "/")
-	return ok && both && vendor != "" && class != "" && name != ""
-}
-
 // names finds the CDI names of what is requested, among those that there are, each once.
 //
 // Errors: engine.ErrNotFound, with what there is; engine.ErrUnsupported for what no driver can do.
@@ -46,7 +39,7 @@ func names(requests []engine.DeviceRequest, have []string) ([]string, error) {
 func request(r *engine.DeviceRequest, have []string) ([]string, error) {
 	if r.Driver == engine.DriverCDI {
 		for _, name := range r.DeviceIDs {
-			if !IsName(name) {
+			if !engine.IsCDIName(name) {
 				return nil, engine.Hint(engine.Problem(engine.ErrInvalid, fmt.Errorf("%q is no CDI device name", name)), "It has the form vendor.com/class=name.")
 			}
 		}
@@ -99,7 +92,7 @@ func of(kind string) func(string) bool {
 func qualify(kind string, ids []string) []string {
 	var out []string
 	for _, id := range ids {
-		if !IsName(id) {
+		if !engine.IsCDIName(id) {
 			id = kind + "=" + id
 		}
 		out = append(out, id)

@@ -109,8 +109,9 @@ func table() []row { //nolint:funlen // data
 			parent: "services.*", names: "security_opt",
 			why: "no-new-privileges, seccomp, apparmor, label, systempaths, writable-cgroups",
 		},
-		{parent: "services.*.devices.[]", names: "source target permissions", why: "paths; CDI names are refused"},
-		{parent: "services.*", names: "gpus", fate: Refuse, why: "is not carried out yet"},
+		{parent: "services.*.devices.[]", names: "source target permissions", why: "paths, or CDI names"},
+		{parent: "services.*", names: "gpus", why: "as CDI describes them: nvidia.com/gpu, amd.com/gpu"},
+		{parent: "services.*.gpus.[]", names: "driver count device_ids capabilities options"},
 		{parent: "services.*", names: "pid ipc uts userns_mode cgroup cgroup_parent"},
 
 		// Resources.
@@ -141,7 +142,8 @@ func table() []row { //nolint:funlen // data
 			parent: "services.*.deploy.resources.reservations", names: "cpus generic_resources", fate: Warn,
 			why: "has no meaning on one host and is left out",
 		},
-		{parent: "services.*.deploy.resources.reservations", names: "devices", fate: Refuse, why: "is not carried out yet"},
+		{parent: "services.*.deploy.resources.reservations", names: "devices", why: "as gpus"},
+		{parent: "services.*.deploy.resources.reservations.devices.[]", names: "driver count device_ids capabilities options"},
 		{
 			parent: "services.*.deploy", names: "mode", fate: Warn, why: "has no meaning on one host and is left out",
 			unless: "replicated",

@@ -26,6 +26,8 @@ func Settle(attributes map[string]any, from Origin) {
 			setDefault(port, "protocol", "tcp")
 			setDefault(port, "mode", "ingress")
 		}
+		allDevices(list(s, "gpus"))
+		allDevices(list(below(s, "deploy", "resources", "reservations"), "devices"))
 		if build, ok := s["build"].(map[string]any); ok {
 			from.build(build)
 		}
@@ -44,6 +46,23 @@ func Settle(attributes map[string]any, from Origin) {
 			from.absolutize(opts, "device")
 		}
 	}
+}
+
+// allDevices are meant where nobody says how many, or which.
+func allDevices(requests []map[string]any) {
+	for _, r := range requests {
+		if _, ok := r["device_ids"]; !ok {
+			setDefault(r, "count", "all")
+		}
+	}
+}
+
+// below is the mapping that a path leads to; nil if there is none.
+func below(entry map[string]any, path ...string) map[string]any {
+	for _, key := range path {
+		entry, _ = entry[key].(map[string]any)
+	}
+	return entry
 }
 
 func (o Origin) container(s map[string]any) {
