@@ -46,9 +46,11 @@ type FileMount struct {
 	Name    string // its key in the Compose file
 	Target  string // absolute path
 	Content []byte
-	UID     uint32 `json:",omitempty"`
-	GID     uint32 `json:",omitempty"`
-	Mode    uint32 // permission bits; Compose's default is 0444
+	// External is the name of a secret in the engine's store, which has the content.
+	External string `json:",omitempty"`
+	UID      uint32 `json:",omitempty"`
+	GID      uint32 `json:",omitempty"`
+	Mode     uint32 // permission bits; Compose's default is 0444
 }
 
 // FileKind tells a config from a secret.

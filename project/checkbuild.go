@@ -12,7 +12,6 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"tiffin/engine"
-	"tiffin/project/attribute"
 	"tiffin/project/consistent"
 	"tiffin/project/fault"
 	"tiffin/project/paths"
@@ -155,7 +154,8 @@ func dockerfile(s *types.ServiceConfig) error {
 func (p *Project) checkSecret(name string) error {
 	from := p.model.Secrets[name]
 	if from.External {
-		return fault.At([]string{"secrets", name, "external"}, "secrets.%s.external %s", name, attribute.NoExternal).Unsupported()
+		return fault.At([]string{"secrets", name, "external"}, "secrets.%s.external: a build cannot have secrets of the engine's store", name).
+			Hint("Take it from a file or an environment variable.").Unsupported()
 	}
 	if from.File == "" || from.Environment != "" {
 		_, err := p.content(engine.FileSecret, name, types.FileObjectConfig(from))

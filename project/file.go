@@ -24,7 +24,11 @@ func (p *Project) files(s *types.ServiceConfig, out *engine.ContainerSpec) error
 		if err != nil {
 			return err
 		}
-		f.Content, err = p.content(kind, ref.Source, from)
+		if from.External && kind == engine.FileSecret {
+			f.External = from.Name
+		} else {
+			f.Content, err = p.content(kind, ref.Source, from)
+		}
 		out.Files = append(out.Files, f)
 		return err
 	}

@@ -101,6 +101,19 @@ type Networks interface {
 	DisconnectNetwork(ctx context.Context, network, container string, force call.ForceRemove) error
 }
 
+// Secrets works on the engine's store of secrets, which tells nobody what is in them.
+type Secrets interface {
+	Secrets(ctx context.Context) ([]engine.Secret, error)
+	CreateSecret(ctx context.Context, req *call.SecretRequest) (engine.Secret, error)
+	RemoveSecret(ctx context.Context, ref string) error
+}
+
+// Objects are what containers use and do not own.
+type Objects interface {
+	Networks
+	Secrets
+}
+
 // Builder builds images.
 type Builder interface {
 	// Build serves a caller's builds on conn, by BuildKit's control API, until the caller
@@ -127,7 +140,7 @@ type Backend interface {
 	Containers
 	Files
 	Stores
-	Networks
+	Objects
 	Builder
 	System
 }

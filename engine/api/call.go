@@ -103,6 +103,7 @@ func (s *Server) calls(mux *http.ServeMux, b Backend) {
 	answer(mux, "commit", b.Commit)
 	registryCalls(mux, b)
 	networkCalls(mux, b)
+	secretCalls(mux, b)
 	tunnel(s, mux, "build", b.Build)
 }
 
@@ -157,6 +158,14 @@ func imageCalls(mux *http.ServeMux, b Images) {
 	})
 	frames(mux, "save", func(ctx context.Context, r *saveRequest, out *frameWriter, _ func() error) error {
 		return b.SaveImages(ctx, r.Refs, frameStream{out, call.Stdout})
+	})
+}
+
+func secretCalls(mux *http.ServeMux, b Secrets) {
+	answer(mux, "secrets", func(ctx context.Context, _ *empty) ([]engine.Secret, error) { return b.Secrets(ctx) })
+	answer(mux, "secret/create", b.CreateSecret)
+	answer(mux, "secret/remove", func(ctx context.Context, r *nameRequest) (empty, error) {
+		return empty{}, b.RemoveSecret(ctx, r.Name)
 	})
 }
 

@@ -179,6 +179,22 @@ func (c *Client) RemoveNetwork(ctx context.Context, ref string) error {
 	return err
 }
 
+// Secrets describes the engine's secrets.
+func (c *Client) Secrets(ctx context.Context) ([]engine.Secret, error) {
+	return ask[[]engine.Secret](ctx, c, "secrets", empty{})
+}
+
+// CreateSecret keeps a secret.
+func (c *Client) CreateSecret(ctx context.Context, req *call.SecretRequest) (engine.Secret, error) {
+	return ask[engine.Secret](ctx, c, "secret/create", req)
+}
+
+// RemoveSecret forgets a secret.
+func (c *Client) RemoveSecret(ctx context.Context, ref string) error {
+	_, err := ask[empty](ctx, c, "secret/remove", nameRequest{ref})
+	return err
+}
+
 // ConnectNetwork puts a container on a network.
 func (c *Client) ConnectNetwork(ctx context.Context, network, container string, how *engine.EndpointSpec) error {
 	_, err := ask[empty](ctx, c, "network/connect", connectRequest{network, container, *how})

@@ -184,6 +184,13 @@ func contracts() map[string]contract {
 			return any2(c.Volumes(ctx))
 		}, nil, []engine.Volume{{Name: "demo_data"}}, false},
 		"networks": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) { return c.Networks(ctx) }, nil, []engine.Network{aNetwork}, false},
+		"secrets":  {func(ctx context.Context, c *Client, _ engine.Report) (any, error) { return c.Secrets(ctx) }, nil, []engine.Secret{aSecret}, false},
+		"secret create": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
+			return c.CreateSecret(ctx, &call.SecretRequest{Name: "token", Content: []byte("x")})
+		}, []any{call.SecretRequest{Name: "token", Content: []byte("x")}}, aSecret, false},
+		"secret remove": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
+			return nothing(c.RemoveSecret(ctx, "token"))
+		}, []any{"token"}, nil, false},
 		"network create": {func(ctx context.Context, c *Client, _ engine.Report) (any, error) {
 			return c.CreateNetwork(ctx, &aNetwork.Spec)
 		}, []any{aNetwork.Spec}, aNetwork, false},

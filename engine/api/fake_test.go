@@ -225,6 +225,18 @@ func (f *fake) Volumes(context.Context) ([]engine.Volume, error) {
 
 var aNetwork = engine.Network{ID: "c0ffee", Spec: engine.NetworkSpec{Name: "lan", Driver: "macvlan"}}
 
+var aSecret = engine.Secret{ID: "c0ffee", Name: "token", Labels: map[string]string{"a": "b"}}
+
+func (f *fake) Secrets(context.Context) ([]engine.Secret, error) {
+	return []engine.Secret{aSecret}, f.call(nil)
+}
+
+func (f *fake) CreateSecret(_ context.Context, req *call.SecretRequest) (engine.Secret, error) {
+	return aSecret, f.call(nil, *req)
+}
+
+func (f *fake) RemoveSecret(_ context.Context, ref string) error { return f.call(nil, ref) }
+
 func (f *fake) Networks(context.Context) ([]engine.Network, error) {
 	return []engine.Network{aNetwork}, f.call(nil)
 }

@@ -15,6 +15,13 @@ import (
 // line fills these in, the daemon carries them out; the Docker API's routes ask for
 // the same things one container at a time.
 
+// SecretRequest asks for a secret to be kept.
+type SecretRequest struct {
+	Name    string
+	Labels  map[string]string `json:",omitempty"`
+	Content []byte
+}
+
 // UpRequest asks for a Stack to be made real.
 type UpRequest struct {
 	Stack engine.Stack

@@ -17,6 +17,7 @@ import (
 	"tiffin/engine/image"
 	"tiffin/engine/network"
 	"tiffin/engine/runtime"
+	"tiffin/engine/secret"
 	"tiffin/engine/supervisor"
 	"tiffin/engine/volume"
 )
@@ -31,6 +32,7 @@ type Rooms struct {
 	Keepers  *Keepers
 	Mounts   *Mounts
 	Devices  *cdi.Registry
+	Secrets  *secret.Store
 	Index    Index
 	Log      *slog.Logger
 	// Data and Run have a folder for each container: what outlives a reboot, and

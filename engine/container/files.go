@@ -90,7 +90,11 @@ func (s *starter) openImage(ctx context.Context, p *engine.MountPoint) error {
 
 // writeFiles writes what the container finds in /etc, and its configs and secrets.
 func (s *starter) writeFiles(context.Context) error {
-	paths, err := s.rooms.Files.Write(s.record.ID, s.record.Spec.Files)
+	files, err := s.rooms.Secrets.Fill(s.record.Spec.Files)
+	if err != nil {
+		return err
+	}
+	paths, err := s.rooms.Files.Write(s.record.ID, files)
 	if err != nil {
 		return err
 	}

@@ -49,11 +49,15 @@ func (r *Rooms) Check(c *engine.Container) error {
 	return ocispec.Check(c, r.hostInfo())
 }
 
-// Available looks whether there is what a container takes from the host by name.
+// Available looks whether there is what a container takes from the host, or from the
+// engine's store, by name.
 //
 // Errors: engine.ErrNotFound, engine.ErrInvalid, engine.ErrUnsupported.
 func (r *Rooms) Available(spec *engine.ContainerSpec) error {
-	return r.Devices.Check(spec.DeviceRequests)
+	if err := r.Devices.Check(spec.DeviceRequests); err != nil {
+		return err
+	}
+	return r.Secrets.Check(spec.Files)
 }
 
 // thermalPaths are masked for each CPU: they tell one container what another does

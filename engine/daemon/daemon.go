@@ -23,6 +23,7 @@ import (
 	"tiffin/engine/image"
 	"tiffin/engine/network"
 	"tiffin/engine/runtime"
+	"tiffin/engine/secret"
 	"tiffin/engine/settings"
 	"tiffin/engine/state"
 	"tiffin/engine/volume"
@@ -187,6 +188,9 @@ func (d *Daemon) openRooms(ctx context.Context) error {
 		return err
 	}
 	r.Mounts, r.Devices = container.NewMounts(r.Volumes), cdi.New(conf.CDISpecDirs)
+	if r.Secrets, err = secret.Open(filepath.Join(d.cfg.DataRoot, "secrets")); err != nil {
+		return err
+	}
 	if r.Files, err = volume.OpenFiles(filepath.Join(d.cfg.RunRoot, "files")); err != nil {
 		return err
 	}

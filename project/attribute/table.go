@@ -181,14 +181,15 @@ func table() []row { //nolint:funlen // data
 		{parent: "volumes.*.external", names: "name"},
 		{parent: "configs.*", names: "name file content environment"},
 		{parent: "configs.*", names: "labels", fate: Warn, why: "is not kept: configs are no objects of their own"},
-		{parent: "configs.*", names: "external", fate: Refuse, why: NoExternal, unless: "false"},
+		{
+			parent: "configs.*", names: "external", fate: Refuse, unless: "false",
+			why: "is not carried out: only secrets have a store; take it from a file, content or an environment variable, or make it a secret",
+		},
 		{parent: "configs.*", names: "template_driver", fate: Refuse, why: "is not carried out"},
 		{parent: "secrets.*", names: "name file environment"},
 		{parent: "secrets.*", names: "labels", fate: Warn, why: "is not kept: secrets are no objects of their own"},
-		{parent: "secrets.*", names: "external", fate: Refuse, why: NoExternal, unless: "false"},
+		{parent: "secrets.*", names: "external", why: "in the engine's store, see tiffin secret"},
+		{parent: "secrets.*.external", names: "name"},
 		{parent: "secrets.*", names: "driver driver_opts template_driver", fate: Refuse, why: "is not carried out"},
 	}
 }
-
-// NoExternal is why there are no external configs and secrets.
-const NoExternal = "is not carried out: tiffin has no store of its own; take it from a file or an environment variable"
