@@ -55,6 +55,8 @@ type ContainerSpec struct {
 	DNSOptions  []string       `json:",omitempty"`
 	ExtraHosts  []string       `json:",omitempty"` // name=address; address may be HostGateway
 	Links       []string       `json:",omitempty"` // service or container[:alias]
+	// ExternalLinks are to containers of other projects: container[:alias].
+	ExternalLinks []string `json:",omitempty"`
 
 	// Modes of the other namespaces: "" (private), host, none (ipc), shareable
 	// (ipc), container:ID or, in a Stack, service:NAME.

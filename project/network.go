@@ -65,7 +65,7 @@ func endpoint(s *types.ServiceConfig, key string, n *types.ServiceNetworkConfig)
 
 // names translates what a container knows of others by name.
 func names(s *types.ServiceConfig, out *engine.ContainerSpec) error {
-	out.DNSSearch, out.DNSOptions, out.Links = s.DNSSearch, s.DNSOpts, s.Links
+	out.DNSSearch, out.DNSOptions, out.Links, out.ExternalLinks = s.DNSSearch, s.DNSOpts, s.Links, s.ExternalLinks
 	for i, text := range s.DNS {
 		a, err := address(fault.In(s, "dns", strconv.Itoa(i)), text)
 		if err != nil {

@@ -46,6 +46,9 @@ func (r *Rooms) Check(c *engine.Container) error {
 	if err := r.Available(&c.Spec); err != nil {
 		return err
 	}
+	if err := r.checkExternalLinks(c); err != nil {
+		return err
+	}
 	return ocispec.Check(c, r.hostInfo())
 }
 

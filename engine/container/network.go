@@ -178,7 +178,7 @@ func (r *Rooms) attachRequest(record *engine.Container, name string) (network.At
 // links are the names by which a container calls others, beside their own: alias → name.
 func links(spec *engine.ContainerSpec, on *engine.EndpointSpec) map[string]string {
 	out := make(map[string]string, len(spec.Links)+len(on.Links))
-	for _, l := range append(slices.Clip(spec.Links), on.Links...) {
+	for _, l := range slices.Concat(spec.Links, spec.ExternalLinks, on.Links) {
 		name, alias, ok := strings.Cut(l, ":")
 		if !ok {
 			alias = name
@@ -186,4 +186,27 @@ func links(spec *engine.ContainerSpec, on *engine.EndpointSpec) map[string]strin
 		out[alias] = name
 	}
 	return out
+}
+
+// checkExternalLinks looks whether those links lead anywhere: a name of another project's container is known
+// on a network that both are on.
+func (r *Rooms) checkExternalLinks(c *engine.Container) error {
+	for _, link := range c.Spec.ExternalLinks {
+		name, _, _ := strings.Cut(link, ":")
+		other, err := r.Index.Container(name)
+		if err != nil || other.Name() != name { // an ID is no name on the network
+			return engine.Problem(engine.ErrNotFound, fmt.Errorf("external_links: no such container: %s", name))
+		}
+		record := other.Snapshot()
+		shares := false
+		for network := range c.Endpoints {
+			_, both := record.Endpoints[network]
+			shares = shares || both
+		}
+		if !shares {
+			return engine.Hint(engine.Problem(engine.ErrInvalid, fmt.Errorf("external_links: container %s is on no network of %s", name, c.Name)),
+				"Put both on one network: `external: true` in this file, by its name.")
+		}
+	}
+	return nil
 }

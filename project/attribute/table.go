@@ -82,10 +82,7 @@ func table() []row { //nolint:funlen // data
 		{parent: "services.*.ports.[]", names: "target published host_ip protocol name app_protocol"},
 		{parent: "services.*.ports.[]", names: "mode", why: "host and ingress are the same on one host"},
 		{parent: "services.*", names: "dns dns_opt dns_search extra_hosts links"},
-		{
-			parent: "services.*", names: "external_links", fate: Warn,
-			why: "is not carried out yet: put both on one external network instead",
-		},
+		{parent: "services.*", names: "external_links", why: "to containers that are on one of the service's networks; others are refused when it is created"},
 
 		// Storage.
 		{parent: "services.*", names: "volumes volumes_from tmpfs configs secrets read_only shm_size"},
