@@ -32,6 +32,8 @@ type Mount struct {
 	// NoCopy leaves a new volume empty; Subpath mounts a folder of the volume or image.
 	NoCopy  bool   `json:",omitempty"`
 	Subpath string `json:",omitempty"`
+	// Labels are those of an anonymous volume that is made for the mount.
+	Labels map[string]string `json:",omitempty"`
 
 	// TmpfsSize 0 is the kernel's default; TmpfsOptions are mount(8) options.
 	TmpfsSize    Bytes    `json:",omitempty"`

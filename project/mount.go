@@ -46,7 +46,7 @@ func mount(where []string, v types.ServiceVolumeConfig) (engine.Mount, error) {
 		bind(v.Bind, &out)
 	case types.VolumeTypeVolume:
 		if v.Volume != nil {
-			out.NoCopy, out.Subpath = v.Volume.NoCopy, v.Volume.Subpath
+			out.NoCopy, out.Subpath, out.Labels = v.Volume.NoCopy, v.Volume.Subpath, v.Volume.Labels
 		}
 	case types.VolumeTypeTmpfs:
 		if t := v.Tmpfs; t != nil {

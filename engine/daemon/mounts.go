@@ -94,7 +94,7 @@ func (r *mountResolver) addVolume(ctx context.Context, p *engine.MountPoint) err
 	if r.req.stack != nil {
 		project = r.req.stack.Name
 	}
-	v, err := r.d.makeVolume(ctx, engine.VolumeSpec{}, project)
+	v, err := r.d.makeVolume(ctx, engine.VolumeSpec{Labels: p.Spec.Labels}, project)
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func table() []row { //nolint:funlen // data
 		{parent: "services.*.volumes.[]", names: "consistency", why: "has no effect on Linux"},
 		{parent: "services.*.volumes.[].bind", names: "create_host_path propagation recursive selinux"},
 		{parent: "services.*.volumes.[].volume", names: "nocopy subpath"},
-		{parent: "services.*.volumes.[].volume", names: "labels", fate: Warn, why: "is not carried out yet"},
+		{parent: "services.*.volumes.[].volume", names: "labels", why: "of an anonymous volume; a named one has its own, as with docker compose"},
 		{parent: "services.*.volumes.[].tmpfs", names: "size mode"},
 		{parent: "services.*.volumes.[].image", names: "subpath"},
 		{parent: "services.*.configs.[]", names: "source target uid gid mode"},
