@@ -64,7 +64,7 @@ func bindMounts(list []specs.Mount) {
 
 // refused names what the runtime does not do.
 func refused(spec *specs.Spec, wanted []string) error {
-	what := ""
+	var what string
 	switch {
 	case len(spec.Linux.NetDevices) > 0:
 		what = "network devices"
@@ -83,9 +83,9 @@ func blame(err error, broken map[string][]error) error {
 	if len(broken) == 0 || !errors.Is(err, engine.ErrNotFound) {
 		return err
 	}
-	text := err.Error()
+	parts := []string{err.Error()}
 	for _, path := range slices.Sorted(maps.Keys(broken)) {
-		text += fmt.Sprintf("; %s: %v", path, broken[path][0])
+		parts = append(parts, fmt.Sprintf("%s: %v", path, broken[path][0]))
 	}
-	return engine.Hint(engine.Problem(engine.ErrNotFound, errors.New(text)), engine.HintOf(err))
+	return engine.Hint(engine.Problem(engine.ErrNotFound, errors.New(strings.Join(parts, "; "))), engine.HintOf(err))
 }

@@ -192,7 +192,7 @@ func newInspect(c *cli) *cobra.Command {
 	return cmd
 }
 
-func (c *cli) inspect(ctx context.Context, layout string, pretty bool, refs []string) error { //nolint:revive // what --pretty says
+func (c *cli) inspect(ctx context.Context, layout string, pretty bool, refs []string) error {
 	client, err := c.Connect(ctx)
 	if err != nil {
 		return err
