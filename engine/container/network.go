@@ -199,8 +199,8 @@ func (r *Rooms) checkExternalLinks(c *engine.Container) error {
 		}
 		record := other.Snapshot()
 		shares := false
-		for network := range c.Endpoints {
-			_, both := record.Endpoints[network]
+		for name := range c.Endpoints {
+			_, both := record.Endpoints[name]
 			shares = shares || both
 		}
 		if !shares {
