@@ -65,8 +65,8 @@ var allowed = map[string][]string{
 
 	"project": {
 		"engine",
-		"project/attribute", "project/consistent", "project/develop", "project/fault",
-		"project/hash", "project/instance", "project/paths", "project/publication", "project/shape", "project/suggest", "project/variables",
+		"project/attribute", "project/consistent", "project/develop", "project/device", "project/fault", "project/hash", "project/instance",
+		"project/paths", "project/publication", "project/shape", "project/suggest", "project/variables",
 	},
 	"project/attribute":   {"project/fault"},
 	"project/consistent":  {"engine", "project/fault", "project/shape", "project/suggest"},
@@ -79,9 +79,7 @@ var allowed = map[string][]string{
 	"project/shape":       {},
 	"project/suggest":     {},
 	"project/variables":   {},
-	"project/attribute", "project/consistent", "project/develop", "project/device", "project/fault",
-	"project/hash", "project/instance", "project/paths", "project/shape", "project/suggest", "project/variables",
-	"project/device": {"engine", "project/fault"},
+	"project/device":      {"engine", "project/fault"},
 
 	"engine":               {"healthcheck"},
 	"engine/call":          {"engine"},
