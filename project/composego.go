@@ -22,6 +22,7 @@ import (
 	"tiffin/project/fault"
 	"tiffin/project/instance"
 	"tiffin/project/paths"
+	"tiffin/project/shape"
 	"tiffin/project/suggest"
 	"tiffin/project/variables"
 )
@@ -125,15 +126,21 @@ func (p *Project) request(w way) (types.ConfigDetails, []func(*loader.Options)) 
 // casts turn text into numbers where compose-go's decoder does not.
 func casts() map[tree.Path]interpolation.Cast {
 	whole := func(text string) (any, error) { return strconv.Atoi(text) }
+	microseconds := func(text string) (any, error) { return shape.Microseconds(text) }
 	out := map[tree.Path]interpolation.Cast{}
-	for _, path := range []string{
-		"ulimits.*", "ulimits.*.soft", "ulimits.*.hard", "healthcheck.retries", "ports.[].target",
-		"build.ulimits.*", "build.ulimits.*.soft", "build.ulimits.*.hard", "deploy.restart_policy.max_attempts", "deploy.update_config.parallelism", "deploy.rollback_config.parallelism",
-		"deploy.placement.max_replicas_per_node", "blkio_config.weight",
-	} {
-		out[tree.Path("services.*."+path)] = whole
+	for _, parent := range []string{"services.*.", "services.*.pre_start.[].", "jobs.*."} {
+		for _, path := range []string{
+			"ulimits.*", "ulimits.*.soft", "ulimits.*.hard", "healthcheck.retries", "ports.[].target",
+			"build.ulimits.*", "build.ulimits.*.soft", "build.ulimits.*.hard", "deploy.restart_policy.max_attempts", "deploy.update_config.parallelism", "deploy.rollback_config.parallelism",
+			"deploy.placement.max_replicas_per_node", "blkio_config.weight",
+		} {
+			out[tree.Path(parent+path)] = whole
+		}
+		for _, path := range []string{"cpu_period", "cpu_quota", "cpu_rt_period", "cpu_rt_runtime"} {
+			out[tree.Path(parent+path)] = microseconds
+		}
+		out[tree.Path(parent+"umask")] = func(text string) (any, error) { return strconv.ParseUint(text, 0, 32) }
 	}
-	out["services.*.umask"] = func(text string) (any, error) { return strconv.ParseUint(text, 0, 32) }
 	return out
 }
 

@@ -121,9 +121,13 @@ type canonicalProject struct {
 
 func (p *Project) canonical() any {
 	out := canonicalProject{
-		Name: p.model.Name, Services: map[string]any{}, Jobs: p.model.Jobs, Networks: p.model.Networks,
+		Name: p.model.Name, Services: map[string]any{}, Jobs: maps.Clone(p.model.Jobs), Networks: p.model.Networks,
 		Volumes: p.model.Volumes, Secrets: p.model.Secrets, Configs: p.model.Configs, Models: p.model.Models,
 		Extensions: p.model.Extensions,
+	}
+	for name, job := range out.Jobs {
+		job.Name = "" // it is the key, and no attribute
+		out.Jobs[name] = job
 	}
 	for name, s := range p.model.Services {
 		s.Build = withKeys(s.Build)

@@ -68,6 +68,25 @@ func TestTheModelIsComposeGos(t *testing.T) {
 	for _, file := range corpus(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) { sameModel(t, corpusOptions(t, file)) })
 	}
+	projects, err := filepath.Glob("../tests/corpus/*/*compose.y*ml")
+	if err != nil || len(projects) == 0 {
+		t.Fatal("no corpus", err)
+	}
+	for _, file := range projects {
+		t.Run(file, func(t *testing.T) {
+			dir, err := filepath.Abs(filepath.Dir(file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch filepath.Base(dir) {
+			case "deploy-limits", "hardened":
+				t.Skip("compose-go takes no durations for the CPU controller")
+			case "builds":
+				t.Skip("what compose-go writes for an SSH key with a path is no JSON")
+			}
+			sameModel(t, Options{WorkingDir: dir, Environ: []string{"HOME=/home/me", "FROM_SHELL=shell"}})
+		})
+	}
 	cases, err := filepath.Glob("testdata/s*/*.txtar")
 	if err != nil {
 		t.Fatal(err)

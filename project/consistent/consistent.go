@@ -84,6 +84,11 @@ func missingKeys(s *shape.Shape, entry map[string]any, path []string) error {
 			return fault.At(path, "%s has no %s", fault.Dotted(path), name).Hint("Add \"%s:\" to it.", name)
 		}
 	}
+	has := func(name string) bool { _, ok := entry[name]; return ok }
+	if len(s.RequiredAny) > 0 && !slices.ContainsFunc(s.RequiredAny, has) {
+		return fault.At(path, "%s has none of: %s", fault.Dotted(path), strings.Join(s.RequiredAny, ", ")).
+			Hint("Add one of them to it.")
+	}
 	for _, k := range slices.Sorted(maps.Keys(entry)) {
 		sub := s.Keys[k]
 		if sub == nil {

@@ -17,23 +17,9 @@ type Origin struct{ Dir, Home string }
 // does both, but compares every value with every pattern that it has, which makes up a
 // fifth of the time of loading; here each attribute is looked up where it stands.
 func Settle(attributes map[string]any, from Origin) {
-	for _, s := range entries(attributes, "services") {
-		from.container(s)
-		for _, hook := range list(s, "pre_start") {
-			from.container(hook)
-		}
-		for _, port := range list(s, "ports") {
-			setDefault(port, "protocol", "tcp")
-			setDefault(port, "mode", "ingress")
-		}
-		allDevices(list(s, "gpus"))
-		allDevices(list(below(s, "deploy", "resources", "reservations"), "devices"))
-		if build, ok := s["build"].(map[string]any); ok {
-			from.build(build)
-		}
-		develop, _ := s["develop"].(map[string]any)
-		for _, watch := range list(develop, "watch") {
-			from.watch(watch)
+	for _, section := range []string{"services", "jobs"} {
+		for _, s := range entries(attributes, section) {
+			from.workload(s)
 		}
 	}
 	for _, section := range []string{"configs", "secrets"} {
@@ -63,6 +49,27 @@ func below(entry map[string]any, path ...string) map[string]any {
 		entry, _ = entry[key].(map[string]any)
 	}
 	return entry
+}
+
+// workload is a service or a job.
+func (o Origin) workload(s map[string]any) {
+	o.container(s)
+	for _, hook := range list(s, "pre_start") {
+		o.container(hook)
+	}
+	for _, port := range list(s, "ports") {
+		setDefault(port, "protocol", "tcp")
+		setDefault(port, "mode", "ingress")
+	}
+	allDevices(list(s, "gpus"))
+	allDevices(list(below(s, "deploy", "resources", "reservations"), "devices"))
+	if build, ok := s["build"].(map[string]any); ok {
+		o.build(build)
+	}
+	develop, _ := s["develop"].(map[string]any)
+	for _, watch := range list(develop, "watch") {
+		o.watch(watch)
+	}
 }
 
 func (o Origin) container(s map[string]any) {

@@ -21,7 +21,9 @@ type Shape struct {
 	// Named says that a free key is made of letters, digits and . _ - only.
 	Named    bool
 	Required []string
-	Items    *Shape
+	// RequiredAny are keys of which one has to be there, at least.
+	RequiredAny []string
+	Items       *Shape
 	// Choices are alternatives; the kind of a value tells which is meant.
 	Choices []*Shape
 	Enum    []string
@@ -61,6 +63,11 @@ type definition struct {
 	AnyOf       []*definition          `json:"anyOf"`
 	AllOf       []*definition          `json:"allOf"`
 	Enum        []string               `json:"enum"`
+}
+
+// onlyRequires says that it is no shape of its own: anyOf has such ones, for a part of what is described around it.
+func (d *definition) onlyRequires() bool {
+	return d.Required != nil && d.Ref == "" && d.Type == nil && d.Properties == nil
 }
 
 // words is a word or a list of them.
@@ -118,6 +125,10 @@ func (c *compiler) fill(out *Shape, d *definition) {
 		out.Items = c.compile(d.Items)
 	}
 	for _, sub := range slices.Concat(d.OneOf, d.AnyOf) {
+		if sub.onlyRequires() {
+			out.RequiredAny = append(out.RequiredAny, sub.Required...)
+			continue
+		}
 		s := c.compile(sub)
 		out.Choices = append(out.Choices, s)
 		out.Kinds |= s.Kinds

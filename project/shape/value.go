@@ -38,8 +38,8 @@ func checks() map[string]func(string) error {
 		{checkMask, "umask"},
 		{checkMode, "configs.[].mode secrets.[].mode"},
 		{checkWhole, "healthcheck.retries deploy.replicas scale blkio_config.weight deploy.restart_policy.max_attempts"},
-		{checkInteger, "ulimits.* ulimits.*.soft ulimits.*.hard deploy.resources.limits.pids cpu_count cpu_period " +
-			"cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares pids_limit"},
+		{checkInteger, "ulimits.* ulimits.*.soft ulimits.*.hard deploy.resources.limits.pids cpu_count cpu_shares pids_limit"},
+		{checkMicroseconds, "cpu_period cpu_quota cpu_rt_period cpu_rt_runtime"},
 		{checkOOM, "oom_score_adj"},
 		{checkKey, "build.ssh.[]"},
 		{checkAttestation, "build.provenance build.sbom"},
@@ -85,6 +85,24 @@ func checkInteger(text string) error {
 		return &ValueError{strconv.Quote(text) + " is not a whole number", ""}
 	}
 	return nil
+}
+
+// Microseconds reads the times of the CPU controller: a number of microseconds, or a duration as the specification has
+// them in its examples.
+func Microseconds(text string) (int64, error) {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n, nil
+	}
+	d, err := str2duration.ParseDuration(text)
+	if err != nil {
+		return 0, &ValueError{strconv.Quote(text) + " is neither a whole number nor a duration", "Write it in microseconds, 100000, or as 100ms."}
+	}
+	return d.Microseconds(), nil
+}
+
+func checkMicroseconds(text string) error {
+	_, err := Microseconds(text)
+	return err
 }
 
 func checkOOM(text string) error {
