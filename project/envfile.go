@@ -1,24 +1,20 @@
 package project
 
 import (
-	"bufio"
-	"fmt"
-	"io"
 	"os"
 	"strconv"
-	"strings"
-	"sync"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/types"
 
+	"tiffin/project/envfile"
 	"tiffin/project/fault"
 )
 
 // resolveFiles puts what env_file and label_file hold in the services' environment and
 // labels. environment and labels win over files.
 func (p *Project) resolveFiles() error {
-	rawFormat()
+	envfile.Register()
 	for _, name := range p.model.ServiceNames() {
 		s := p.model.Services[name]
 		if err := p.filesThere(&s); err != nil {
@@ -61,30 +57,4 @@ func (p *Project) filesThere(s *types.ServiceConfig) error {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// rawFormat teaches compose-go the env_file format "raw", once: KEY=value lines taken
-// as they are, as docker run --env-file reads them.
-var rawFormat = sync.OnceFunc(func() { dotenv.RegisterFormat("raw", readRaw) })
-
-func readRaw(r io.Reader, name string, vars map[string]string, lookup func(string) (string, bool)) error {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxFileSize)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimLeft(strings.TrimPrefix(lines.Text(), "\uFEFF"), " \t")
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		key, value, ok := strings.Cut(line, "=")
-		if key == "" || strings.ContainsAny(key, " \t") {
-			return fmt.Errorf("%s:%d: %q is no name of a variable", name, n, key)
-		}
-		if !ok {
-			if value, ok = lookup(key); !ok {
-				continue
-			}
-		}
-		vars[key] = value
-	}
-	return lines.Err()
 }

@@ -69,6 +69,10 @@ func mount(where []string, v types.ServiceVolumeConfig) (engine.Mount, error) {
 	if v.Source == "" && (v.Type == types.VolumeTypeBind || v.Type == types.VolumeTypeImage) {
 		return out, fault.At(where, "%s: the mount has no source", fault.Dotted(where))
 	}
+	if v.Type == types.VolumeTypeBind && !path.IsAbs(v.Source) { // what is relative to the project was made absolute
+		return out, fault.At(where, "%s: %q is no path of a Linux host", fault.Dotted(where), v.Source).
+			Hint("Write the path with slashes, from / or from the project directory: ./data.")
+	}
 	return out, nil
 }
 

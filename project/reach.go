@@ -9,10 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/compose-spec/compose-go/v2/dotenv"
 	"go.yaml.in/yaml/v4"
 
 	"tiffin/engine"
+	"tiffin/project/envfile"
 	"tiffin/project/paths"
 	"tiffin/project/variables"
 )
@@ -231,7 +231,7 @@ func (s scope) include(c *checker, named []string, dir string, envFiles []*yaml.
 	if file := filepath.Join(out.dir, ".env"); envFiles == nil && unreadable(file, maxFileSize) == "" {
 		files = []string{file}
 	}
-	vars, err := dotenv.GetEnvFromFile(s.env, files)
+	vars, err := envfile.Files(s.env, files)
 	if err != nil {
 		return out, dotenvError(err)
 	}

@@ -7,9 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/compose-spec/compose-go/v2/dotenv"
-
 	"tiffin/engine"
+	"tiffin/project/envfile"
 	"tiffin/project/paths"
 )
 
@@ -155,7 +154,7 @@ func (s *site) readEnvFiles(useDefault bool) error { //nolint:revive // the flag
 			return err
 		}
 	}
-	vars, err := dotenv.GetEnvFromFile(s.env, files)
+	vars, err := envfile.Files(s.env, files)
 	if err != nil {
 		return dotenvError(err)
 	}

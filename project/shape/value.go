@@ -203,7 +203,7 @@ func checkDevice(text string) error {
 }
 
 func checkAddress(text string) error {
-	if _, err := netip.ParseAddr(strings.Trim(text, "[]")); err != nil {
+	if ip, err := netip.ParseAddr(strings.Trim(text, "[]")); err != nil || ip.Zone() != "" {
 		return &ValueError{strconv.Quote(text) + " is not an IP address", ""}
 	}
 	return nil
@@ -247,7 +247,7 @@ func checkPort(text string) error {
 		return &ValueError{strconv.Quote(text) + " has no host port after the address", "Write " + host + "::" + container + " for any port."}
 	}
 	if i := strings.LastIndex(host, ":"); i >= 0 {
-		if err := checkAddress(host[:i]); err != nil {
+		if err := checkBrackets(host[:i], text); err != nil {
 			return err
 		}
 		host = host[i+1:]
@@ -261,6 +261,18 @@ func checkPort(text string) error {
 	}
 	if from != to && hostTo-hostFrom != to-from {
 		return &ValueError{fmt.Sprintf("%q: the two ranges are not of the same length", text), ""}
+	}
+	return nil
+}
+
+// checkBrackets checks the address before a port: brackets keep its colons apart from the port's.
+func checkBrackets(address, whole string) error {
+	inner := strings.TrimSuffix(strings.TrimPrefix(address, "["), "]")
+	if err := checkAddress(inner); err != nil {
+		return err
+	}
+	if strings.ContainsAny(inner, "[]") || address != inner && address != "["+inner+"]" || strings.Contains(inner, ":") && address == inner {
+		return &ValueError{strconv.Quote(whole) + " has an IPv6 address without its brackets", "Write [::1]:8080:80."}
 	}
 	return nil
 }
@@ -281,6 +293,9 @@ func ParsePorts(text string) (from, to int, err error) {
 			strconv.Quote(text) + " is not a port",
 			"Write [address:][host:]container[/protocol], with ports or ranges between 1 and 65535.",
 		}
+	}
+	if first == 0 && last != 0 {
+		return 0, 0, &ValueError{strconv.Quote(text) + " begins with 0, which is any port and no range", "Leave the host's port out for any free one."}
 	}
 	if last-first >= maxPorts {
 		return 0, 0, &ValueError{fmt.Sprintf("%s are more than %d ports", text, maxPorts), "Publish fewer, or use network_mode: host."}

@@ -80,6 +80,9 @@ var allowed = map[string][]string{
 	"project/suggest":     {},
 	"project/variables":   {},
 	"project/device":      {"engine", "project/fault"},
+	"project/attribute", "project/consistent", "project/develop", "project/envfile", "project/fault",
+	"project/hash", "project/instance", "project/paths", "project/shape", "project/suggest", "project/variables",
+	"project/envfile": nil,
 
 	"engine":               {"healthcheck"},
 	"engine/call":          {"engine"},
