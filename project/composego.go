@@ -40,11 +40,11 @@ func (p *Project) load(ctx context.Context, o Options, w way) error {
 		details, options := p.request(w)
 		attributes, err := loader.LoadModelWithContext(ctx, details, options...)
 		if err != nil {
-			return explain(err)
+			return inOurWords(err)
 		}
 		if !w.noNormalize {
 			if attributes, err = p.normalize(attributes); err != nil {
-				return explain(err)
+				return inOurWords(err)
 			}
 		}
 		from := paths.Origin{Dir: p.site.dir, Home: p.site.env["HOME"]}
@@ -58,7 +58,7 @@ func (p *Project) load(ctx context.Context, o Options, w way) error {
 		full := loader.ToOptions(&details, options)
 		model, err := loader.ModelToProject(attributes, full, details)
 		if err != nil {
-			return explain(err)
+			return inOurWords(err)
 		}
 		p.model, err = p.choose(model, o)
 		return err
@@ -144,9 +144,9 @@ func casts() map[tree.Path]interpolation.Cast {
 	return out
 }
 
-// explain turns what is left of compose-go's errors, after our own checks, into ours:
+// inOurWords turns what is left of compose-go's errors, after our own checks, into ours:
 // it finds the path that the text mentions, and leaves the names of Go types out.
-func explain(err error) error {
+func inOurWords(err error) error {
 	text := err.Error()
 	if rest, ok := strings.CutPrefix(text, "cannot extend service "); ok {
 		if name, err := strconv.QuotedPrefix(rest); err == nil {

@@ -43,6 +43,19 @@ type ConfigOptions struct {
 //
 // Errors: those of Load; engine.ErrInvalid for an unknown format.
 func Config(ctx context.Context, o Options, c ConfigOptions) ([]byte, error) {
+	p, err := resolved(ctx, o, c)
+	if err != nil {
+		return nil, err
+	}
+	if c.NoInterpolate {
+		return encode(p.attributes, c.Format)
+	}
+	out, err := encode(p.canonical(), c.Format)
+	return bytes.ReplaceAll(out, []byte("$"), []byte("$$")), err
+}
+
+// resolved is the project as far as c wants it.
+func resolved(ctx context.Context, o Options, c ConfigOptions) (*Project, error) {
 	if c.Format != "" && c.Format != "yaml" && c.Format != "json" {
 		return nil, invalid("unsupported format %q", c.Format)
 	}
@@ -51,14 +64,10 @@ func Config(ctx context.Context, o Options, c ConfigOptions) ([]byte, error) {
 		noInterpolate: c.NoInterpolate, noNormalize: c.NoNormalize, noPaths: c.NoPathResolution,
 		noConsistency: c.NoConsistency, noFiles: c.NoEnvResolution, modelOnly: c.NoInterpolate,
 	})
-	if err != nil {
-		return nil, err
+	if err != nil || c.NoInterpolate {
+		return p, err
 	}
-	if c.NoInterpolate {
-		return encode(p.attributes, c.Format)
-	}
-	out, err := p.Canonical(c)
-	return bytes.ReplaceAll(out, []byte("$"), []byte("$$")), err
+	return p, p.narrow(c)
 }
 
 // Canonical is the project in canonical form, with values as they are: no Compose file, but what a program reads.

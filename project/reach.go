@@ -23,6 +23,8 @@ type scope struct {
 	env map[string]string
 	// chain are the files that led here by include, the first one first.
 	chain []string
+	// envFiles are the files behind env, those first whose variables win.
+	envFiles []string
 }
 
 // reader follows include and extends from the files of a project, before compose-go
@@ -34,10 +36,8 @@ type reader struct {
 	// literal leaves variables as they are (config --no-interpolate).
 	literal bool
 
-	texts *sources
-	seen  map[string]bool
-	// bases says which service extends which, in the order found.
-	bases   map[ref]base
+	texts   *sources
+	seen    map[string]bool
 	derived []ref
 	// services are the names of all services so far.
 	services map[string]bool
@@ -58,10 +58,11 @@ func (r *reader) read(ctx context.Context) (*sources, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.texts, r.seen, r.bases, r.services = texts, map[string]bool{}, map[ref]base{}, map[string]bool{}
+	r.texts, r.seen, r.services = texts, map[string]bool{}, map[string]bool{}
+	texts.bases = map[ref]base{}
 	for _, src := range texts.all[:texts.main] {
 		src.warnVersion(r.warn)
-		in := scope{dir: r.where.dir, env: r.where.env, chain: []string{src.path}}
+		in := scope{dir: r.where.dir, env: r.where.env, chain: []string{src.path}, envFiles: r.where.envFiles}
 		r.seen[src.path] = true
 		if err := r.follow(ctx, src, in); err != nil {
 			return nil, err
@@ -96,12 +97,12 @@ func (r *reader) circularExtends() error {
 					names = append(names, one.service)
 				}
 				return engine.Hint(
-					invalid("%s: services extend each other: %s", r.bases[at].place, strings.Join(names, " → ")),
+					invalid("%s: services extend each other: %s", r.texts.bases[at].place, strings.Join(names, " → ")),
 					"Remove one of the extends.")
 			}
 			chain = append(chain, at)
 			var next base
-			next, more = r.bases[at]
+			next, more = r.texts.bases[at]
 			at = next.ref
 		}
 		for _, at := range chain {
@@ -113,6 +114,7 @@ func (r *reader) circularExtends() error {
 
 // follow checks a file and what it leads to.
 func (r *reader) follow(ctx context.Context, src *source, in scope) error {
+	src.scope = in
 	c := &checker{texts: r.texts, src: src, expand: in.expansion(), literal: r.literal}
 	if err := c.check(); err != nil {
 		return err
@@ -147,10 +149,12 @@ func (r *reader) count(c *checker, doc *yaml.Node) error {
 }
 
 func (s scope) expansion() variables.Expansion {
-	return variables.Expansion{Lookup: func(name string) (string, bool) {
-		v, ok := s.env[name]
-		return v, ok
-	}}
+	return variables.Expansion{Lookup: s.lookup}
+}
+
+func (s scope) lookup(name string) (string, bool) {
+	v, ok := s.env[name]
+	return v, ok
 }
 
 func (s scope) abs(path string) string {
@@ -237,6 +241,8 @@ func (s scope) include(c *checker, named []string, dir string, envFiles []*yaml.
 	}
 	out.env = maps.Clone(vars)
 	maps.Copy(out.env, s.env)
+	slices.Reverse(files)
+	out.envFiles = slices.Concat(s.envFiles, files)
 	return out, nil
 }
 
@@ -253,7 +259,11 @@ func (r *reader) include(ctx context.Context, c *checker, at *yaml.Node, path st
 			c.wrong(at, "files include each other: %s", strings.Join(names, " → ")), "Remove one of the includes.")
 	}
 	in.chain = append(in.chain[:len(in.chain):len(in.chain)], path)
-	return r.enter(ctx, c, at, path, in)
+	err := r.enter(ctx, c, at, path, in)
+	for _, src := range r.texts.all {
+		src.included = src.included || src.path == path
+	}
+	return err
 }
 
 // extended notes what each service extends, and follows extends.file.
@@ -279,12 +289,12 @@ func (r *reader) extended(ctx context.Context, c *checker, doc *yaml.Node, in sc
 				return err
 			}
 		}
-		r.bases[from] = base{to, r.texts.position(c.src, key)}
+		r.texts.bases[from] = base{to, r.texts.position(c.src, key)}
 		r.derived = append(r.derived, from)
 		if file == nil {
 			continue
 		}
-		inner := scope{dir: filepath.Dir(to.file), env: in.env, chain: in.chain}
+		inner := scope{dir: filepath.Dir(to.file), env: in.env, chain: in.chain, envFiles: in.envFiles}
 		if err := r.enter(ctx, c, file, to.file, inner); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,6 +32,7 @@ type site struct {
 	// chosenEnvFiles are those that the user named, not the default .env.
 	chosenEnvFiles []string
 	env            map[string]string
+	envFiles       []string // those that were read, first those whose variables win
 	profiles       []string
 	name           string
 	instance       string // "": the project itself
@@ -158,12 +160,19 @@ func (s *site) readEnvFiles(useDefault bool) error { //nolint:revive // the flag
 	if err != nil {
 		return dotenvError(err)
 	}
+	s.envFiles = append(s.envFiles, backward(files)...)
 	for k, v := range vars {
 		if _, ok := s.env[k]; !ok {
 			s.env[k] = v
 		}
 	}
 	return nil
+}
+
+func backward(list []string) []string {
+	out := slices.Clone(list)
+	slices.Reverse(out)
+	return out
 }
 
 func isFile(path string) bool {

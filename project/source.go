@@ -26,6 +26,9 @@ type source struct {
 	path    string // absolute; "-" for standard input
 	content []byte
 	docs    []*yaml.Node // the root of each document that is not empty
+	scope   scope
+	// included says that its resources belong to the project, as those of a file that was named do.
+	included bool
 }
 
 // sources are the files of a project: those it was told of, then those they lead to.
@@ -34,6 +37,8 @@ type sources struct {
 	all []*source
 	// main is the number of files that the project was told of.
 	main int
+	// bases says which service extends which.
+	bases map[ref]base
 }
 
 // readMain reads the files that the project was told of.

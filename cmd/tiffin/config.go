@@ -19,6 +19,7 @@ type configOptions struct {
 	project.ConfigOptions
 
 	quiet, resolveDigests, lockDigests                                            bool
+	explain                                                                       bool
 	services, volumes, networks, images, profiles, variables, environment, models bool
 	hash, output                                                                  string
 }
@@ -33,11 +34,19 @@ func newConfig(c *cli) *cobra.Command {
 short forms written out. The output can be used as a Compose file.
 
 Exit status: 0 when the project is valid, 1 when it is not.`,
-		RunE: func(cmd *cobra.Command, args []string) error { return c.config(cmd.Context(), &o, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, other := range []string{"no-interpolate", "quiet", "lock-image-digests", "services", "volumes", "networks", "models", "profiles", "images", "hash", "variables", "environment"} {
+				if err := flagConflict(cmd, [2]string{"explain", other}); err != nil {
+					return err
+				}
+			}
+			return c.config(cmd.Context(), &o, args)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Format, "format", "", "Format the output. Values: [yaml | json]")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "Only validate the configuration, don't print anything")
+	f.BoolVar(&o.explain, "explain", false, "Print where each value comes from: behind it, or as JSON")
 	f.BoolVar(&o.resolveDigests, "resolve-image-digests", false, "Pin image tags to digests, as they are in the local store")
 	f.BoolVar(&o.lockDigests, "lock-image-digests", false, "Produces an override file with image digests")
 	f.BoolVar(&o.NoInterpolate, "no-interpolate", false, "Don't interpolate environment variables")
@@ -92,6 +101,9 @@ func (c *cli) configText(ctx context.Context, o *configOptions, where project.Op
 	}
 	if o.resolveDigests {
 		o.Digest = func(image string) (string, error) { return c.digestOf(ctx, image) }
+	}
+	if o.explain {
+		return project.Explain(ctx, where, o.ConfigOptions)
 	}
 	return project.Config(ctx, where, o.ConfigOptions)
 }

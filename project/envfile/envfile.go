@@ -85,6 +85,28 @@ func nameless(text string) int {
 	return 1
 }
 
+// Lines are the lines, from 1, on which a file gives variables their values; the last one counts. A line within a
+// value of many that looks like one is taken for one.
+func Lines(content []byte) map[string]int {
+	out := map[string]int{}
+	n := 0
+	for line := range strings.Lines(string(content)) {
+		n++
+		line = strings.TrimSpace(strings.TrimPrefix(line, "\uFEFF"))
+		line = strings.TrimSpace(strings.TrimPrefix(line, "export "))
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if i := strings.IndexAny(line, "=:"); i >= 0 {
+			line = line[:i]
+		}
+		if name := strings.TrimSpace(line); name != "" && !strings.ContainsAny(name, " \t") {
+			out[name] = n
+		}
+	}
+	return out
+}
+
 // readRaw reads KEY=value lines as they are, as docker run --env-file does.
 func readRaw(r io.Reader, name string, vars map[string]string, lookup func(string) (string, bool)) error {
 	lines := bufio.NewScanner(r)

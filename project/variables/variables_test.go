@@ -122,6 +122,9 @@ func FuzzExpand(f *testing.F) {
 		if len(text) > 200 || strings.Count(text, "{") > maxExpandDepth {
 			t.Skip() // compose-go takes long
 		}
+		if strings.ContainsAny(text, "\u017f\u212a") {
+			t.Skip() // compose-go's expression folds cases, and takes them for s and k
+		}
 		agree(t, text)
 	})
 }
