@@ -1,5 +1,7 @@
 package engine
 
+import "maps"
+
 // The labels of docker compose: other tools, and compose's users, find the objects
 // of a project by them.
 const (
@@ -19,3 +21,32 @@ const (
 	LabelNetwork         = "com.docker.compose.network"
 	LabelVolume          = "com.docker.compose.volume"
 )
+
+// ComposeVersion is the version of docker compose whose behaviour tiffin has; labels say it. What they say makes no
+// difference to whether something changed.
+const ComposeVersion = "5.0.0"
+
+// Labels are the network's own and, in a project, those by which others find it.
+func (n *Network) Labels() map[string]string {
+	return withObject(n.Spec.Labels, n.Project, n.Spec.Hash, LabelNetwork, n.Spec.Key)
+}
+
+// Labels are the volume's own and, in a project, those by which others find it.
+func (v *Volume) Labels() map[string]string {
+	return withObject(v.Spec.Labels, v.Project, v.Spec.Hash, LabelVolume, v.Spec.Key)
+}
+
+// withObject adds the labels of an object of a project. What has no key there is an anonymous volume, which has only
+// the project's.
+func withObject(own map[string]string, project, hash, kind, key string) map[string]string {
+	out := map[string]string{}
+	maps.Copy(out, own)
+	if project == "" {
+		return out
+	}
+	out[LabelProject] = project
+	if key != "" {
+		maps.Copy(out, map[string]string{kind: key, LabelHash: hash, LabelVersion: ComposeVersion})
+	}
+	return out
+}

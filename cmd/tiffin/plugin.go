@@ -9,11 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"tiffin/cmd/tiffin/caller"
+	"tiffin/engine"
 )
 
 // composeVersion is the version of docker compose whose behaviour tiffin has. Those who
 // call docker-compose are told it, since they look for a version that can do what they need.
-const composeVersion = "5.0.0"
+const composeVersion = engine.ComposeVersion
 
 // isCompose says that the program goes by the name of docker's plugin, which is also that of
 // the program before there were plugins.

@@ -48,16 +48,7 @@ type volumeRow struct {
 
 func newVolumeRow(v *engine.Volume) volumeRow {
 	const unknown = "N/A"
-	labels := maps.Clone(v.Spec.Labels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	if v.Project != "" {
-		labels["com.docker.compose.project"] = v.Project
-	}
-	if v.Spec.Key != "" {
-		labels["com.docker.compose.volume"] = v.Spec.Key
-	}
+	labels := v.Labels()
 	var pairs []string
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		pairs = append(pairs, key+"="+labels[key])

@@ -20,9 +20,6 @@ type Origin struct {
 	Replaces *engine.Container
 }
 
-// composeVersion is what the label com.docker.compose.version says.
-const composeVersion = "5.0.0"
-
 // Labels are the image's, the service's, and docker compose's.
 func Labels(c *engine.Container, of Origin) map[string]string {
 	out := maps.Clone(of.Image.Config.Labels)
@@ -48,7 +45,7 @@ func Labels(c *engine.Container, of Origin) map[string]string {
 		engine.LabelDependsOn:   DependsOnLabel(of.Service.DependsOn),
 		engine.LabelWorkingDir:  of.Stack.WorkingDir,
 		engine.LabelConfigFiles: strings.Join(of.Stack.ConfigFiles, ","),
-		engine.LabelVersion:     composeVersion,
+		engine.LabelVersion:     engine.ComposeVersion,
 	})
 	if len(of.Stack.EnvFiles) > 0 {
 		out[engine.LabelEnvironmentFile] = strings.Join(of.Stack.EnvFiles, ",")

@@ -82,7 +82,7 @@ func parseFilter(key, value string, now time.Time) (Filter, error) {
 func labelled(text string) Filter {
 	key, value, valued := strings.Cut(text, "=")
 	return func(n *engine.Network, _ int) bool {
-		got, there := Labels(n)[key]
+		got, there := n.Labels()[key]
 		return there && (!valued || got == value)
 	}
 }

@@ -61,7 +61,7 @@ func Inspect(n *engine.Network, containers []engine.Container) Inspected {
 		Name: n.Spec.Name, ID: n.ID, Created: n.Created, Scope: scope, Driver: Driver(n),
 		EnableIPv4: has4(n), EnableIPv6: n.Spec.EnableIPv6, Internal: n.Spec.Internal, Attachable: n.Spec.Attachable,
 		IPAM: IPAM{Driver: "default", Options: map[string]string{}, Config: []Subnet{}}, Containers: map[string]Member{},
-		Options: map[string]string{}, Labels: Labels(n),
+		Options: map[string]string{}, Labels: n.Labels(),
 	}
 	maps.Copy(out.Options, n.Spec.DriverOpts)
 	for _, p := range n.Pools {

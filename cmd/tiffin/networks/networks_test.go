@@ -99,7 +99,7 @@ func TestShapes(t *testing.T) {
 		t.Fatal(err)
 	}
 	const wantRow = `{"CreatedAt":"2026-01-02 03:04:05 +0000 UTC","Driver":"bridge","ID":"aaaa2222aaaa","IPv4":"true","IPv6":"true","Internal":"false",` +
-		`"Labels":"a=b,com.docker.compose.config-hash=h,com.docker.compose.network=default,com.docker.compose.project=shop","Name":"shop_default","Scope":"local"}`
+		`"Labels":"a=b,com.docker.compose.config-hash=h,com.docker.compose.network=default,com.docker.compose.project=shop,com.docker.compose.version=5.0.0","Name":"shop_default","Scope":"local"}`
 	if diff := cmp.Diff(wantRow, string(row)); diff != "" {
 		t.Errorf("ls: want -, got +\n%s", diff)
 	}
@@ -118,7 +118,7 @@ func TestShapes(t *testing.T) {
 		`"IPAM":{"Driver":"default","Options":{},"Config":[{"Subnet":"10.1.0.0/24","IPRange":"10.1.0.128/25","Gateway":"10.1.0.1","AuxiliaryAddresses":{"router":"10.1.0.9"}}]},` +
 		`"Internal":false,"Attachable":false,"Ingress":false,"ConfigFrom":{"Network":""},"ConfigOnly":false,` +
 		`"Containers":{"c1":{"Name":"web","EndpointID":"e1","MacAddress":"02:42:0a:01:00:80","IPv4Address":"10.1.0.128/24","IPv6Address":""}},` +
-		`"Options":{"o":"1"},"Labels":{"a":"b","com.docker.compose.config-hash":"h","com.docker.compose.network":"default","com.docker.compose.project":"shop"}}`
+		`"Options":{"o":"1"},"Labels":{"a":"b","com.docker.compose.config-hash":"h","com.docker.compose.network":"default","com.docker.compose.project":"shop","com.docker.compose.version":"5.0.0"}}`
 	if diff := cmp.Diff(want, string(shown)); diff != "" {
 		t.Errorf("inspect: want -, got +\n%s", diff)
 	}

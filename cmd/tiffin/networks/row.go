@@ -36,7 +36,7 @@ func RowOf(n *engine.Network, full FullIDs) Row {
 	if !full {
 		id = engine.ShortID(id)
 	}
-	labels := Labels(n)
+	labels := n.Labels()
 	return Row{
 		CreatedAt: n.Created.Format("2006-01-02 15:04:05.999999999 -0700 MST"), Driver: Driver(n), ID: id,
 		IPv4: strconv.FormatBool(has4(n)), IPv6: strconv.FormatBool(n.Spec.EnableIPv6), Internal: strconv.FormatBool(n.Spec.Internal),
@@ -72,18 +72,6 @@ func Driver(n *engine.Network) string {
 	default:
 		return d
 	}
-}
-
-// Labels are a network's own, and those by which tools find it as one of a project.
-func Labels(n *engine.Network) map[string]string {
-	out := map[string]string{}
-	maps.Copy(out, n.Spec.Labels)
-	if n.Project != "" {
-		maps.Copy(out, map[string]string{
-			engine.LabelProject: n.Project, engine.LabelNetwork: n.Spec.Key, engine.LabelHash: n.Spec.Hash,
-		})
-	}
-	return out
 }
 
 // Columns are the headings and cells of a table.

@@ -2,7 +2,6 @@ package shape
 
 import (
 	"cmp"
-	"maps"
 	"net"
 	"net/netip"
 	"path"
@@ -275,13 +274,4 @@ func MountPoints(c *engine.Container) []container.MountPoint {
 }
 
 // NetworkLabels are a network's own and docker compose's.
-func NetworkLabels(n *engine.Network) map[string]string {
-	out := maps.Clone(n.Spec.Labels)
-	if out == nil {
-		out = map[string]string{}
-	}
-	if n.Project != "" {
-		out[engine.LabelProject], out[engine.LabelNetwork] = n.Project, n.Spec.Key
-	}
-	return out
-}
+func NetworkLabels(n *engine.Network) map[string]string { return n.Labels() }
