@@ -39,6 +39,10 @@ keeper: ## build the keeper, which bin/tiffin embeds
 install: build ## install bin/tiffin below PREFIX (/usr/local)
 	install -D -m 0755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/tiffin
 
+.PHONY: docs
+docs: ## make docs/cli.md from the commands, and docs/compose.md from the table of attributes
+	UPDATE=1 $(GO) test -count 1 -run 'TestTheReferenceSays|TestTheDocsSay' ./cmd/tiffin ./project/attribute
+
 .PHONY: demo
 demo: build ## take samples/quickstart up, look at it, take it down
 	@samples/quickstart/demo $(BINARY)
