@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"tiffin/cmd/tiffin/complete"
 )
 
 // addCompletions makes shells complete the names of services and profiles, and the words
@@ -19,7 +22,9 @@ func (c *cli) addCompletions(root *cobra.Command) {
 		"status":   {"paused", "restarting", "removing", "running", "dead", "created", "exited"},
 		"protocol": {"tcp", "udp"},
 	}
+	known := &complete.Host{Running: c.ConnectIfRunning, Project: c.quietProject}
 	for _, cmd := range append(root.Commands(), root) {
+		known.Flags(cmd)
 		for flag, values := range words {
 			if cmd.Flags().Lookup(flag) != nil {
 				_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // only fails when it is done twice
@@ -31,8 +36,14 @@ func (c *cli) addCompletions(root *cobra.Command) {
 			}
 		}
 		switch cmd.Name() {
-		case "up", "down", "plan", "build", "create", "start", "stop", "restart", "pull", "scale", "ps", "logs", "top", "config", "images", "events", "kill", "pause", "unpause", "rm", "wait", "volumes":
+		case "up", "down", "plan", "build", "create", "start", "stop", "restart", "pull", "scale", "ps", "logs", "top", "config", "images", "events", "kill", "pause", "unpause", "rm", "wait", "volumes", "push", "watch":
 			cmd.ValidArgsFunction = c.completeServices
+		case "rmi", "save":
+			cmd.ValidArgsFunction = known.Images
+		case "tag":
+			cmd.ValidArgsFunction = known.Image
+		case "network":
+			known.Network(cmd)
 		case "cp":
 			cmd.ValidArgsFunction = c.completeEnds
 		case "run", "exec", "port", "attach", "export":
@@ -40,6 +51,11 @@ func (c *cli) addCompletions(root *cobra.Command) {
 		}
 	}
 	_ = root.RegisterFlagCompletionFunc("profile", c.completeProfiles) // as above
+}
+
+func (c *cli) quietProject(ctx context.Context) (string, error) {
+	t, err := c.Quietly().FindTarget(ctx, nil)
+	return t.Name, err
 }
 
 // completeServices offers the services that were not named yet.
