@@ -153,6 +153,25 @@ type Healthcheck struct {
 	Retries       int      `json:",omitempty"` // 3
 	StartPeriod   Duration `json:",omitzero"`  // 0
 	StartInterval Duration `json:",omitzero"`  // 5 s
+	// Probe is in place of Test, and nothing is from the image.
+	Probe *Probe `json:",omitempty"`
+}
+
+// Probe is something that the engine looks at itself (x-ready), so that the image needs no
+// program for it. One of Port, HTTP, Log and File is set.
+type Probe struct {
+	Port uint16     `json:",omitempty"` // a TCP connection is accepted
+	HTTP *HTTPProbe `json:",omitempty"`
+	Log  string     `json:",omitempty"` // a line of the output matches this regular expression
+	File string     `json:",omitempty"` // an absolute path that is there
+}
+
+// HTTPProbe is a GET request that is answered as wanted.
+type HTTPProbe struct {
+	Port   uint16
+	Path   string // with the query
+	Host   string `json:",omitempty"` // the header
+	Status int    `json:",omitempty"` // 0: any from 200 to 399
 }
 
 // Container is a container that exists: its record, and what is known of its life.

@@ -12,6 +12,10 @@ type Check struct {
 	Retries       int           // failures in a row that make unhealthy; 3
 	StartPeriod   time.Duration // failures that do not count, after the start; none
 	StartInterval time.Duration // the interval in the start period; 5 s
+	// Awaits, when set, says in words what a probe waits for: it returns when that has
+	// come, which makes the service healthy for good. Until then a failure is noted at
+	// each regular time. Timeout has no meaning.
+	Awaits string
 }
 
 // Validate refuses what Docker refuses: negative values and times under a

@@ -28,9 +28,13 @@
 // service is seen at most a quarter later than it could be, and probes take at
 // most a third of a processor.
 //
-// Reading order: check.go (what is configured), state.go (the rule),
-// monitor.go (the loop), output.go (what a probe prints).
+// What comes but once, as a line in a log, is awaited rather than looked for
+// (Check.Awaits): one probe goes on until it has come, the verdict follows at once, and
+// there is no extra probe. Regular times only note that it has not come yet.
 //
-// Not here: what a probe is (the supervisor executes a command in the
-// container), and what follows from being unhealthy.
+// Reading order: check.go (what is configured), state.go (the rule),
+// monitor.go (the loop), await.go (the loop of what is awaited), output.go (what a probe prints).
+//
+// Not here: what a probe is (a command that is executed in the container, or
+// something that the engine looks at), and what follows from being unhealthy.
 package healthcheck

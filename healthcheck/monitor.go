@@ -12,7 +12,7 @@ type Monitor struct {
 	// Probe runs the check once and gives its exit code and output; Start and
 	// End are the monitor's. When ctx ends, which it does after the check's
 	// timeout, Probe has to kill what it started and return soon: no other
-	// probe begins before.
+	// probe begins before. With Check.Awaits there is no timeout.
 	Probe func(ctx context.Context) Result
 	// Report is told the state after each probe, in order.
 	Report func(State)
@@ -26,6 +26,9 @@ func (m Monitor) Run(ctx context.Context, s State) State {
 	// A stored time is far off if the clock was set since.
 	if latest := time.Now().Add(max(check.Interval, check.StartInterval)); s.Due.After(latest) {
 		s.Due, s.Regular = latest, latest
+	}
+	if check.Awaits != "" {
+		return m.await(ctx, check, s)
 	}
 	timer := time.NewTimer(time.Until(s.Due))
 	defer timer.Stop()

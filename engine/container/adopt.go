@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,6 +68,10 @@ func (c *Container) Adopt(ctx context.Context, p *runtime.Process) {
 			rec.State.Status = engine.StatusRunning
 			rec.State.StartedAt = p.StartedAt()
 			rec.State.FinishedAt, rec.State.ExitCode, rec.State.OOMKilled = time.Time{}, 0, false
+			rec.State.Health = engine.Health{} // that of the run before
+			if rec.Spec.Healthcheck != nil {
+				rec.State.Health.Status = engine.HealthStarting
+			}
 		}
 	})
 	if err := c.thawAdopted(ctx, r); err != nil {
@@ -114,8 +119,12 @@ func checkOf(h *engine.Healthcheck) *healthcheck.Check {
 	if h == nil {
 		return nil
 	}
-	return &healthcheck.Check{
+	check := &healthcheck.Check{
 		Interval: time.Duration(h.Interval), Timeout: time.Duration(h.Timeout), Retries: h.Retries,
 		StartPeriod: time.Duration(h.StartPeriod), StartInterval: time.Duration(h.StartInterval),
 	}
+	if p := h.Probe; p != nil && p.Log != "" {
+		check.Awaits = "a line that matches " + strconv.Quote(p.Log)
+	}
+	return check
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -69,6 +70,8 @@ type Container struct {
 	// still is held by a start, and by who changes the files of a container that does not run: the writable layer
 	// must not be mounted twice.
 	still sync.Mutex
+	// looking says that a probe looks for a file.
+	looking atomic.Bool
 
 	rooms *Rooms
 

@@ -266,6 +266,9 @@ func (c *Container) capture(ctx context.Context, req *call.ExecRequest) (int, st
 // Probe implements supervisor.Host.
 func (c *Container) Probe(ctx context.Context) healthcheck.Result {
 	record := c.Snapshot()
+	if p := record.Spec.Healthcheck.Probe; p != nil {
+		return c.look(ctx, &record, p)
+	}
 	test := record.Spec.Healthcheck.Test
 	cmd := test[1:]
 	if test[0] == "CMD-SHELL" {

@@ -53,14 +53,7 @@ func (m *Manager) upstream(ctx context.Context, network string, addr netip.AddrP
 
 // upstream opens the socket for one query to a resolver of the sandbox's own.
 func (s *Sandbox) upstream(ctx context.Context, network string, addr netip.AddrPort) (net.Conn, error) {
-	var c net.Conn
-	err := within(s.ns, func() (err error) {
-		var d net.Dialer
-		d.SetMultipathTCP(false)
-		c, err = d.DialContext(ctx, network, addr.String())
-		return err
-	})
-	return c, err
+	return Dial(ctx, s.ns, network, addr)
 }
 
 // listenForNames opens the sockets in the calling thread's namespace and lets

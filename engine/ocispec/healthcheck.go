@@ -8,8 +8,11 @@ import (
 )
 
 // Healthcheck fills what the spec leaves open from the image, and then Docker's defaults.
-// There is none when it has no test.
+// There is none when it has no test. One that the engine makes itself is whole as it is.
 func Healthcheck(spec, image *engine.Healthcheck) *engine.Healthcheck {
+	if spec != nil && spec.Probe != nil {
+		return spec
+	}
 	if spec == nil {
 		spec = &engine.Healthcheck{}
 	}

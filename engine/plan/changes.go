@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode"
@@ -104,4 +105,14 @@ func snake(field string) string {
 		b.WriteRune(unicode.ToLower(r))
 	}
 	return b.String()
+}
+
+// probesOtherwise says that a container is not probed as x-ready wants it. The hash of docker
+// compose knows nothing of x-ready, so its own record is asked.
+func probesOtherwise(c *engine.Container, svc *engine.Service) bool {
+	was, is := c.Spec.Healthcheck, svc.Container.Healthcheck
+	if (was == nil || was.Probe == nil) && (is == nil || is.Probe == nil) {
+		return false // the hash tells
+	}
+	return !reflect.DeepEqual(was, is)
 }

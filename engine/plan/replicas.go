@@ -160,6 +160,8 @@ func (u *up) diverged(r *replica) string {
 		return "dependencies are recreated too"
 	case r.old.Spec.Labels[engine.LabelHash] != r.svc.Hash:
 		return whatChanged(u.obs.Previous, r.svc)
+	case probesOtherwise(r.old, r.svc):
+		return "x-ready changed"
 	case image != "" && image != r.old.ImageID:
 		return "image changed"
 	}

@@ -106,7 +106,7 @@ var allowed = map[string][]string{
 	"engine/output":        {"engine", "engine/call", "engine/container", "engine/logs"},
 	"engine/container": {
 		"dns", "engine",
-		"engine/call", "engine/cdi", "engine/image", "engine/logs", "engine/network", "engine/ocispec", "engine/runtime", "engine/runtime/hook", "engine/secret", "engine/supervisor", "engine/tree", "engine/usage", "engine/volume", "healthcheck",
+		"engine/call", "engine/cdi", "engine/image", "engine/logs", "engine/network", "engine/ocispec", "engine/probe", "engine/runtime", "engine/runtime/hook", "engine/secret", "engine/supervisor", "engine/tree", "engine/usage", "engine/volume", "healthcheck",
 	},
 	"engine/builder":           {"engine", "engine/call", "engine/image"},
 	"engine/builder/change":    {"engine"},
@@ -134,6 +134,7 @@ var allowed = map[string][]string{
 	"engine/network/router":   {"engine/network/nft"},
 	"engine/network/shortcut": {"engine"},
 	"engine/ocispec":          {"engine", "engine/call"},
+	"engine/probe":            {"engine"},
 	"engine/usage":            {"engine/call", "engine/runtime"},
 	"engine/supervisor":       {"engine", "engine/runtime", "healthcheck"},
 	"engine/volume":           {"engine"},
