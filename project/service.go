@@ -14,6 +14,7 @@ import (
 	"tiffin/engine"
 	"tiffin/project/device"
 	"tiffin/project/fault"
+	"tiffin/project/ready"
 	"tiffin/project/shape"
 )
 
@@ -130,11 +131,13 @@ func deployRestart(s *types.ServiceConfig, policy *types.RestartPolicy, out *eng
 	return nil
 }
 
-// health translates the health check; durations of 0 are those of the image.
+// health translates the health check, or x-ready; durations of 0 are those of the image.
 func health(s *types.ServiceConfig, out *engine.ContainerSpec) error {
+	check, err := ready.Check(s)
 	h := s.HealthCheck
-	if h == nil {
-		return nil
+	if h == nil || err != nil {
+		out.Healthcheck = check
+		return err
 	}
 	out.Healthcheck = &engine.Healthcheck{
 		Test: h.Test, Interval: span(h.Interval), Timeout: span(h.Timeout),

@@ -67,7 +67,7 @@ var allowed = map[string][]string{
 	"project": {
 		"engine",
 		"project/attribute", "project/consistent", "project/develop", "project/device", "project/envfile", "project/explain", "project/fault",
-		"project/hash", "project/instance", "project/paths", "project/publication", "project/shape", "project/suggest", "project/variables",
+		"project/hash", "project/instance", "project/paths", "project/publication", "project/ready", "project/shape", "project/suggest", "project/variables",
 	},
 	"project/attribute":   {"project/fault"},
 	"project/consistent":  {"engine", "project/fault", "project/shape", "project/suggest"},
@@ -80,6 +80,7 @@ var allowed = map[string][]string{
 	"project/instance":    nil,
 	"project/paths":       nil,
 	"project/publication": {"engine", "project/paths"},
+	"project/ready":       {"engine", "project/fault", "project/shape", "project/suggest"},
 	"project/shape":       nil,
 	"project/suggest":     nil,
 	"project/variables":   nil,
