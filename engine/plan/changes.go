@@ -56,7 +56,11 @@ func sections(svc *engine.Service) map[string]string {
 	}
 	out := map[string]string{}
 	for field, value := range fields {
-		out[sectionName(field)] = string(value)
+		name := sectionName(field)
+		if h := svc.Container.Healthcheck; field == "Healthcheck" && h.Probe != nil {
+			name = "x-ready"
+		}
+		out[name] = string(value)
 	}
 	return out
 }

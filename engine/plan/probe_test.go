@@ -48,3 +48,13 @@ func TestUpComparesProbes(t *testing.T) {
 		})
 	}
 }
+
+func TestXReadyIsAmongWhatChanged(t *testing.T) {
+	t.Parallel()
+	probe := probed(&engine.Healthcheck{Probe: &engine.Probe{Port: 80}})
+	was := stackOf(service("web", probed(&engine.Healthcheck{Test: []string{"CMD", "true"}})))
+	is := stackOf(service("web", changed(probe, env("A=1"))))
+	if got, want := whatChanged(&was, &is.Services[0]), "configuration changed: environment, healthcheck, x-ready"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -19,8 +19,8 @@ type Host interface {
 	Start(ctx context.Context) (Process, error)
 	// Ended takes back what a process that ended had used.
 	Ended(ctx context.Context)
-	// Probe runs the health check's command once. When ctx ends, with its timeout or
-	// because the container does, it has to return soon: everything waits for it.
+	// Probe runs the health check once, or awaits what it awaits. When ctx ends, with its
+	// timeout or because the container does, it has to return soon: everything waits for it.
 	Probe(ctx context.Context) healthcheck.Result
 	// Changed publishes a new state, and the events that led to it. It must not wait
 	// for the supervisor.

@@ -52,7 +52,7 @@ func table() []row { //nolint:funlen // data
 		{parent: "services.*", names: "restart stop_signal stop_grace_period scale attach profiles"},
 		{parent: "services.*", names: "extends"},
 		{parent: "services.*.extends", names: "service file", why: "local files, oci:// and git"},
-		{parent: "services.*", names: "healthcheck"},
+		{parent: "services.*", names: "healthcheck", why: "x-ready can be in its place: the engine looks itself ([beyond.md](beyond.md))"},
 		{parent: "services.*.healthcheck", names: "test interval timeout retries start_period start_interval disable"},
 		{parent: "services.*", names: "depends_on"},
 		{parent: "services.*.depends_on.*", names: "condition restart required"},
