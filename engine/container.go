@@ -251,6 +251,9 @@ type HealthResult struct {
 // reboot; Docker uses the same.
 const ExitUnknown = 255
 
+// IsHook says that the container is a pre_start hook of its service.
+func (c *Container) IsHook() bool { return c.OneOff && c.Spec.Labels[LabelHook] != "" }
+
 // StopTimeout is the time between the stop signal and SIGKILL.
 func (c *Container) StopTimeout() time.Duration {
 	if t := c.Spec.StopTimeout; t != nil {

@@ -18,6 +18,7 @@ const (
 	LabelEnvironmentFile = "com.docker.compose.project.environment_file"
 	LabelVersion         = "com.docker.compose.version"
 	LabelReplace         = "com.docker.compose.replace"
+	LabelHook            = "com.docker.compose.hook" // pre_start
 	LabelNetwork         = "com.docker.compose.network"
 	LabelVolume          = "com.docker.compose.volume"
 )

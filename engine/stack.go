@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"iter"
 	"slices"
 	"strings"
 )
@@ -53,6 +54,23 @@ func (s *Stack) Buildable(name string) (*Service, bool) {
 	return nil, false
 }
 
+// Containers are what the services, and their hooks, are made of.
+func (s *Stack) Containers() iter.Seq[*ContainerSpec] {
+	return func(yield func(*ContainerSpec) bool) {
+		for i := range s.Services {
+			svc := &s.Services[i]
+			if !yield(&svc.Container) {
+				return
+			}
+			for j := range svc.PreStart {
+				if !yield(&svc.PreStart[j].Container) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Network returns the network with that key in the Compose file.
 func (s *Stack) Network(key string) (*NetworkSpec, bool) {
 	for i := range s.Networks {
@@ -94,6 +112,8 @@ type Service struct {
 	DependsOn []Dependency `json:",omitempty"`
 	// NoAttach leaves the service out of the output of up and logs.
 	NoAttach bool `json:",omitempty"`
+	// PreStart have to succeed, one after the other, before the service is started.
+	PreStart []PreStart `json:",omitempty"`
 	// PostStart runs after each start, PreStop before each stop.
 	PostStart []Hook `json:",omitempty"`
 	PreStop   []Hook `json:",omitempty"`
@@ -103,6 +123,17 @@ type Service struct {
 	// Container is the template of a replica. References to other services in it
 	// ("service:x" in modes, VolumesFrom) are resolved when a replica is created.
 	Container ContainerSpec
+}
+
+// WithHooks are the service and its hooks, each as a service that has an image of its own.
+func (s *Service) WithHooks() []*Service {
+	out := []*Service{s}
+	for i := range s.PreStart {
+		if h := &s.PreStart[i]; h.Container.Image != s.Container.Image {
+			out = append(out, &Service{Name: s.Name, Scale: s.Scale, Container: h.Container, PullPolicy: h.PullPolicy})
+		}
+	}
+	return out
 }
 
 // Buildable says that the image can be made from source.
@@ -148,4 +179,14 @@ type Hook struct {
 	WorkingDir string   `json:",omitempty"`
 	Env        []string `json:",omitempty"`
 	Privileged bool     `json:",omitempty"`
+}
+
+// PreStart is a container that runs to completion before its service is started. It sees
+// the volumes of the replica that it runs for, beside its own.
+type PreStart struct {
+	Container  ContainerSpec
+	PullPolicy PullPolicy `json:",omitempty"`
+	// PerReplica runs it before each replica is started, rather than once when no replica
+	// runs.
+	PerReplica bool `json:",omitempty"`
 }

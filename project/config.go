@@ -88,7 +88,7 @@ func (p *Project) narrow(c ConfigOptions) error {
 		}
 	}
 	if !c.AllResources {
-		p.model = p.model.WithoutUnnecessaryResources()
+		p.model = p.used()
 	}
 	if c.Digest == nil {
 		return nil
@@ -203,12 +203,12 @@ func (p *Project) ServiceNames() []string {
 
 // NetworkNames are the keys of the networks that enabled services use, sorted.
 func (p *Project) NetworkNames() []string {
-	return p.model.WithoutUnnecessaryResources().NetworkNames()
+	return p.used().NetworkNames()
 }
 
 // VolumeNames are the keys of the volumes that enabled services use, sorted.
 func (p *Project) VolumeNames() []string {
-	return p.model.WithoutUnnecessaryResources().VolumeNames()
+	return p.used().VolumeNames()
 }
 
 // Profiles are the profiles that services name, sorted.

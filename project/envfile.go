@@ -7,6 +7,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/types"
 
+	"tiffin/project/consistent"
 	"tiffin/project/envfile"
 	"tiffin/project/fault"
 )
@@ -19,6 +20,12 @@ func (p *Project) resolveFiles() error {
 		s := p.model.Services[name]
 		if err := p.filesThere(&s); err != nil {
 			return err
+		}
+		for i := range s.PreStart {
+			hook := consistent.HookService(&s, i)
+			if err := p.filesThere(&hook); err != nil {
+				return consistent.InHook(err, i)
+			}
 		}
 	}
 	model, err := p.model.WithServicesEnvironmentResolved(true)

@@ -25,7 +25,7 @@ import (
 func (p *Project) Stack() (*engine.Stack, error) {
 	out, err := p.translate()
 	if err == nil {
-		err = attribute.Screen(p.model, p.attributes, consistent.Bases(p.model), p.warnAt)
+		err = attribute.Screen(p.used(), p.attributes, consistent.Bases(p.model), p.warnAt)
 	}
 	if err == nil {
 		_, err = p.Watches()
@@ -60,7 +60,7 @@ func (p *Project) translate() (*engine.Stack, error) {
 		}
 		out.Bases = append(out.Bases, service)
 	}
-	used := p.model.WithoutUnnecessaryResources()
+	used := p.used()
 	for _, key := range used.NetworkNames() {
 		n, err := network(key, used.Networks[key])
 		if err != nil {
@@ -181,7 +181,7 @@ func prefix(path []string, text string) (netip.Prefix, error) {
 }
 
 // service translates one service.
-func (p *Project) service(s *types.ServiceConfig) (engine.Service, error) {
+func (p *Project) service(s *types.ServiceConfig) (_ engine.Service, err error) {
 	out := engine.Service{
 		Name:          s.Name,
 		Hash:          hash.Service(*s),
@@ -200,8 +200,10 @@ func (p *Project) service(s *types.ServiceConfig) (engine.Service, error) {
 	if err := p.building(s, &out); err != nil {
 		return out, err
 	}
-	container, err := p.container(s)
-	out.Container = container
+	if out.Container, err = p.container(s); err != nil {
+		return out, err
+	}
+	out.PreStart, err = p.preStart(s, &out.Container)
 	return out, err
 }
 

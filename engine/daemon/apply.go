@@ -104,7 +104,7 @@ func firstError(ctx context.Context, results []*result) error {
 // mayWait says that a step of this kind does little but wait, some of them for seconds:
 // those beyond maxParallel would wait their time after the first ones have.
 func mayWait(k plan.Kind) bool {
-	return k == plan.Await || k == plan.Monitor || k == plan.Proceed || k == plan.StopContainer || k == plan.RestartContainer
+	return k == plan.Await || k == plan.Monitor || k == plan.RunHook || k == plan.Proceed || k == plan.StopContainer || k == plan.RestartContainer
 }
 
 // run waits for the steps before s and then does it.

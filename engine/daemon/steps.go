@@ -107,6 +107,8 @@ func (w *walk) doContainer(ctx context.Context, s *plan.Step) (done string, err 
 	switch s.Kind {
 	case plan.RenameContainer:
 		return "", w.d.GiveName(c, s.Name)
+	case plan.RunHook:
+		return "", w.runPreStart(ctx, s, c)
 	case plan.StartContainer:
 		return "", w.start(ctx, c)
 	case plan.RestartContainer:

@@ -131,8 +131,7 @@ func (d *Daemon) observe(ctx context.Context, name string, stack *engine.Stack) 
 }
 
 func (d *Daemon) observeImages(ctx context.Context, stack *engine.Stack, images map[string]string) error {
-	for i := range stack.Services {
-		spec := &stack.Services[i].Container
+	for spec := range stack.Containers() {
 		if _, seen := images[spec.Image]; seen || spec.Image == "" {
 			continue
 		}

@@ -35,8 +35,8 @@ func selects(req *call.LogRequest, c *engine.Container) bool {
 	switch {
 	case len(req.Containers) > 0:
 		return slices.Contains(req.Containers, c.ID)
-	case c.Project != req.Project || c.OneOff:
-		return false
+	case c.Project != req.Project || c.OneOff && (!c.IsHook() || req.Follow):
+		return false // a hook is followed by who waits for it
 	case len(req.Services) > 0 && !slices.Contains(req.Services, c.Service):
 		return false
 	default:

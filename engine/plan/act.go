@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"tiffin/engine"
@@ -139,6 +140,9 @@ func (a *act) start() error {
 		}
 	}
 	a.order.startInOrder()
+	for _, service := range slices.Sorted(maps.Keys(a.order.units)) {
+		a.addPreStarts(service)
+	}
 	return nil
 }
 

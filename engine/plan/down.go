@@ -104,7 +104,7 @@ func (d *down) addContainers() {
 // takes says that a container goes. Only a Stack that came with the request tells
 // orphans: without one everything of the project is meant.
 func (d *down) takes(c *engine.Container) bool {
-	if c.OneOff || d.req.Stack != nil && isOrphan(c, d.req.Stack) {
+	if c.OneOff && !c.IsHook() || d.req.Stack != nil && isOrphan(c, d.req.Stack) {
 		return d.req.RemoveOrphans
 	}
 	return d.services == nil || slices.Contains(d.services, c.Service)

@@ -33,7 +33,9 @@ func Labels(c *engine.Container, of Origin) map[string]string {
 	oneOff := "False"
 	if c.OneOff {
 		oneOff = "True"
-		out[engine.LabelSlug] = of.Slug
+		if of.Slug != "" {
+			out[engine.LabelSlug] = of.Slug
+		}
 	}
 	maps.Copy(out, map[string]string{
 		engine.LabelProject:     of.Stack.Name,

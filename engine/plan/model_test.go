@@ -276,6 +276,8 @@ func (h *host) container(s *Step) error {
 		}
 		c.Name = s.Name
 		return nil
+	case RunHook:
+		return h.hook(s, c)
 	case StartContainer:
 		return h.start(c)
 	case RestartContainer:
@@ -311,6 +313,41 @@ func (h *host) container(s *Step) error {
 	default:
 		return fmt.Errorf("no such kind")
 	}
+}
+
+// errNoHookImage is no fault of a plan for containers that are there.
+var errNoHookImage = errors.New("no image for the hook")
+
+// hook wants what a hook of a replica needs to run.
+func (h *host) hook(s *Step, replica *engine.Container) error {
+	svc, _ := h.stack.Service(s.Service)
+	hook := &svc.PreStart[s.Hook-1]
+	if runs(replica) && replica.State.Status != engine.StatusRestarting {
+		return fmt.Errorf("it is %s", replica.State.Status)
+	}
+	if h.byName(s.Name) != nil {
+		return errors.New("the name is taken")
+	}
+	if h.obs.Images[hook.Container.Image] == "" {
+		return errNoHookImage
+	}
+	for _, m := range hook.Container.Mounts {
+		if spec, _ := h.stack.Volume(m.Source); h.obs.Volumes[spec.Name].Name == "" {
+			return fmt.Errorf("no volume %s", spec.Name)
+		}
+	}
+	for _, e := range hook.Container.Endpoints {
+		if spec, _ := h.stack.Network(e.Network); h.obs.Networks[spec.Name].ID == "" {
+			return fmt.Errorf("no network %s", spec.Name)
+		}
+	}
+	for i := range h.obs.Containers {
+		c := &h.obs.Containers[i]
+		if c.Service == s.Service && !c.OneOff && c.State.Status.Alive() && !hook.PerReplica && svc.Update == nil {
+			return fmt.Errorf("%s runs", c.Name)
+		}
+	}
+	return nil
 }
 
 // rejoin hands the network namespace of a container that is gone on to its replacement.

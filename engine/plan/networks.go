@@ -36,6 +36,11 @@ func (u *up) used(names func(*engine.ContainerSpec) []string) []string {
 		for _, n := range names(&svc.Container) {
 			set[n] = true
 		}
+		for i := range svc.PreStart {
+			for _, n := range names(&svc.PreStart[i].Container) {
+				set[n] = true
+			}
+		}
 	}
 	return slices.Sorted(maps.Keys(set))
 }

@@ -91,7 +91,7 @@ func (inv *inventory) orphans(stack *engine.Stack) []*engine.Container {
 }
 
 func isOrphan(c *engine.Container, stack *engine.Stack) bool {
-	if c.OneOff {
+	if c.OneOff && !c.IsHook() {
 		return c.State.Status == engine.StatusExited
 	}
 	_, known := stack.Service(c.Service)

@@ -36,6 +36,8 @@ type Step struct {
 	Container string `json:",omitempty"`
 	Service   string `json:",omitempty"`
 	Number    int    `json:",omitempty"`
+	// Hook counts the pre_start hooks of Service from 1. RunHook runs it for the replica.
+	Hook int `json:",omitempty"`
 	// Key is the key of a network or volume in the Stack.
 	Key string `json:",omitempty"`
 	// Replaces is the ID of the container whose name, addresses and anonymous
@@ -84,6 +86,7 @@ const (
 	RemoveImage      Kind = "remove image"
 	CreateContainer  Kind = "create container"
 	RenameContainer  Kind = "rename container"
+	RunHook          Kind = "run hook" // a pre_start container, to its end
 	StartContainer   Kind = "start container"
 	RestartContainer Kind = "restart container" // lets it go by its policy
 	StopContainer    Kind = "stop container"

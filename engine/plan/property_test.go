@@ -56,11 +56,28 @@ func drawStack(t *rapid.T) *engine.Stack {
 		if some(name + " is updated in batches") {
 			svc.Update = drawUpdate(t, name)
 		}
+		if some(name + " has hooks") {
+			svc.PreStart = drawHooks(t, &svc)
+		}
 		text, _ := json.Marshal(svc.Container)
 		svc.Hash = string(text) + svc.ContainerName
 		s.Services = append(s.Services, svc)
 	}
 	return s
+}
+
+func drawHooks(t *rapid.T, svc *engine.Service) []engine.PreStart {
+	var out []engine.PreStart
+	for range rapid.IntRange(1, 2).Draw(t, svc.Name+" hooks") {
+		h := engine.PreStart{PerReplica: rapid.Bool().Draw(t, svc.Name+" per replica")}
+		h.Container.Image = rapid.SampledFrom([]string{"y", svc.Container.Image}).Draw(t, svc.Name+" hook image")
+		h.Container.Endpoints = svc.Container.Endpoints
+		if rapid.Bool().Draw(t, svc.Name+" hook mounts data") {
+			h.Container.Mounts = []engine.Mount{{Type: engine.MountVolume, Source: "data", Target: "/data"}}
+		}
+		out = append(out, h)
+	}
+	return out
 }
 
 func drawUpdate(t *rapid.T, name string) *engine.UpdateConfig {
@@ -144,6 +161,12 @@ func (h *host) disturb(t *rapid.T) {
 		case 3:
 			c.State.Health.Status = engine.Unhealthy
 		}
+	}
+	if len(h.obs.Containers) > 0 && rapid.IntRange(0, 3).Draw(t, "a hook failed") == 3 {
+		c := rapid.SampledFrom(h.obs.Containers).Draw(t, "of")
+		failedHook(hookName("demo", &engine.Service{Name: c.Service, PreStart: []engine.PreStart{{}}}, 1, 0), c.Service)(h)
+		hook := &h.obs.Containers[len(h.obs.Containers)-1]
+		hook.Mounts = c.Mounts
 	}
 	switch rapid.IntRange(0, 5).Draw(t, "image") {
 	case 5:
@@ -317,8 +340,8 @@ func TestActionsCanBeDone(t *testing.T) {
 			checkEdges(t, p)
 			t.Logf("\n%s", p)
 			err = h.apply(p, stack, func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "step") })
-			if errors.Is(err, errLeftBehind) {
-				return // the caller left out what it shares with
+			if errors.Is(err, errLeftBehind) || errors.Is(err, errNoHookImage) {
+				return // the caller left out what it shares with, or has removed an image
 			}
 			if err != nil {
 				t.Fatal(err)

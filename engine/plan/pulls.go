@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 
 	"tiffin/engine"
@@ -42,14 +43,16 @@ func Pull(req *call.UpRequest, obs *Observed, fresh func(svc *engine.Service) bo
 	var p pulls
 	for _, name := range sel.all {
 		svc, _ := req.Stack.Service(name)
-		why := pullCause(req, svc, obs)
-		there := obs.Images[svc.Container.Image] != ""
-		if why == "" || why == notThere || there && fresh(svc) {
-			continue
+		for _, svc := range svc.WithHooks() {
+			why := pullCause(req, svc, obs)
+			there := obs.Images[svc.Container.Image] != ""
+			if why == "" || why == notThere || there && fresh(svc) {
+				continue
+			}
+			s := pullStep(svc, why)
+			s.Optional = builtElsewhere(req, sel, s.Name) && (there || !req.NoBuild)
+			p.add(s)
 		}
-		s := pullStep(svc, why)
-		s.Optional = builtElsewhere(req, sel, s.Name) && (there || !req.NoBuild)
-		p.add(s)
 	}
 	return p.finish()
 }
@@ -65,10 +68,22 @@ func builtElsewhere(req *call.UpRequest, sel selection, ref string) bool {
 	return false
 }
 
-// obtain fetches or builds the image of a service that is not there.
+// obtain fetches or builds the images of a service, and of its hooks, that are not there.
 //
 // Errors: engine.ErrNotFound for one that can only be built when nothing shall be.
 func (u *up) obtain(svc *engine.Service) error {
+	if svc.Name == u.oneOff {
+		return u.obtainOne(svc) // its hooks do not run
+	}
+	for _, s := range svc.WithHooks() {
+		if err := u.obtainOne(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *up) obtainOne(svc *engine.Service) error {
 	ref := svc.Container.Image
 	if len(u.images.makers[ref]) > 0 {
 		for _, name := range u.images.makers[ref] {
@@ -122,15 +137,14 @@ func PullOnly(req *call.PullRequest, stack *engine.Stack, obs *Observed) (*Plan,
 	var p pulls
 	for _, name := range sel.all {
 		svc, _ := stack.Service(name)
-		policy := svc.PullPolicy
-		if req.Policy != "" {
-			policy = req.Policy
-		}
-		switch {
-		case policy == engine.PullNever, policy == engine.PullBuild, req.SkipBuild && svc.Buildable(), made(stack, svc):
-		case policy == engine.PullMissing && obs.Images[svc.Container.Image] != "":
-		default:
-			p.add(pullStep(svc, "pull"))
+		for _, svc := range svc.WithHooks() {
+			policy := cmp.Or(req.Policy, svc.PullPolicy)
+			switch {
+			case policy == engine.PullNever, policy == engine.PullBuild, req.SkipBuild && svc.Buildable(), made(stack, svc):
+			case policy == engine.PullMissing && obs.Images[svc.Container.Image] != "":
+			default:
+				p.add(pullStep(svc, "pull"))
+			}
 		}
 	}
 	return p.finish()

@@ -20,6 +20,9 @@ func (u *up) decideAll() error {
 		if err := u.decide(svc); err != nil {
 			return err
 		}
+		for _, c := range u.obs.hooksOf(svc.Name) {
+			u.retire(c, leftByHook)
+		}
 	}
 	u.restartByNetworks()
 	u.batch()

@@ -174,6 +174,9 @@ func (u *up) addStarts() error {
 		}
 	}
 	u.order.startInOrder()
+	for _, svc := range u.services {
+		u.addPreStarts(svc)
+	}
 	for _, d := range u.order.dependsOn[u.oneOff] {
 		for _, p := range u.order.met(d, u.oneOff) {
 			p.lead()

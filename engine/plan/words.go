@@ -17,6 +17,8 @@ func (s *Step) Words() (doing, done string) {
 		return "Recreate", "Recreated"
 	case RemoveNetwork, RemoveVolume, RemoveImage, RemoveContainer:
 		return "Removing", "Removed"
+	case RunHook:
+		return "Running", "Completed"
 	case StartContainer, RestartContainer:
 		return "Starting", "Started"
 	case StopContainer:

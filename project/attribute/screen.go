@@ -3,6 +3,7 @@ package attribute
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -17,19 +18,18 @@ type screening struct {
 	warn     func(path []string, text string)
 }
 
-// Screen says what the table says of what the enabled services of model are made of, and
-// of how those are built that are only built (bases); the rest of the files has no effect.
-// document is what model was made from: which attributes were given. It warns, and stops
-// at the first attribute that is refused, with a fault.
-func Screen(model *types.Project, document map[string]any, bases []string, warn func(path []string, text string)) error {
+// Screen says what the table says of the enabled services and of what they use (used has
+// nothing else), and of how those are built that are only built (bases). document is what
+// used was made from: which attributes were given. It warns, and stops at the first
+// attribute that is refused, with a fault.
+func Screen(used *types.Project, document map[string]any, bases []string, warn func(path []string, text string)) error {
 	s := &screening{document, warn}
 	root := attributeTree()
-	used := model.WithoutUnnecessaryResources()
 	for _, section := range []struct {
 		name string
 		keys []string
 	}{
-		{"services", model.ServiceNames()},
+		{"services", used.ServiceNames()},
 		{"networks", used.NetworkNames()},
 		{"volumes", used.VolumeNames()},
 		{"configs", used.ConfigNames()},
@@ -99,10 +99,22 @@ func (s *screening) child(n *node, key string, value any, path []string) error {
 	if below == nil {
 		below = n.children["*"]
 	}
-	if below == nil {
+	if below == nil || s.inherited(key, value, path) {
 		return nil
 	}
 	return s.value(below, value, append(slices.Clip(path), key))
+}
+
+// inherited says that a pre_start hook has an attribute from its service, of which all is
+// said already.
+func (s *screening) inherited(key string, value any, path []string) bool {
+	if len(path) != 4 || path[2] != "pre_start" {
+		return false
+	}
+	services, _ := s.document["services"].(map[string]any)
+	service, _ := services[path[1]].(map[string]any)
+	own, ok := service[key]
+	return ok && reflect.DeepEqual(own, value)
 }
 
 func (r *row) applies(value any) bool {

@@ -59,7 +59,12 @@ func table() []row { //nolint:funlen // data
 		{parent: "services.*", names: "post_start pre_stop"},
 		{parent: "services.*.post_start.[]", names: "command user privileged working_dir environment"},
 		{parent: "services.*.pre_stop.[]", names: "command user privileged working_dir environment"},
-		{parent: "services.*", names: "pre_start", fate: Refuse, why: "is not carried out yet"},
+		{parent: "services.*", names: "pre_start", why: "containers that have to succeed before the service is started"},
+		{
+			parent: "services.*.pre_start", names: "[]", like: "services.*",
+			why: "all that the container of a service is made of, as for services; what is not said is the service's, with its volumes",
+		},
+		{parent: "services.*.pre_start.[]", names: "per_replica", why: "before each replica rather than once when none runs"},
 		{parent: "services.*", names: "provider", fate: Refuse, why: "is not carried out yet"},
 		{parent: "services.*", names: "models", fate: Refuse, why: "is not carried out: tiffin runs no language models"},
 		{parent: "services.*", names: "develop", why: "by watch and up --watch"},

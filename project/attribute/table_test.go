@@ -53,7 +53,8 @@ func TestTheTableNamesNothingThatTheSchemaDoesNotHave(t *testing.T) {
 	for _, r := range table() {
 		for name := range strings.FieldsSeq(r.names) {
 			path := strings.TrimPrefix(r.parent+"."+name, ".")
-			if !slices.Contains(known, path) {
+			below := func(k string) bool { return strings.HasPrefix(k, path+".") }
+			if !slices.Contains(known, path) && (r.like == "" || !slices.ContainsFunc(known, below)) {
 				t.Errorf("%s is not in the schema", path)
 			}
 			if seen[path] {

@@ -5,6 +5,7 @@
 package attribute
 
 import (
+	"maps"
 	"strings"
 	"sync"
 )
@@ -34,6 +35,8 @@ type row struct {
 	why string
 	// unless is a value that makes no difference.
 	unless string
+	// like is a path below which is all that may stand below this one, too.
+	like string
 }
 
 // node is the table as a tree, by the steps of paths.
@@ -50,8 +53,28 @@ var attributeTree = sync.OnceValue(func() *node {
 			root.put(strings.Split(strings.TrimPrefix(rows[i].parent+"."+name, "."), "."), &rows[i])
 		}
 	}
+	for i := range rows {
+		if r := &rows[i]; r.like != "" {
+			root.at(r.parent + "." + r.names).inherit(root.at(r.like))
+		}
+	}
 	return root
 })
+
+// at is the node of a path in the table.
+func (n *node) at(path string) *node {
+	for step := range strings.SplitSeq(path, ".") {
+		n = n.children[step]
+	}
+	return n
+}
+
+// inherit lets n have the children of another node, beside its own.
+func (n *node) inherit(from *node) {
+	own := n.children
+	n.children = maps.Clone(from.children)
+	maps.Copy(n.children, own)
+}
 
 func (n *node) put(path []string, r *row) {
 	if len(path) == 0 {

@@ -25,7 +25,7 @@ func Check(model *types.Project, document map[string]any) error {
 	if err := missing(shape.Document(), document, nil); err != nil {
 		return err
 	}
-	rules := []rule{hasImage, knownNetworks, knownSources, knownServices, knownDependencies, replicas, agreeing, targets, buildable}
+	rules := []rule{hasImage, knownNetworks, knownSources, knownServices, knownDependencies, replicas, agreeing, targets, hooks, buildable}
 	for _, name := range model.ServiceNames() {
 		s := model.Services[name]
 		for _, check := range rules {

@@ -52,8 +52,10 @@ func (c *Caller) Credentials(ctx context.Context, client *api.Client, stack *eng
 	}
 	var images []string
 	for i := range stack.Services {
-		if svc := &stack.Services[i]; mayPull(ctx, client, svc, policy) {
-			images = append(images, svc.Container.Image)
+		for _, svc := range stack.Services[i].WithHooks() {
+			if svc.Container.Image != "" && mayPull(ctx, client, svc, policy) {
+				images = append(images, svc.Container.Image)
+			}
 		}
 	}
 	return c.Logins(ctx, images...)
