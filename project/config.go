@@ -223,6 +223,9 @@ func (p *Project) Profiles() []string {
 func (p *Project) Images(names ...string) []string {
 	var out []string
 	for _, name := range p.model.ServiceNames() {
+		if p.model.Services[name].Provider != nil {
+			continue
+		}
 		if len(names) == 0 || slices.Contains(names, name) {
 			out = append(out, orElse(p.model.Services[name].Image, engine.ImageName(p.model.Name, name)))
 		}

@@ -182,6 +182,9 @@ func prefix(path []string, text string) (netip.Prefix, error) {
 
 // service translates one service.
 func (p *Project) service(s *types.ServiceConfig) (_ engine.Service, err error) {
+	if s.Provider != nil {
+		return p.provided(s), nil
+	}
 	out := engine.Service{
 		Name:          s.Name,
 		Hash:          hash.Service(*s),

@@ -30,7 +30,10 @@ func (c *cli) act(ctx context.Context, req *call.ActRequest) error {
 	}
 	p := c.NewProgress(string(req.Action))
 	defer p.Finish()
-	return client.Act(ctx, req, p.Report)
+	if err := client.Act(ctx, req, p.Report); err != nil || t.Stack == nil || req.Action != call.ActStop {
+		return err
+	}
+	return c.runner(p.Report).Stop(ctx, c.providers(len(req.Services) > 0, req.Services...))
 }
 
 func newStart(c *cli) *cobra.Command {

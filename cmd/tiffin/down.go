@@ -65,5 +65,8 @@ func (c *cli) down(cmd *cobra.Command, o *downOptions, services []string) error 
 	}
 	p := c.NewProgress("down")
 	defer p.Finish()
-	return client.Down(ctx, req, p.Report)
+	if err := client.Down(ctx, req, p.Report); err != nil || t.Stack == nil {
+		return err
+	}
+	return c.runner(p.Report).Down(ctx, c.providers(len(services) > 0, services...))
 }

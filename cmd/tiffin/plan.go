@@ -69,6 +69,9 @@ func (c *cli) plan(cmd *cobra.Command, o *planOptions, services []string) error 
 		if req, err = o.up.request(c, cmd, stack, services); err != nil {
 			return err
 		}
+		if len(c.providers(req.NoDeps, req.Services...)) > 0 {
+			c.Warn(notAsked)
+		}
 		p, err = client.PlanUp(ctx, req)
 	}
 	if err != nil {

@@ -84,6 +84,14 @@ func (c *cli) runOneOff(cmd *cobra.Command, o *runOptions, args []string) error 
 	if err != nil {
 		return err
 	}
+	up.Services = []string{service}
+	if err := c.provide(ctx, up); err != nil {
+		return err
+	}
+	stack, up.Services = &up.Stack, nil
+	if svc, ok = stack.Service(service); !ok || svc.Container.Image == "" {
+		return caller.Invalid("service %q has a provider, and no container", service)
+	}
 	_, inTerminal := caller.Terminal(c.In)
 	_, outTerminal := caller.Terminal(c.Out)
 	req := &call.RunRequest{Up: *up, Service: service, Name: o.name, UseAliases: o.useAliases, Start: o.detach, Container: svc.Container}

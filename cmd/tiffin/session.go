@@ -299,6 +299,9 @@ func (s *session) stop(ctx context.Context, action call.Action) {
 		err := s.client.Act(callCtx, &call.ActRequest{
 			Project: s.req.Stack.Name, Stack: &s.req.Stack, Action: action, Services: s.req.Services, Timeout: s.req.Timeout,
 		}, p.Report)
+		if err == nil && action == call.ActStop {
+			err = s.c.runner(p.Report).Stop(callCtx, s.c.providers(len(s.req.Services) > 0, s.req.Services...))
+		}
 		s.show(progress.Quiet{})
 		p.Finish()
 		s.tell(ctx, func(ctx context.Context) (bool, error) {

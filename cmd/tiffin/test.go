@@ -73,6 +73,12 @@ func (c *cli) test(cmd *cobra.Command, o *upOptions, args []string) error {
 	if err := fresh(ctx, client, stack.Name, c.Opts.Instance); err != nil {
 		return err
 	}
+	release := c.releaseProviders(ctx)
+	defer release()
+	if err := c.provide(ctx, req); err != nil {
+		return err
+	}
+	stack = &req.Stack
 	req.Auths = c.Credentials(ctx, client, stack, req.Pull)
 	if err := c.buildBefore(ctx, client, req, o); err != nil {
 		return err

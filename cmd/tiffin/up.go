@@ -196,6 +196,10 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 		return err
 	}
 	ended()
+	if err := c.provide(ctx, req); err != nil {
+		return err
+	}
+	stack = &req.Stack
 	if c.Opts.DryRun {
 		return c.printPlan(client.PlanUp(ctx, req))
 	}

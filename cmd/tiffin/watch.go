@@ -60,6 +60,10 @@ func (c *cli) watch(cmd *cobra.Command, o *watchOptions, services []string) erro
 	if err != nil {
 		return err
 	}
+	if err := c.provide(ctx, req); err != nil {
+		return err
+	}
+	stack = &req.Stack
 	if c.Opts.DryRun {
 		return c.printPlan(client.PlanUp(ctx, req))
 	}

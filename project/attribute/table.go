@@ -65,7 +65,12 @@ func table() []row { //nolint:funlen // data
 			why: "all that the container of a service is made of, as for services; what is not said is the service's, with its volumes",
 		},
 		{parent: "services.*.pre_start.[]", names: "per_replica", why: "before each replica rather than once when none runs"},
-		{parent: "services.*", names: "provider", fate: Refuse, why: "is not carried out yet"},
+		{
+			parent: "services.*", names: "provider",
+			why: "a program of the caller's, which is run before the containers; what else its service says has no effect, with a warning",
+		},
+		{parent: "services.*.provider", names: "type", why: "a plugin of docker's, or a program in PATH"},
+		{parent: "services.*.provider", names: "options"},
 		{parent: "services.*", names: "models", fate: Refuse, why: "is not carried out: tiffin runs no language models"},
 		{parent: "services.*", names: "develop", why: "by watch and up --watch"},
 		{parent: "services.*.develop", names: "watch"},
