@@ -76,8 +76,7 @@ func (c *cli) runOneOff(cmd *cobra.Command, o *runOptions, args []string) error 
 	if err != nil {
 		return err
 	}
-	svc, ok := stack.Service(service)
-	if !ok {
+	if _, ok := stack.Service(service); !ok {
 		return engine.Problem(engine.ErrNotFound, fmt.Errorf("no such service: %s", service))
 	}
 	up, err := o.up.request(c, cmd, stack, nil)
@@ -89,7 +88,8 @@ func (c *cli) runOneOff(cmd *cobra.Command, o *runOptions, args []string) error 
 		return err
 	}
 	stack, up.Services = &up.Stack, nil
-	if svc, ok = stack.Service(service); !ok || svc.Container.Image == "" {
+	svc, ok := stack.Service(service)
+	if !ok || svc.Container.Image == "" {
 		return caller.Invalid("service %q has a provider, and no container", service)
 	}
 	_, inTerminal := caller.Terminal(c.In)
