@@ -9,6 +9,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/call"
+	"tiffin/engine/daemon/single"
 )
 
 // What clients of the Docker Engine API ask for: containers and volumes by themselves.
@@ -22,9 +23,9 @@ func (d *Daemon) Create(ctx context.Context, req *call.CreateRequest) (engine.Co
 	defer leave()
 	name := strings.TrimPrefix(req.Name, "/")
 	if name == "" {
-		name = engine.NewName(func(n string) bool { return !d.taken(n) })
+		name = single.NewName(func(n string) bool { return !d.taken(n) })
 	}
-	if err := engine.CheckName(name); err != nil {
+	if err := single.CheckName(name); err != nil {
 		return engine.Container{}, err
 	}
 	for i := range req.NewVolumes {

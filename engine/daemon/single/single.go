@@ -115,7 +115,7 @@ func (o Ops) WaitFor(ctx context.Context, ref string, condition call.WaitConditi
 func (o Ops) Rename(ctx context.Context, ref, name string) error {
 	name = strings.TrimPrefix(name, "/")
 	return o.on(ctx, ref, func(_ context.Context, c *container.Container) error {
-		if err := engine.CheckName(name); err != nil {
+		if err := CheckName(name); err != nil {
 			return err
 		}
 		return o.Owner.GiveName(c, name)

@@ -1,10 +1,12 @@
-package engine
+package single
 
 import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
+
+	"tiffin/engine"
 )
 
 // NewName makes a name for a container that nobody has named: two words, and a number
@@ -22,12 +24,12 @@ func NewName(free func(string) bool) string {
 			return name
 		}
 	}
-	return ShortID(NewID())
+	return engine.ShortID(engine.NewID())
 }
 
 // CheckName checks the name of a container or volume.
 //
-// Errors: ErrInvalid, in Docker's words, which clients match on.
+// Errors: engine.ErrInvalid, in Docker's words, which clients match on.
 func CheckName(name string) error {
 	wrong := len(name) < 2
 	for i, r := range name {
@@ -35,7 +37,7 @@ func CheckName(name string) error {
 		wrong = wrong || !letter && (i == 0 || !strings.ContainsRune("_.-", r))
 	}
 	if wrong {
-		return Problem(ErrInvalid, fmt.Errorf("Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name)) //nolint:staticcheck // clients match on Docker's text
+		return engine.Problem(engine.ErrInvalid, fmt.Errorf("Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name)) //nolint:staticcheck // clients match on Docker's text
 	}
 	return nil
 }
