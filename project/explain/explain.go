@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -73,19 +74,20 @@ type Variable struct {
 var Default = Origin{Place: Place{From: "default"}}
 
 func (o Origin) String() string {
-	out := o.Place.String()
+	var out strings.Builder
+	out.WriteString(o.Place.String())
 	for _, v := range o.Variables {
-		out += ", $" + v.Name
+		out.WriteString(", $" + v.Name)
 		switch v.From {
 		case Unset:
-			out += " is not set"
+			out.WriteString(" is not set")
 		case "default":
-			out += " default in file"
+			out.WriteString(" default in file")
 		default:
-			out += " from " + v.Place.String()
+			out.WriteString(" from " + v.String())
 		}
 	}
-	return out
+	return out.String()
 }
 
 // Value is a value of the project, at the end of a path.
@@ -143,9 +145,9 @@ func Key(path []string) string { return strings.Join(path, ".") }
 
 // inFile looks into a file, and into what its service extends. end says that there is no need to look further.
 func (p *Project) inFile(f *File, path []string, nodes []*yaml.Node, been []Service) (o Origin, end bool) {
-	for i := len(f.Docs) - 1; i >= 0; i-- {
+	for _, doc := range slices.Backward(f.Docs) {
 		s := search{file: f}
-		hit := s.find(f.Docs[i], path, nodes, "")
+		hit := s.find(doc, path, nodes, "")
 		if hit != nil {
 			return p.of(f, hit, path), true
 		}

@@ -1,7 +1,7 @@
 package explain
 
 import (
-	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,19 +124,9 @@ func (s *search) dependency(service *yaml.Node, on string) *hit {
 
 // inList finds an item by what it is, since items have other places when files are merged.
 func (s *search) inList(key, node *yaml.Node, path []string, nodes []*yaml.Node, attribute string) *hit {
-	_, err := strconv.Atoi(path[0])
-	if err != nil { // a mapping in canonical form: NAME, NAME=value
-		for _, item := range slices.Backward(node.Content) {
-			name, _, hasValue := cutName(s.text(item))
-			if item.Kind != yaml.ScalarNode || name != path[0] && s.text(item) != path[0] {
-				continue
-			}
-			if len(path) > 1 && implied(attribute, path[1:], "") {
-				return nil
-			}
-			return &hit{at: item, value: item, inherits: attribute == "environment" && !hasValue}
-		}
-		return nil
+	place, err := strconv.Atoi(path[0])
+	if err != nil {
+		return s.inNames(node, path, attribute)
 	}
 	for _, item := range node.Content {
 		if !s.same(item, nodes[0], attribute) {
@@ -154,8 +144,23 @@ func (s *search) inList(key, node *yaml.Node, path []string, nodes []*yaml.Node,
 		return &hit{at: key, value: node}
 	}
 	// What has no name of its own is known by its place.
-	if i, _ := strconv.Atoi(path[0]); i < len(node.Content) && node.Content[i].Kind != yaml.ScalarNode && !s.named(node.Content[i]) {
-		return s.from(node.Content[i], node.Content[i], path[1:], nodes[1:], attribute)
+	if place < len(node.Content) && node.Content[place].Kind != yaml.ScalarNode && !s.named(node.Content[place]) {
+		return s.from(node.Content[place], node.Content[place], path[1:], nodes[1:], attribute)
+	}
+	return nil
+}
+
+// inNames finds what is a mapping in canonical form in a list: NAME, NAME=value.
+func (s *search) inNames(list *yaml.Node, path []string, attribute string) *hit {
+	for _, item := range slices.Backward(list.Content) {
+		name, _, hasValue := strings.Cut(s.text(item), "=")
+		if item.Kind != yaml.ScalarNode || name != path[0] && s.text(item) != path[0] {
+			continue
+		}
+		if len(path) > 1 && implied(attribute, path[1:], "") {
+			return nil
+		}
+		return &hit{at: item, value: item, inherits: attribute == "environment" && !hasValue}
 	}
 	return nil
 }
@@ -170,14 +175,6 @@ func (s *search) named(item *yaml.Node) bool {
 	})
 }
 
-// cutName splits the ways to write a name and a value in one text.
-func cutName(text string) (name, value string, ok bool) {
-	if i := strings.IndexAny(text, "="); i >= 0 {
-		return text[:i], text[i+1:], true
-	}
-	return text, "", false
-}
-
 // same says that an item of a file is an item of the canonical form.
 func (s *search) same(item, canonical *yaml.Node, attribute string) bool {
 	if item.Kind == yaml.AliasNode {
@@ -188,7 +185,7 @@ func (s *search) same(item, canonical *yaml.Node, attribute string) bool {
 	}
 	is := func(name, value string) bool {
 		_, v := Child(canonical, name)
-		return v == nil && value == "" || v != nil && (v.Value == value || path.Clean(v.Value) == path.Clean(value) && value != "")
+		return v == nil && value == "" || v != nil && (v.Value == value || filepath.Clean(v.Value) == filepath.Clean(value) && value != "")
 	}
 	if item.Kind == yaml.ScalarNode {
 		return s.short(s.text(item), attribute, is)
@@ -202,7 +199,7 @@ func (s *search) same(item, canonical *yaml.Node, attribute string) bool {
 		known = true
 		// Host paths were made absolute since.
 		value := s.text(v)
-		if !is(name, value) && !((name == "source" || name == "path") && !path.IsAbs(value)) {
+		if !is(name, value) && (filepath.IsAbs(value) || name != "source" && name != "path") {
 			return false
 		}
 	}
