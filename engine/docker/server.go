@@ -43,6 +43,12 @@ func New(cfg Config, b Backend) *Server {
 	s.containerRoutes()
 	s.execRoutes()
 	s.archiveRoutes()
+	s.statsRoutes()
+	s.imageRoutes()
+	s.networkRoutes()
+	s.volumeRoutes()
+	s.buildRoutes()
+	s.usageRoutes()
 	s.refusals()
 	return s
 }

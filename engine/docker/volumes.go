@@ -1,0 +1,3 @@
+package docker
+
+func (s *Server) volumeRoutes() {}
