@@ -155,11 +155,7 @@ func pullPolicy(flag string) (engine.PullPolicy, error) {
 func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 	ctx := cmd.Context()
 	c.Opts.Yes = o.yes
-	if c.Opts.DryRun && o.timings != "" {
-		return caller.Invalid("--timings and --dry-run are incompatible: nothing is done")
-	}
-	var err error
-	if o.times, err = timings.New(o.timings); err != nil {
+	if err := o.beginTimes(c.Opts.DryRun); err != nil {
 		return err
 	}
 	ended := o.times.Begin("read project, connect")
@@ -172,13 +168,12 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 		return err
 	}
 	t := caller.Target{Name: stack.Name, Stack: stack}
-	if err := t.Known(slices.Concat(services, o.attach, o.noAttach)...); err != nil {
-		return err
-	}
+	named := slices.Concat(services, o.attach, o.noAttach)
 	if o.exitCodeFrom != "" {
-		if err := t.Known(o.exitCodeFrom); err != nil {
-			return err
-		}
+		named = append(named, o.exitCodeFrom)
+	}
+	if err := t.Known(named...); err != nil {
+		return err
 	}
 	req, err := o.request(c, cmd, stack, services)
 	if err != nil {
@@ -215,6 +210,15 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 		return errors.Join(err, o.times.Show(c.Err))
 	}
 	return c.upAttached(ctx, client, req, o, rules)
+}
+
+// beginTimes begins to take times, if they are to be.
+func (o *upOptions) beginTimes(dry bool) (err error) { //nolint:revive // --dry-run takes no time
+	if dry && o.timings != "" {
+		return caller.Invalid("--timings and --dry-run are incompatible: nothing is done")
+	}
+	o.times, err = timings.New(o.timings)
+	return err
 }
 
 // offerVolumes asks about each volume whose definition changed, in docker compose's words.

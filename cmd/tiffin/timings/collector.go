@@ -33,7 +33,7 @@ func New(value string) (*Collector, error) {
 		return nil, engine.Hint(engine.Problem(engine.ErrInvalid, fmt.Errorf("--timings=%s: the file of a trace ends with .json", value)),
 			"give `--timings`, or `--timings=FILE.json`")
 	}
-	f, err := os.Create(value)
+	f, err := os.Create(value) //nolint:forbidigo // the user's file, which is written at the end
 	if err != nil {
 		return nil, engine.Problem(engine.ErrInvalid, fmt.Errorf("--timings: %w", err))
 	}

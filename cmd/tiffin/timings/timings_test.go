@@ -3,6 +3,7 @@ package timings
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -16,16 +17,21 @@ var zero = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
 func at(ms int) time.Time { return zero.Add(time.Duration(ms) * time.Millisecond) }
 
-// did is a span that was ready when it began.
-func did(group, seq int, name string, began, ended int, after ...int) Span {
+// did is a span that was ready when it began: GROUP.SEQ SUBJECT/WHAT, in milliseconds.
+func did(name string, began, ended int, after ...int) Span {
+	var group, seq int
+	place, name, _ := strings.Cut(name, " ")
+	if _, err := fmt.Sscanf(place, "%d.%d", &group, &seq); err != nil {
+		panic(err)
+	}
 	subject, what, _ := strings.Cut(name, "/")
 	return Span{Group: group, Seq: seq, Subject: subject, What: what, After: after, Ready: at(began), Began: at(began), Ended: at(ended)}
 }
 
 func TestTable(t *testing.T) {
-	turn := did(1, 2, "b/create", 400, 500)
+	turn := did("1.2 b/create", 400, 500)
 	turn.Ready = at(100)
-	failed := did(1, 1, "a/start", 0, 20)
+	failed := did("1.1 a/start", 0, 20)
 	failed.Failed = true
 	for name, tc := range map[string]struct {
 		spans []Span
@@ -34,8 +40,8 @@ func TestTable(t *testing.T) {
 		"nothing": {nil, "Nothing was done that takes time.\n"},
 		"the path goes by what ended last": {
 			[]Span{
-				did(1, 1, "net/create", 0, 30), did(1, 2, "vol/create", 0, 50), did(1, 3, "db/start", 50, 2050, 1, 2),
-				did(1, 4, "web/start", 2050, 2100, 3), did(1, 5, "log/start", 30, 40, 1),
+				did("1.1 net/create", 0, 30), did("1.2 vol/create", 0, 50), did("1.3 db/start", 50, 2050, 1, 2),
+				did("1.4 web/start", 2050, 2100, 3), did("1.5 log/start", 30, 40, 1),
 			},
 			`  STEP         AT        TOOK      WAITED FOR
   net create   0.0ms     30ms
@@ -48,7 +54,7 @@ Critical path (*): 2.10s of 2.10s
 		},
 		"a plan comes after the whole of the one before": {
 			[]Span{
-				did(2, 1, "web/start", 300, 310), did(1, 1, "busybox/pull", 0, 300), did(1, 2, "nginx/pull", 0, 100), did(3, 1, "web/await", 310, 1310),
+				did("2.1 web/start", 300, 310), did("1.1 busybox/pull", 0, 300), did("1.2 nginx/pull", 0, 100), did("3.1 web/await", 310, 1310),
 			},
 			`  STEP           AT        TOOK      WAITED FOR
 * busybox pull   0.0ms     300ms
@@ -59,7 +65,7 @@ Critical path (*): 1.31s of 1.31s
 `,
 		},
 		"waiting for one's turn is no work": {
-			[]Span{did(1, 1, "a/create", 0, 100), turn},
+			[]Span{did("1.1 a/create", 0, 100), turn},
 			`  STEP       AT        TOOK      WAITED FOR
   a create   0.0ms     100ms
 * b create   400ms     100ms     its turn 300ms
@@ -67,7 +73,7 @@ Critical path (*): 100ms of 500ms
 `,
 		},
 		"a step that was never done is no gate": {
-			[]Span{failed, did(1, 3, "b/start", 10, 15, 2)},
+			[]Span{failed, did("1.3 b/start", 10, 15, 2)},
 			`  STEP      AT        TOOK      WAITED FOR
 * a start   0.0ms     20ms      (failed)
   b start   10ms      5.0ms
@@ -92,7 +98,7 @@ Critical path (*): 20ms of 20ms
 }
 
 func TestTrace(t *testing.T) {
-	spans := []Span{did(1, 1, "db/start", 0, 10), did(1, 2, "db/await", 10, 30, 1), did(1, 3, "db/await", 20, 30)}
+	spans := []Span{did("1.1 db/start", 0, 10), did("1.2 db/await", 10, 30, 1), did("1.3 db/await", 20, 30)}
 	var b bytes.Buffer
 	if err := Arrange(spans).Trace(&b); err != nil {
 		t.Fatal(err)
