@@ -42,7 +42,7 @@ func (d *Daemon) runJob(ctx context.Context, job *engine.Job, s call.Streams, st
 
 // dropJobs takes away what was only there for jobs.
 func (d *Daemon) dropJobs(ctx context.Context) {
-	if err := errors.Join(d.rooms.Keepers.DropJobs(ctx), d.dropBridge(ctx)); err != nil {
+	if err := errors.Join(d.rooms.Keepers.DropJobs(ctx), d.dropBridge(ctx), d.dropKeeper(ctx, "")); err != nil {
 		d.log.Warn("not all of the last builds was taken back", "err", err)
 	}
 	d.dropCgroupBase()
@@ -54,7 +54,7 @@ func (d *Daemon) closeBuilder() error {
 	err := d.builder.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	err = errors.Join(err, d.rooms.Keepers.DropJobs(ctx), d.dropUnusedBridge(ctx))
+	err = errors.Join(err, d.rooms.Keepers.DropJobs(ctx), d.dropUnusedBridge(ctx), d.dropUnusedKeeper(ctx, ""))
 	d.dropCgroupBase()
 	return err
 }

@@ -78,6 +78,11 @@ func (d *Daemon) create(ctx context.Context, req createRequest) (*container.Cont
 		return nil, err
 	}
 	back.Add(func(ctx context.Context) error { return d.rooms.Images.Release(ctx, record.ID) })
+	_, unlock, err := d.lock(ctx, keeperTurn(record.Project))
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	if err := d.SaveContainer(&record); err != nil {
 		return nil, err
 	}

@@ -70,6 +70,7 @@ type Daemon struct {
 	projects   map[string]*project
 	networks   map[string]engine.Network // by ID
 	volumes    map[string]engine.Volume  // by name
+	loose      *time.Timer               // until what containers outside of projects share is dropped
 
 	// life ends with the engine; work is what must be waited for then.
 	life context.Context //nolint:containedctx // the life of the supervisors is that of the daemon
@@ -211,6 +212,9 @@ func (d *Daemon) openRooms(ctx context.Context) error {
 func (d *Daemon) Close() error {
 	d.mu.Lock()
 	d.end()
+	if d.loose != nil {
+		d.loose.Stop()
+	}
 	d.mu.Unlock()
 	d.work.Wait()
 	var errs []error

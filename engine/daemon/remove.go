@@ -109,6 +109,10 @@ func (d *Daemon) dropUnused(ctx context.Context, c *engine.Container, opts remov
 			}
 		}
 	}
+	if c.Project == "" {
+		d.dropLooseLater()
+		return errors.Join(errs...)
+	}
 	if c.Spec.NetworkMode == container.BridgeMode {
 		errs = append(errs, d.dropBridge(ctx))
 	}
@@ -176,8 +180,41 @@ const removeTimeout = 30 * time.Second
 
 // dropKeeper ends the keeper of a project that has no container left.
 func (d *Daemon) dropKeeper(ctx context.Context, project string) error {
+	ctx, unlock, err := d.lock(ctx, keeperTurn(project))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return d.dropUnusedKeeper(ctx, project)
+}
+
+// dropUnusedKeeper is dropKeeper for who has its turn.
+func (d *Daemon) dropUnusedKeeper(ctx context.Context, project string) error {
 	if len(d.all(func(c *engine.Container) bool { return c.Project == project })) > 0 {
 		return nil
 	}
 	return d.rooms.Keepers.Drop(ctx, project)
+}
+
+// keeperTurn is the turn of who drops the keeper of a project, or enters a container of it
+// into the index: a container that is there has its keeper. No project has a name with a blank.
+func keeperTurn(project string) string { return "keeper " + project }
+
+// looseLinger is how long what containers outside of projects share stays after the last of
+// them: the next one is often at hand, and making it anew would be half of its start.
+const looseLinger = 10 * time.Second
+
+// dropLooseLater drops what containers outside of projects share, unless there is one again
+// by then.
+func (d *Daemon) dropLooseLater() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.loose != nil {
+		d.loose.Stop()
+	}
+	d.loose = time.AfterFunc(looseLinger, func() {
+		if err := errors.Join(d.dropBridge(d.life), d.dropKeeper(d.life, "")); err != nil && d.life.Err() == nil {
+			d.log.Warn("not all was taken back", "err", err)
+		}
+	})
 }
