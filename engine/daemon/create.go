@@ -11,6 +11,7 @@ import (
 	"tiffin/engine"
 	"tiffin/engine/container"
 	"tiffin/engine/daemon/events"
+	"tiffin/engine/daemon/storage"
 	"tiffin/engine/ocispec"
 	"tiffin/engine/plan"
 )
@@ -62,7 +63,11 @@ func (d *Daemon) create(ctx context.Context, req createRequest) (*container.Cont
 	if err := d.takeName(&record, req, &back); err != nil {
 		return nil, err
 	}
-	record.Mounts, err = d.resolveMounts(ctx, &spec, &img, req, &back)
+	mounts := storage.Request{Spec: &spec, Image: &img.Config, Stack: req.stack, Back: &back}
+	if !req.renewVolumes {
+		mounts.Replaces = req.replaces
+	}
+	record.Mounts, err = storage.Resolve(ctx, d, mounts)
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", req.name, err)
 	}
@@ -78,22 +83,40 @@ func (d *Daemon) create(ctx context.Context, req createRequest) (*container.Cont
 		return nil, err
 	}
 	back.Add(func(ctx context.Context) error { return d.rooms.Images.Release(ctx, record.ID) })
+	c, err := d.register(ctx, &record)
+	if err != nil {
+		return nil, err
+	}
+	back.Keep()
+	d.supervise(c)
+	d.events.Publish(events.OfContainer(&record, "create", nil))
+	return c, nil
+}
+
+// register writes the record of a new container down, and enters it into the index.
+func (d *Daemon) register(ctx context.Context, record *engine.Container) (*container.Container, error) {
 	_, unlock, err := d.lock(ctx, keeperTurn(record.Project))
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	if err := d.SaveContainer(&record); err != nil {
+	if err := d.SaveContainer(record); err != nil {
 		return nil, err
 	}
-	back.Keep()
-	c := container.New(&d.rooms, record)
+	c := container.New(&d.rooms, *record)
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.containers[c.ID] = c
-	d.mu.Unlock()
-	d.supervise(c)
-	d.events.Publish(events.OfContainer(&record, "create", nil))
 	return c, nil
+}
+
+// FindImage finds a local image by name or ID.
+func (d *Daemon) FindImage(ctx context.Context, ref string) (engine.Image, error) {
+	img, err := d.rooms.Images.Resolve(ctx, ref, "")
+	if err != nil {
+		err = missingImage(ref, err)
+	}
+	return img, err
 }
 
 func missingImage(ref string, err error) error {

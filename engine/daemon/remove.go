@@ -104,7 +104,7 @@ func (d *Daemon) dropUnused(ctx context.Context, c *engine.Container, opts remov
 	var errs []error
 	for i := range c.Mounts {
 		if p := &c.Mounts[i]; p.Anonymous && (opts.anonymousVolumes || c.Spec.AutoRemove) {
-			if err := d.removeVolume(ctx, p.Name); err != nil && !errors.Is(err, errInUse) {
+			if err := d.DropVolume(ctx, p.Name); err != nil && !errors.Is(err, errInUse) {
 				errs = append(errs, err)
 			}
 		}

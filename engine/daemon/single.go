@@ -83,7 +83,7 @@ func (d *Daemon) CreateVolume(ctx context.Context, spec *engine.VolumeSpec) (eng
 	}
 	made := *spec
 	made.Key, made.Hash = spec.Labels[engine.LabelVolume], spec.Labels[engine.LabelHash]
-	return d.makeVolume(ctx, made, spec.Labels[engine.LabelProject])
+	return d.MakeVolume(ctx, made, spec.Labels[engine.LabelProject])
 }
 
 // RemoveVolume removes a volume that no container has.
@@ -93,7 +93,7 @@ func (d *Daemon) RemoveVolume(ctx context.Context, name string) error {
 	if _, ok := d.Volume(name); !ok {
 		return engine.Problem(engine.ErrNotFound, fmt.Errorf("get %s: no such volume", name))
 	}
-	err := d.removeVolume(ctx, name)
+	err := d.DropVolume(ctx, name)
 	if !errors.Is(err, errInUse) {
 		return err
 	}

@@ -57,7 +57,7 @@ func (w *walk) do(ctx context.Context, s *plan.Step) (done string, err error) {
 	case plan.CreateVolume:
 		return "", w.d.createVolume(ctx, w.stack, s.Key)
 	case plan.RemoveVolume:
-		return "", w.d.removeVolume(ctx, s.Name)
+		return "", w.d.DropVolume(ctx, s.Name)
 	case plan.CreateContainer:
 		return "", w.create(ctx, s)
 	case plan.Proceed:

@@ -17,12 +17,12 @@ func (d *Daemon) createVolume(ctx context.Context, stack *engine.Stack, key stri
 	if !ok {
 		return engine.Problem(engine.ErrInvalid, fmt.Errorf("volume %q is not defined", key))
 	}
-	_, err := d.makeVolume(ctx, *spec, stack.Name)
+	_, err := d.MakeVolume(ctx, *spec, stack.Name)
 	return err
 }
 
-// makeVolume makes a volume and its record.
-func (d *Daemon) makeVolume(ctx context.Context, spec engine.VolumeSpec, project string) (engine.Volume, error) {
+// MakeVolume makes a volume and its record.
+func (d *Daemon) MakeVolume(ctx context.Context, spec engine.VolumeSpec, project string) (engine.Volume, error) {
 	v, err := d.rooms.Volumes.Create(ctx, spec, project)
 	if err != nil {
 		return engine.Volume{}, err
@@ -52,10 +52,10 @@ func (d *Daemon) Volume(name string) (engine.Volume, bool) {
 	return v, ok
 }
 
-// removeVolume removes a volume that no container mounts.
+// DropVolume removes a volume that no container mounts.
 //
 // Errors: errInUse.
-func (d *Daemon) removeVolume(ctx context.Context, name string) error {
+func (d *Daemon) DropVolume(ctx context.Context, name string) error {
 	if _, ok := d.Volume(name); !ok {
 		return nil
 	}
