@@ -2,6 +2,7 @@ package consistent
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -10,9 +11,19 @@ import (
 	"tiffin/project/fault"
 )
 
-// HookService is a pre_start hook as a service that is made of the same container.
+// HookService is a pre_start hook as a service that is made of the same container. What it
+// says of the network itself takes the place of what its service says: compose-go has
+// given it both.
 func HookService(s *types.ServiceConfig, i int) types.ServiceConfig {
-	return types.ServiceConfig{Name: s.Name, ContainerSpec: s.PreStart[i].ContainerSpec}
+	hook := types.ServiceConfig{Name: s.Name, ContainerSpec: s.PreStart[i].ContainerSpec}
+	switch {
+	case hook.NetworkMode == "" || len(hook.Networks) == 0:
+	case hook.NetworkMode == s.NetworkMode:
+		hook.NetworkMode = ""
+	case reflect.DeepEqual(hook.Networks, s.Networks):
+		hook.Networks = nil
+	}
+	return hook
 }
 
 // InHook gives what was found in a HookService the path of the hook.
