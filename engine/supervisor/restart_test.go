@@ -85,6 +85,18 @@ func TestRestartsOnFailureAreUsedUp(t *testing.T) {
 	})
 }
 
+func TestAnotherPolicyCountsFromTheNextEnd(t *testing.T) {
+	run(t, policy(engine.RestartAlways), func(b *bench) {
+		b.start()
+		b.forget()
+		b.must(b.super.SetRestart(b.t.Context(), engine.RestartPolicy{}))
+		b.last().ends(1)
+		time.Sleep(time.Minute)
+		b.saw(`0s taken back
+			0s exited, die exitCode=1`)
+	})
+}
+
 func TestARestartThatFailsIsTriedAgain(t *testing.T) {
 	run(t, policy(engine.RestartAlways), func(b *bench) {
 		b.start()

@@ -272,3 +272,24 @@ func TestAStopByKillSendsOneSignal(t *testing.T) {
 			0s exited, die exitCode=137, stop`)
 	})
 }
+
+func TestAStopWithAnotherSignal(t *testing.T) {
+	run(t, func(b *bench, _ *Config) { b.onSignal = deaf }, func(b *bench) {
+		b.start()
+		b.forget()
+		b.must(b.super.StopWith(b.t.Context(), unix.SIGINT, time.Second))
+		b.saw(`0s stopping
+			0s stopping, kill signal=2
+			1s stopping, kill signal=9
+			1s taken back
+			1s exited, die exitCode=137, stop`)
+		b.start()
+		b.forget()
+		b.must(b.super.Stop(b.t.Context(), time.Second)) // the next one is by its own again
+		b.saw(`1s stopping
+			1s stopping, kill signal=15
+			2s stopping, kill signal=9
+			2s taken back
+			2s exited, die exitCode=137, stop`)
+	})
+}
