@@ -15,7 +15,8 @@ import (
 
 // DockerConfig is what of docker's configuration file concerns the command line itself.
 type DockerConfig struct {
-	PsFormat string
+	PsFormat    string
+	StatsFormat string
 
 	Auths       map[string]json.RawMessage
 	CredsStore  string

@@ -75,6 +75,10 @@ func run(ctx context.Context, who *caller.Caller, o *options, services []string)
 	if err := t.Known(services...); err != nil {
 		return err
 	}
+	if o.format == "" {
+		config := who.ReadDockerConfig()
+		o.format = config.StatsFormat
+	}
 	if err := write(&bytes.Buffer{}, o.format, []row{{}}, 0); err != nil {
 		return err // a template that is wrong is told of at once
 	}
