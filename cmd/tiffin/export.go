@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/archives"
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/engine"
 )
@@ -40,7 +41,7 @@ func (c *cli) export(ctx context.Context, o *exportOptions, service string) erro
 	}
 	write := func(w io.Writer) error { return client.Export(ctx, list[0].ID, w) }
 	if o.output != "" && o.output != "-" {
-		return saveTo(o.output, write)
+		return archives.SaveTo(o.output, write)
 	}
 	if _, isTerminal := caller.Terminal(c.Out); isTerminal {
 		return engine.Hint(engine.Problem(engine.ErrInvalid, errors.New("output option is required when exporting to terminal")), "give -o FILE, or redirect")

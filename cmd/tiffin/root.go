@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/archives"
 	"tiffin/cmd/tiffin/bridge"
 	"tiffin/cmd/tiffin/buildcache"
 	"tiffin/cmd/tiffin/caller"
@@ -68,7 +69,7 @@ func newRoot(c *cli) *cobra.Command {
 	addGroup(root, "stack", "Stack", newUp(c), newDown(c), newPlan(c), newCreate(c), newStart(c), newStop(c), newRestart(c), newRun(c), newTest(c), newBuild(c), newPull(c), newPush(c), c.publishCommand(), bridge.Command(&bridge.Host{Caller: c.Caller, Show: c.showPlan}), newScale(c), newWatch(c))
 	addGroup(root, "look", "Look", newPs(c), newLogs(c), newTop(c), newPort(c), newEnv(c), newLs(c), newConfig(c), newImages(c), newEvents(c), newGraph(c), newVolumes(c), stats.Command(c.Caller))
 	addGroup(root, "containers", "Containers", newExec(c), newAttach(c), newKill(c), newPause(c), newUnpause(c), newRm(c), newWait(c), newCp(c), newExport(c), commit.Command(c.Caller, c.printStep), c.networkCommands(), secrets.Command(c.Caller))
-	addGroup(root, "images", "Images", newLoad(c), newSave(c), newImport(c), newTag(c), newRmi(c), buildcache.Command(c.Caller))
+	addGroup(root, "images", "Images", append(archives.Commands(c.Caller, c.printStep), buildcache.Command(c.Caller))...)
 	addGroup(root, "tiffin", "Tiffin", newEngine(c), newVersion(c))
 	root.AddCommand(newPluginMetadata(c), newAlpha(c))
 	root.SetHelpCommandGroupID("tiffin")

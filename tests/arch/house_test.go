@@ -11,6 +11,7 @@ import (
 var allowed = map[string][]string{
 	"cmd/tiffin": {
 		"cmd/tiffin/addresses",
+		"cmd/tiffin/archives",
 		"cmd/tiffin/bridge",
 		"cmd/tiffin/buildcache",
 		"cmd/tiffin/builds",
@@ -31,7 +32,6 @@ var allowed = map[string][]string{
 		"engine/call",
 		"engine/api",
 		"engine/archive",
-		"engine/builder/change",
 		"engine/builder/client",
 		"engine/daemon",
 		"engine/docker",
@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 		"project/provider",
 	},
 	"cmd/tiffin/caller":    {"cmd/tiffin/progress", "cmd/tiffin/remote", "engine", "engine/call", "engine/api", "engine/image/credentials", "project", "project/suggest"},
+	"cmd/tiffin/archives":  {"cmd/tiffin/caller", "cmd/tiffin/progress", "engine", "engine/builder/change", "engine/call", "engine/plan"},
 	"cmd/tiffin/addresses": {"engine"},
 	"cmd/tiffin/bridge": {
 		"cmd/tiffin/caller", "cmd/tiffin/copies", "cmd/tiffin/format", "engine", "engine/api", "engine/call", "engine/plan", "project",

@@ -1,4 +1,5 @@
-package main
+// Package archives has the commands for images without a registry.
+package archives
 
 import (
 	"errors"
@@ -25,6 +26,18 @@ const (
 	removeImage plan.Kind = "remove image"
 )
 
+// cli is the caller; the commands are its methods.
+type cli struct {
+	*caller.Caller
+	dry func(kind plan.Kind, name string) error
+}
+
+// Commands are docker's for archives and names of images. dry prints what would be done.
+func Commands(who *caller.Caller, dry func(kind plan.Kind, name string) error) []*cobra.Command {
+	c := &cli{who, dry}
+	return []*cobra.Command{newLoad(c), newSave(c), newImport(c), newTag(c), newRmi(c)}
+}
+
 func newLoad(c *cli) *cobra.Command {
 	var input string
 	cmd := &cobra.Command{
@@ -38,7 +51,7 @@ func newLoad(c *cli) *cobra.Command {
 			}
 			defer in.Close() //nolint:errcheck // it was only read
 			if c.Opts.DryRun {
-				return c.printStep(loadImages, nameOfInput(input))
+				return c.dry(loadImages, nameOfInput(input))
 			}
 			client, err := c.Connect(cmd.Context())
 			if err != nil {
@@ -69,7 +82,7 @@ func newSave(c *cli) *cobra.Command {
 				return err
 			}
 			if output != "" && output != "-" {
-				return saveTo(output, func(w io.Writer) error { return client.SaveImages(cmd.Context(), args, w) })
+				return SaveTo(output, func(w io.Writer) error { return client.SaveImages(cmd.Context(), args, w) })
 			}
 			if _, isTerminal := caller.Terminal(c.Out); isTerminal {
 				return engine.Hint(engine.Problem(engine.ErrInvalid, errors.New("an archive cannot go to a terminal")), "give -o FILE, or redirect")
@@ -81,8 +94,8 @@ func newSave(c *cli) *cobra.Command {
 	return cmd
 }
 
-// saveTo writes a file that is whole or not there.
-func saveTo(path string, write func(io.Writer) error) error {
+// SaveTo writes a file that is whole or not there.
+func SaveTo(path string, write func(io.Writer) error) error {
 	tmp := path + ".part"
 	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644) //nolint:gosec // as any file that the user makes
 	if err != nil {
@@ -119,7 +132,7 @@ func newImport(c *cli) *cobra.Command {
 			}
 			defer in.Close() //nolint:errcheck // it was only read
 			if c.Opts.DryRun {
-				return c.printStep(importImage, args[1]+" from "+nameOfInput(args[0]))
+				return c.dry(importImage, args[1]+" from "+nameOfInput(args[0]))
 			}
 			client, err := c.Connect(cmd.Context())
 			if err != nil {
@@ -153,7 +166,7 @@ func newTag(c *cli) *cobra.Command {
 		Args:  caller.Exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if c.Opts.DryRun {
-				return c.printStep(tagImage, args[0]+" as "+args[1])
+				return c.dry(tagImage, args[0]+" as "+args[1])
 			}
 			client, err := c.Connect(cmd.Context())
 			if err != nil {
@@ -172,7 +185,7 @@ func newRmi(c *cli) *cobra.Command {
 		Args:  caller.AtLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if c.Opts.DryRun {
-				return c.printStep(removeImage, strings.Join(args, " "))
+				return c.dry(removeImage, strings.Join(args, " "))
 			}
 			client, err := c.Connect(cmd.Context())
 			if err != nil {
