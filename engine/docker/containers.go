@@ -80,13 +80,22 @@ func (s *Server) createContainer(r *http.Request) (any, error) {
 		}
 	}
 	if err := s.resolveModes(ctx, spec); err != nil {
-		return nil, err
+		return nil, notTheImage(err)
 	}
 	c, err := s.b.Create(ctx, &call.CreateRequest{Name: r.URL.Query().Get("name"), Spec: *spec, NewVolumes: wish.NewVolumes})
 	if err != nil {
-		return nil, err
+		return nil, notTheImage(err)
 	}
 	return created(container.CreateResponse{ID: c.ID, Warnings: append([]string{}, wish.Warnings...)}), nil
+}
+
+// notTheImage is the error of something else that is not there: for 404 clients pull the
+// image, and try again.
+func notTheImage(err error) error {
+	if errors.Is(err, engine.ErrNotFound) {
+		return engine.Problem(engine.ErrInvalid, errors.New(err.Error()))
+	}
+	return err
 }
 
 // noSuchImage says it in Docker's words: clients pull when they read them.
