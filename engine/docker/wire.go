@@ -22,14 +22,21 @@ func invalid(format string, args ...any) error {
 	return engine.Problem(engine.ErrInvalid, fmt.Errorf(format, args...))
 }
 
-// statusOf is the HTTP status that Docker has for a kind of error.
+// statusOf is the HTTP status that Docker has for a kind of error. Of several, the first here counts.
 func statusOf(err error) int {
-	for kind, status := range map[error]int{
-		engine.ErrNotFound: http.StatusNotFound, engine.ErrConflict: http.StatusConflict, engine.ErrInvalid: http.StatusBadRequest,
-		engine.ErrDenied: http.StatusForbidden, engine.ErrUnsupported: http.StatusNotImplemented, engine.ErrUnavailable: http.StatusServiceUnavailable,
+	for _, k := range []struct {
+		kind   error
+		status int
+	}{
+		{engine.ErrInvalid, http.StatusBadRequest},
+		{engine.ErrUnsupported, http.StatusNotImplemented},
+		{engine.ErrDenied, http.StatusForbidden},
+		{engine.ErrConflict, http.StatusConflict},
+		{engine.ErrNotFound, http.StatusNotFound},
+		{engine.ErrUnavailable, http.StatusServiceUnavailable},
 	} {
-		if errors.Is(err, kind) {
-			return status
+		if errors.Is(err, k.kind) {
+			return k.status
 		}
 	}
 	var exit *engine.ExitError
