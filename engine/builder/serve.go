@@ -40,6 +40,20 @@ func (b *Builder) Serve(ctx context.Context, conn net.Conn) error {
 	return err
 }
 
+// ServeSession is the other direction: over conn, the caller answers what builds ask it for, those that it makes on
+// other connections. The headers say which session it is, and what it has. It ends with conn or with ctx.
+func (b *Builder) ServeSession(ctx context.Context, conn net.Conn, headers map[string][]string) error {
+	s, err := b.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.release()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// BuildKit looks only now and then whether somebody is there, and a build waits for it.
+	return s.sessions.HandleConn(ctx, &ending{Conn: conn, end: cancel}, headers)
+}
+
 // noteFailure has what a build that failed has left taken away soon: that may be what
 // the disk is full of.
 func (s *solver) noteFailure(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {

@@ -23,12 +23,13 @@ import (
 
 // solver is BuildKit while it is open.
 type solver struct {
-	cfg     *Config
-	control *control.Controller
-	worker  *buildWorker
-	keys    bksolver.CacheManager
-	stop    chan struct{}
-	failed  atomic.Bool // a build has, and what it left was not reclaimed
+	cfg      *Config
+	control  *control.Controller
+	sessions *session.Manager
+	worker   *buildWorker
+	keys     bksolver.CacheManager
+	stop     chan struct{}
+	failed   atomic.Bool // a build has, and what it left was not reclaimed
 }
 
 // openSolver puts BuildKit together.
@@ -37,11 +38,11 @@ func openSolver(ctx context.Context, cfg *Config) (*solver, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &solver{cfg: cfg, stop: make(chan struct{})}
 	sessions, err := session.NewManager()
 	if err != nil {
 		return nil, err
 	}
+	s := &solver{cfg: cfg, sessions: sessions, stop: make(chan struct{})}
 	if s.worker, err = newWorker(ctx, cfg, root); err != nil {
 		return nil, err
 	}

@@ -32,6 +32,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	bolt "go.etcd.io/bbolt"
 
+	"tiffin/engine"
 	"tiffin/engine/image"
 )
 
@@ -78,7 +79,11 @@ func workerOpt(cfg *Config, root string, records *metadata.Store) base.WorkerOpt
 	content := containerdsnapshot.NewContentStore(backing.Content, backing.Namespace)
 	return base.WorkerOpt{
 		ID: "tiffin", Root: root, MetadataStore: records, Executor: &steps{cfg.Run},
-		Labels:         map[string]string{label.Executor: "tiffin", label.Snapshotter: backing.Snapshotter},
+		Labels: map[string]string{
+			label.Executor: "tiffin", label.Snapshotter: backing.Snapshotter,
+			// Clients of dockerd look here for what --add-host NAME:host-gateway stands for.
+			"org.mobyproject.buildkit.worker.moby.host-gateway-ip": engine.HostGatewayAddr,
+		},
 		Platforms:      supported(),
 		Snapshotter:    containerdsnapshot.NewSnapshotter(backing.Snapshotter, backing.Snapshots, backing.Namespace, nil),
 		ContentStore:   content,
@@ -187,10 +192,13 @@ func supported() []ocispec.Platform {
 	return list
 }
 
+// exporterMoby is what clients of dockerd call the exporter to its image store.
+const exporterMoby = "moby"
+
 // Exporter implements worker.Worker: an image becomes one of the store's.
 func (w *buildWorker) Exporter(name string, sm *session.Manager) (exporter.Exporter, error) {
 	switch name {
-	case client.ExporterImage:
+	case client.ExporterImage, exporterMoby:
 		inner, err := imageexporter.New(imageexporter.Opt{
 			SessionManager: sm, ImageWriter: w.writer, RegistryHosts: w.RegistryHosts, LeaseManager: w.LeaseManager(),
 		})

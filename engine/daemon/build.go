@@ -31,6 +31,11 @@ func (d *Daemon) openBuilder(s *settings.Build) (err error) {
 // Build serves a caller's builds.
 func (d *Daemon) Build(ctx context.Context, conn net.Conn) error { return d.builder.Serve(ctx, conn) }
 
+// BuildSession lets builds ask a caller on conn.
+func (d *Daemon) BuildSession(ctx context.Context, conn net.Conn, headers map[string][]string) error {
+	return d.builder.ServeSession(ctx, conn, headers)
+}
+
 // runJob runs a step of a build. The default bridge stays while one runs.
 func (d *Daemon) runJob(ctx context.Context, job *engine.Job, s call.Streams, started func()) (int, error) {
 	d.mu.Lock()

@@ -97,6 +97,8 @@ type System interface {
 	Publish(ev engine.Event)
 	// Build serves a caller's builds on conn, by BuildKit's control API.
 	Build(ctx context.Context, conn net.Conn) error
+	// BuildSession lets builds on other connections ask the caller on conn.
+	BuildSession(ctx context.Context, conn net.Conn, headers map[string][]string) error
 }
 
 // Backend is all of an engine.

@@ -28,10 +28,11 @@ type Config struct {
 
 // Server answers the calls.
 type Server struct {
-	cfg   Config
-	b     Backend
-	mux   *http.ServeMux
-	execs execs
+	cfg    Config
+	b      Backend
+	mux    *http.ServeMux
+	execs  execs
+	builds builds
 	// sessions are the calls whose connections are their own.
 	sessions sync.WaitGroup
 }

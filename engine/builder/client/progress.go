@@ -30,6 +30,8 @@ const (
 type Progress struct {
 	Out  io.Writer
 	Mode Mode
+	// Watch is called with what the builds tell, and nothing else shows it; it may be nil.
+	Watch func(*bk.SolveStatus)
 }
 
 // display is the one progress of all builds.
@@ -46,8 +48,8 @@ type display struct {
 }
 
 func newDisplay(p Progress) (*display, error) {
-	if p.Out == nil {
-		p = Progress{Out: io.Discard, Mode: Quiet}
+	if p.Out == nil || p.Watch != nil {
+		p.Out, p.Mode = io.Discard, Quiet
 	}
 	mode := progressui.DisplayMode(p.Mode)
 	ui, err := progressui.NewDisplay(p.Out, mode)
@@ -60,6 +62,12 @@ func newDisplay(p Progress) (*display, error) {
 	}
 	go func() {
 		defer close(d.shown)
+		if p.Watch != nil {
+			for s := range d.in {
+				p.Watch(s)
+			}
+			return
+		}
 		// It ends with its channel: what a build said before it was interrupted is shown.
 		_, _ = ui.UpdateFrom(context.Background(), d.in)
 	}()
