@@ -40,14 +40,20 @@ func (v *Volume) Labels() map[string]string {
 // withObject adds the labels of an object of a project. What has no key there is an anonymous volume, which has only
 // the project's.
 func withObject(own map[string]string, project, hash, kind, key string) map[string]string {
-	out := map[string]string{}
-	maps.Copy(out, own)
+	out := map[string]string{LabelVersion: ComposeVersion}
+	if project == "" || key == "" {
+		delete(out, LabelVersion)
+	}
+	maps.Copy(out, own) // which may be docker compose's, of the version that made the object
 	if project == "" {
 		return out
 	}
 	out[LabelProject] = project
 	if key != "" {
-		maps.Copy(out, map[string]string{kind: key, LabelHash: hash, LabelVersion: ComposeVersion})
+		out[kind] = key
+	}
+	if key != "" && hash != "" { // old versions of docker compose write none
+		out[LabelHash] = hash
 	}
 	return out
 }

@@ -56,7 +56,11 @@ func (d *Daemon) CreateNetwork(ctx context.Context, spec *engine.NetworkSpec) (e
 	if slices.ContainsFunc(all, func(n engine.Network) bool { return n.Spec.Name == spec.Name }) {
 		return engine.Network{}, engine.Problem(engine.ErrConflict, fmt.Errorf("network with name %s already exists", spec.Name))
 	}
-	return d.makeNetwork(ctx, *spec, "")
+	made := *spec // labels of docker compose make it one of that project
+	if made.Labels[engine.LabelProject] != "" {
+		made.Key, made.Hash = spec.Labels[engine.LabelNetwork], spec.Labels[engine.LabelHash]
+	}
+	return d.makeNetwork(ctx, made, spec.Labels[engine.LabelProject])
 }
 
 // RemoveNetwork removes a network that no container is on.
@@ -182,9 +186,9 @@ func (d *Daemon) rewire(ctx context.Context, network, ref string, change func(co
 	if err := c.Super.Do(bounded, func(context.Context) error { return change(bounded, &n, c) }); err != nil {
 		return err
 	}
-	ev := events.OfNetwork(&n, action)
-	ev.Attributes["container"] = c.ID
-	d.events.Publish(ev)
+	if c.Snapshot().State.Status.Alive() { // else it is on the network from its start
+		d.events.Publish(events.OfNetworkMember(&n, action, c.ID))
+	}
 	return nil
 }
 

@@ -21,6 +21,9 @@ func (d *Daemon) Changed(c *container.Container, happened []supervisor.Event) {
 		d.log.Warn("state not recorded", "container", record.Name, "err", err)
 	}
 	for _, ev := range happened {
+		for _, before := range events.Before(&record, ev.Action, d.findNetwork) {
+			d.events.Publish(before)
+		}
 		d.events.Publish(events.OfContainer(&record, ev.Action, ev.Attributes))
 	}
 	if record.Spec.AutoRemove && record.Ended() && record.State.Status != engine.StatusRemoving {

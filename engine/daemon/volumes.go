@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"tiffin/engine"
+	"tiffin/engine/daemon/events"
 )
 
 // createVolume makes a volume of a Stack.
@@ -30,7 +31,7 @@ func (d *Daemon) MakeVolume(ctx context.Context, spec engine.VolumeSpec, project
 	if err := d.saveVolume(v); err != nil {
 		return engine.Volume{}, errors.Join(err, d.rooms.Volumes.Remove(ctx, v.Name))
 	}
-	d.events.Publish(engine.Event{Type: engine.EventVolume, Action: "create", ID: v.Name, Attributes: map[string]string{"driver": "local"}})
+	d.events.Publish(events.OfVolume(v.Name, "create"))
 	return v, nil
 }
 
@@ -73,7 +74,7 @@ func (d *Daemon) DropVolume(ctx context.Context, name string) error {
 	if err := d.rooms.Volumes.Remove(ctx, name); err != nil {
 		return err
 	}
-	d.events.Publish(engine.Event{Type: engine.EventVolume, Action: "destroy", ID: name, Attributes: map[string]string{"driver": "local"}})
+	d.events.Publish(events.OfVolume(name, "destroy"))
 	return nil
 }
 

@@ -45,9 +45,15 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if r.URL.Query().Get("since") == "0" {
+		since = time.Unix(0, 0) // all that is known
+	}
 	end, err := timeOf(r.URL.Query().Get("until"), now)
 	if err != nil {
 		return err
+	}
+	if !end.IsZero() && since.After(end) {
+		return invalid("`since` time (%d) cannot be after `until` time (%d)", since.Unix(), end.Unix())
 	}
 	ctx, cancel := s.whileServing(r.Context())
 	defer cancel()
@@ -58,7 +64,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		_ = flush() // or the client went away
 	}, func(ev engine.Event) error {
-		if !wanted(&ev, args) {
+		if !wanted(&ev, args) || comesAndGoes(&ev) {
 			return nil
 		}
 		if err := out.Encode(message52(&ev)); err != nil {
@@ -87,21 +93,47 @@ func message52(ev *engine.Event) eventMessage {
 	return out
 }
 
+// comesAndGoes says that an event is about the default bridge itself. Docker always has one;
+// that tiffin makes it when it is needed is nobody's business.
+func comesAndGoes(ev *engine.Event) bool {
+	return ev.Type == engine.EventNetwork && ev.Attributes["name"] == "bridge" && (ev.Action == "create" || ev.Action == "destroy")
+}
+
 // wanted says that an event passes the filters.
 func wanted(ev *engine.Event, args filter.Args) bool {
 	action, _, _ := strings.Cut(ev.Action, ":")
-	return args.Any("type", string(ev.Type)) && args.Any("event", ev.Action, action) && args.Labels(ev.Attributes) &&
-		args.Any("scope", "local") && about(ev, args, "container", engine.EventContainer) && about(ev, args, "network", engine.EventNetwork) &&
-		about(ev, args, "volume", engine.EventVolume) && about(ev, args, "image", engine.EventImage)
+	if !args.Any("type", string(ev.Type)) || !args.Any("event", ev.Action, action) || !args.Labels(ev.Attributes) || !args.Any("scope", "local") {
+		return false
+	}
+	for _, kind := range []string{"config", "container", "daemon", "image", "network", "node", "plugin", "secret", "service", "volume"} {
+		if !about(ev, args, kind) {
+			return false
+		}
+	}
+	return true
 }
 
-// about says that an event is about one of the objects that a filter names, if it does.
-func about(ev *engine.Event, args filter.Args, name string, kind engine.EventType) bool {
-	if !args.Has(name) {
+// about says that an event is about one of the objects that a filter names, if it does. The
+// beginning of a name is enough, as for Docker. Containers are events of their image, too.
+func about(ev *engine.Event, args filter.Args, kind string) bool {
+	switch {
+	case !args.Has(kind):
 		return true
+	case string(ev.Type) == kind:
+		return args.Prefix(kind, ev.ID) || args.Prefix(kind, ev.Attributes["name"])
+	case kind == string(engine.EventImage) && ev.Type == engine.EventContainer:
+		image := ev.Attributes["image"]
+		return args.Any(kind, image, untagged(image))
+	default:
+		return false
 	}
-	if ev.Type != kind {
-		return name == "image" && ev.Type == engine.EventContainer && args.Any(name, ev.Attributes["image"])
+}
+
+// untagged is the name of an image without tag and digest.
+func untagged(ref string) string {
+	ref, _, _ = strings.Cut(ref, "@")
+	if i := strings.LastIndexByte(ref, ':'); i > strings.LastIndexByte(ref, '/') {
+		ref = ref[:i]
 	}
-	return args.Any(name, ev.ID, ev.Attributes["name"]) || args.Has(name) && args.Any(name, engine.ShortID(ev.ID))
+	return ref
 }

@@ -5,16 +5,13 @@ import (
 	"net/http"
 
 	"tiffin/engine"
+	"tiffin/engine/docker/shape"
 )
-
-// errNoSwarm is in Docker's words, which clients match on.
-var errNoSwarm = errors.New("This node is not a swarm manager. " + //nolint:staticcheck // see above
-	`Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.`)
 
 // refusals answers what dockerd without a swarm, and tiffin, do not do.
 func (s *Server) refusals() {
 	noSwarm := func(*http.Request) (any, error) {
-		return nil, engine.Problem(engine.ErrUnavailable, errNoSwarm)
+		return nil, shape.ErrNoSwarm
 	}
 	for _, root := range []string{"/swarm", "/services", "/tasks", "/nodes", "/secrets", "/configs"} {
 		s.handle(root, noSwarm)

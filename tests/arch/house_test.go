@@ -93,7 +93,7 @@ var allowed = map[string][]string{
 	"engine/call":          {"engine"},
 	"engine/archive":       {"engine", "engine/call"},
 	"engine/api":           {"engine", "engine/call", "engine/lease", "engine/plan"},
-	"engine/docker": {
+	"engine/docker": {"engine", "engine/call", "engine/docker/filter", "engine/docker/shape", "engine/plan"},
 		"engine", "engine/builder/client", "engine/call", "engine/docker/classic", "engine/docker/filter", "engine/docker/shape",
 	},
 	"engine/docker/classic": {"engine", "engine/builder/client", "engine/call", "engine/docker/filter"},

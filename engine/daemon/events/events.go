@@ -46,13 +46,13 @@ func (e *Log) Publish(ev engine.Event) {
 	}
 }
 
-// Follow calls emit for each event after since (zero: from now on), until until (zero:
-// until ctx ends). subscribed, if not nil, is called when no event can be missed any more.
+// Follow calls emit for each event after since (zero: from now on, or all before until),
+// until until (zero: until ctx ends). subscribed, if not nil, is called when no event can be missed any more.
 //
 // Errors: what emit returns; engine.ErrUnavailable when the reader was too slow.
 func (e *Log) Follow(ctx context.Context, since, until time.Time, subscribed func(), emit func(engine.Event) error) error {
 	ch := make(chan engine.Event, eventQueue)
-	past := e.subscribe(ch, since)
+	past := e.subscribe(ch, since, until)
 	defer e.unsubscribe(ch)
 	if subscribed != nil {
 		subscribed()
@@ -82,19 +82,19 @@ func (e *Log) Follow(ctx context.Context, since, until time.Time, subscribed fun
 	}
 }
 
-func (e *Log) subscribe(ch chan engine.Event, since time.Time) []engine.Event {
+func (e *Log) subscribe(ch chan engine.Event, since, until time.Time) []engine.Event {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.subs == nil {
 		e.subs = map[chan engine.Event]struct{}{}
 	}
 	e.subs[ch] = struct{}{}
-	if since.IsZero() {
+	if since.IsZero() && until.IsZero() {
 		return nil
 	}
 	var past []engine.Event
 	for _, ev := range e.backlog {
-		if !ev.Time.Before(since) {
+		if !ev.Time.Before(since) && (until.IsZero() || !ev.Time.After(until)) {
 			past = append(past, ev)
 		}
 	}

@@ -272,6 +272,3 @@ func MountPoints(c *engine.Container) []container.MountPoint {
 	slices.SortFunc(out, func(a, b container.MountPoint) int { return strings.Compare(a.Destination, b.Destination) })
 	return out
 }
-
-// NetworkLabels are a network's own and docker compose's.
-func NetworkLabels(n *engine.Network) map[string]string { return n.Labels() }
