@@ -17,11 +17,12 @@ import (
 // has ended; they are ours already.
 func (d *Daemon) reservePorts(ctx context.Context, w *walk, p *plan.Plan) error {
 	stopping := map[string]bool{}
+	replicas := map[replicaKey]bool{} // which may have other names: docker-compose before 2 wrote p_web_1
 	var wants []plan.PortWish
 	for i := range p.Steps {
 		switch s := &p.Steps[i]; s.Kind {
 		case plan.StopContainer, plan.RemoveContainer:
-			stopping[s.Name] = true
+			stopping[s.Name], replicas[replicaKey{s.Service, s.Number}] = true, true
 		case plan.StartContainer:
 			wants = append(wants, plan.PortWish{Service: s.Service, Number: s.Number, Name: s.Name, Ports: w.bindings(s)})
 		default:
@@ -31,7 +32,7 @@ func (d *Daemon) reservePorts(ctx context.Context, w *walk, p *plan.Plan) error 
 		return err
 	}
 	for _, want := range wants {
-		if stopping[want.Name] || len(want.Ports) == 0 {
+		if stopping[want.Name] || replicas[replicaKey{want.Service, want.Number}] || len(want.Ports) == 0 {
 			continue
 		}
 		r, err := d.rooms.Networks.Reserve(ctx, want.Name, want.Ports)
