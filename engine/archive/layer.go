@@ -45,12 +45,11 @@ func PackLayer(ctx context.Context, w io.Writer, l *Layer) error {
 	if l.Upper == nil {
 		return to.Close()
 	}
-	p := layerPacker{packer: packer{ctx: ctx, tar: to, links: map[inode]string{}}, stubs: map[string]bool{}}
-	for _, m := range l.MountPoints {
-		if err := p.expect(l.View, m); err != nil {
-			return err
-		}
+	stubs, err := l.stubs()
+	if err != nil {
+		return err
 	}
+	p := layerPacker{packer: packer{ctx: ctx, tar: to, links: map[inode]string{}}, stubs: stubs}
 	if err := p.folder(&place{l.Upper, l.View, l.Base}, ""); err != nil {
 		return err
 	}
@@ -79,8 +78,19 @@ type changed struct {
 // place is one folder in the three trees; base is nil when the image has none there, or none of it shows.
 type place struct{ upper, view, base *os.File }
 
-// expect notes a mount point, where the links of the container lead to.
-func (p *layerPacker) expect(view *os.File, target string) error {
+// stubs are the mount points and the folders above them, where the links of the container lead to.
+func (l *Layer) stubs() (map[string]bool, error) {
+	out := map[string]bool{}
+	for _, m := range l.MountPoints {
+		if err := expect(out, l.View, m); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// expect notes a mount point.
+func expect(stubs map[string]bool, view *os.File, target string) error {
 	f, err := openAt(view, target, 0)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
 		return nil // replaced since
@@ -98,7 +108,7 @@ func (p *layerPacker) expect(view *os.File, target string) error {
 		return err
 	}
 	for at = strings.TrimPrefix(strings.TrimPrefix(at, root), "/"); at != "" && at != "."; at = path.Dir(at) {
-		p.stubs[at] = true
+		stubs[at] = true
 	}
 	return nil
 }

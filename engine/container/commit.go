@@ -42,19 +42,27 @@ func (c *Container) Commit(
 		Base: record.ImageID, Config: config, CreatedBy: strings.Join(record.Args, " "), Author: req.Author, Comment: req.Message,
 	}
 	return c.rooms.Images.Commit(ctx, req.Name, &addition, func(w io.Writer) error {
-		return c.withLayer(ctx, req, func(l *Layer) error { return pack(w, l) })
+		return c.withLayer(ctx, freezing(!req.NoPause), func(l *Layer) error { return pack(w, l) })
 	})
 }
 
-// withLayer calls use with the container's own layer. Until it returns, the container is neither removed nor started.
-func (c *Container) withLayer(ctx context.Context, req *call.CommitRequest, use func(*Layer) error) error {
+// freezing says whether the container is frozen while its layer is read.
+type freezing bool
+
+// WithLayer calls use with the container's own layer, while it runs on. Until use returns, the container is neither
+// removed nor started.
+func (c *Container) WithLayer(ctx context.Context, use func(*Layer) error) error {
+	return c.withLayer(ctx, false, use)
+}
+
+func (c *Container) withLayer(ctx context.Context, how freezing, use func(*Layer) error) error {
 	c.Removal.Lock()
 	defer c.Removal.Unlock()
 	if c.IsGone() {
 		return engine.Problem(engine.ErrNotFound, fmt.Errorf("container %s was removed", c.Name()))
 	}
 	thaw := func() error { return nil }
-	if !req.NoPause {
+	if how {
 		var err error
 		if thaw, err = c.freeze(ctx); err != nil {
 			return err
@@ -64,17 +72,26 @@ func (c *Container) withLayer(ctx context.Context, req *call.CommitRequest, use 
 	return errors.Join(c.readLayer(ctx, use), thaw())
 }
 
+// OpenUpper opens the folder of the container's changes; nil when it was never started.
+func (c *Container) OpenUpper() (*os.File, error) {
+	f, err := os.Open(c.upper())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // see above
+	}
+	return f, err
+}
+
 func (c *Container) readLayer(ctx context.Context, use func(*Layer) error) error {
 	c.still.Lock()
 	defer c.still.Unlock()
 	record := c.Snapshot()
 	l := &Layer{MountPoints: ocispec.MountPoints(&record)}
 	var err error
-	if l.Upper, err = os.Open(c.upper()); errors.Is(err, fs.ErrNotExist) {
-		return use(l)
-	}
-	if err != nil {
+	if l.Upper, err = c.OpenUpper(); err != nil {
 		return err
+	}
+	if l.Upper == nil {
+		return use(l)
 	}
 	defer func() { _ = closeFiles(l.Upper, l.View, l.Base) }() // only read
 	if l.View, err = c.stack(ctx, Reading); err != nil {

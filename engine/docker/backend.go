@@ -106,6 +106,7 @@ type Backend interface {
 	Containers
 	Life
 	Changes
+	Measures
 	Files
 	Stores
 	Networks

@@ -52,7 +52,11 @@ func (s *Server) inspectContainer(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return shape.Inspect(&c, s.places(), s.execs.of(c.ID), nil), nil
+	sizes, err := s.sizes(r, &c)
+	if err != nil {
+		return nil, err
+	}
+	return shape.Inspect(&c, s.places(), s.execs.of(c.ID), sizes), nil
 }
 
 func (s *Server) createContainer(r *http.Request) (any, error) {

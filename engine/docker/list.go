@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -49,7 +50,14 @@ func (s *Server) listContainers(r *http.Request) (any, error) {
 		if !everything && !c.State.Status.Alive() && c.State.Status != engine.StatusRestarting || !pick(c) {
 			continue
 		}
-		out = append(out, shape.Summary(c, now))
+		sizes, err := s.sizes(r, c)
+		if errors.Is(err, engine.ErrNotFound) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, shape.Summary(c, now, sizes))
 	}
 	return out, nil
 }

@@ -10,8 +10,8 @@ import (
 	"tiffin/engine"
 )
 
-// Summary is a line of GET /containers/json.
-func Summary(c *engine.Container, now time.Time) container.Summary {
+// Summary is a line of GET /containers/json; sizes may be nil.
+func Summary(c *engine.Container, now time.Time, sizes *Sizes) container.Summary {
 	out := container.Summary{
 		ID: c.ID, Names: []string{"/" + c.Name}, Image: c.Spec.Image, ImageID: c.ImageID,
 		Command: strings.Join(c.Args, " "), Created: c.Created.Unix(), Ports: portSummaries(c),
@@ -26,6 +26,9 @@ func Summary(c *engine.Container, now time.Time) container.Summary {
 	out.Health = &container.HealthSummary{Status: container.NoHealthcheck}
 	if h := c.State.Health; h.Status != engine.HealthNone {
 		out.Health = &container.HealthSummary{Status: container.HealthStatus(h.Status), FailingStreak: h.FailingStreak}
+	}
+	if sizes != nil {
+		out.SizeRw, out.SizeRootFs = sizes.Writable, sizes.Root
 	}
 	return out
 }
