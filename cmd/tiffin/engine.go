@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"tiffin/engine/api"
 	"tiffin/engine/daemon"
 	"tiffin/engine/docker"
+	"tiffin/engine/socket"
 )
 
 // embedded holds the keeper's program, which `make build` puts there before.
@@ -31,6 +33,7 @@ const stopGrace = 5 * time.Second
 func newEngine(c *cli) *cobra.Command {
 	var readyFD int
 	var debug bool
+	var link string
 	cmd := &cobra.Command{
 		Use:   "engine",
 		Short: "Run the engine in the foreground; stop it, or see how it is",
@@ -38,26 +41,35 @@ func newEngine(c *cli) *cobra.Command {
 foreground it logs to standard error. Containers run on when it stops.
 
 TIFFIN_DATA_ROOT (/var/lib/tiffin) and TIFFIN_RUN_ROOT (/run/tiffin) move its roots;
-its socket is TIFFIN_RUN_ROOT/tiffin.sock.`,
+its socket is TIFFIN_RUN_ROOT/tiffin.sock, and root's alone: "socket-group" in
+TIFFIN_DATA_ROOT/engine.json names a group whose members may use it, and are root by it.`,
 		Args: caller.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			level := slog.LevelInfo
 			if debug {
 				level = slog.LevelDebug
 			}
-			return c.runEngine(cmd.Context(), readyFD, level)
+			return c.runEngine(cmd.Context(), readyFD, engineOptions{level, link})
 		},
 	}
 	cmd.Flags().IntVar(&readyFD, "ready-fd", 0, "")
 	cmd.Flags().BoolVar(&debug, "debug", false, "Log more")
+	cmd.Flags().StringVar(&link, "docker-socket", "", "Let /var/run/docker.sock lead to the engine's socket while it runs")
+	cmd.Flags().Lookup("docker-socket").NoOptDefVal = "/var/run/docker.sock"
 	cmd.Flags().Lookup("ready-fd").Hidden = true
 	cmd.AddCommand(newEngineStop(c), newEngineStatus(c))
 	return cmd
 }
 
+// engineOptions are what an engine is told by its flags.
+type engineOptions struct {
+	level slog.Level
+	link  string // of --docker-socket
+}
+
 // runEngine serves until it is told to stop. ready, if not 0, is where it says that it
 // listens, or why it does not.
-func (c *cli) runEngine(ctx context.Context, ready int, level slog.Level) error {
+func (c *cli) runEngine(ctx context.Context, ready int, o engineOptions) error {
 	tell := func(string) {}
 	if ready > 0 {
 		f := os.NewFile(uintptr(ready), "ready")
@@ -66,7 +78,7 @@ func (c *cli) runEngine(ctx context.Context, ready int, level slog.Level) error 
 			_ = f.Close() // the other end reads what was written
 		}
 	}
-	err := c.serve(ctx, level, func() { tell(caller.EngineReady) })
+	err := c.serve(ctx, o, func() { tell(caller.EngineReady) })
 	switch {
 	case err == nil, errors.Is(err, caller.ErrInterrupted):
 		return nil
@@ -80,11 +92,11 @@ func (c *cli) runEngine(ctx context.Context, ready int, level slog.Level) error 
 	}
 }
 
-func (c *cli) serve(ctx context.Context, level slog.Level, listening func()) error {
+func (c *cli) serve(ctx context.Context, o engineOptions, listening func()) error {
 	if os.Geteuid() != 0 {
 		return caller.Denied("the engine must be root")
 	}
-	log := slog.New(slog.NewTextHandler(c.Err, &slog.HandlerOptions{Level: level}))
+	log := slog.New(slog.NewTextHandler(c.Err, &slog.HandlerOptions{Level: o.level}))
 	keeper, err := embedded.ReadFile("embedded/tiffin-keeper")
 	if err != nil {
 		return engine.Hint(errors.New("this binary was built without its keeper"), "build it with `make build`")
@@ -102,21 +114,28 @@ func (c *cli) serve(ctx context.Context, level slog.Level, listening func()) err
 	if err := os.Setenv("TMPDIR", daemon.TempRoot(r.Run)); err != nil {
 		return err
 	}
+	again := []string{"tiffin", "engine"}
+	if o.link != "" {
+		again = append(again, "--docker-socket="+o.link)
+	}
 	d, err := daemon.Open(ctx, daemon.Config{
-		DataRoot: r.Data, RunRoot: r.Run, Version: version, Keeper: keeper, Command: []string{"tiffin", "engine"}, Log: log, Stop: stop,
+		DataRoot: r.Data, RunRoot: r.Run, Version: version, Keeper: keeper, Command: again, Log: log, Stop: stop,
 	})
 	if err != nil {
 		return err
 	}
-	l, err := api.Listen(r.Socket())
+	door, err := socket.Open(socket.Config{Path: r.Socket(), Settings: filepath.Join(r.Data, "engine.json"), Link: o.link})
 	if err != nil {
 		return errors.Join(err, d.Close())
 	}
 	log.Info("engine ready", "version", version, "pid", os.Getpid(), "socket", r.Socket())
 	listening()
 	others := docker.New(docker.Config{Version: version, DataRoot: r.Data, RunRoot: r.Run, Log: log, Closing: ctx}, d)
-	err = api.NewServer(d, others, log).Serve(ctx, l, stopGrace)
+	server := api.NewServer(d, others, log)
+	server.Admit = door.Admit
+	err = server.Serve(ctx, door, stopGrace)
 	others.Wait()
+	err = errors.Join(err, door.Close())
 	_ = os.Remove(r.Socket()) // the next engine replaces it
 	log.Info("engine stopped")
 	return errors.Join(err, d.Close())

@@ -14,6 +14,7 @@ import (
 	"tiffin/engine"
 	"tiffin/engine/call"
 	"tiffin/engine/plan"
+	"tiffin/engine/socket"
 )
 
 // fake is an engine that says what it was asked, and answers as it was told.
@@ -298,14 +299,21 @@ const grace = 200 * time.Millisecond
 
 func serve(t *testing.T, b Backend) *rig {
 	t.Helper()
-	socket := socketPath(t)
-	l, err := Listen(socket)
+	return serveTo(t, b, nil)
+}
+
+// serveTo serves who is admitted.
+func serveTo(t *testing.T, b Backend, admit func(net.Conn) error) *rig {
+	t.Helper()
+	path := socketPath(t)
+	l, err := socket.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &rig{Client: NewClient(socket), t: t, socket: socket, stop: cancel, done: make(chan error, 1)}
+	r := &rig{Client: NewClient(path), t: t, socket: path, stop: cancel, done: make(chan error, 1)}
 	s := NewServer(b, nil, slog.New(slog.DiscardHandler))
+	s.Admit = admit
 	go func() { r.done <- s.Serve(ctx, l, grace) }()
 	t.Cleanup(func() {
 		cancel()
@@ -339,7 +347,7 @@ func within(t *testing.T, what string, happens <-chan struct{}) {
 // rawServer answers every connection with what talk does.
 func rawServer(t *testing.T, talk func(net.Conn)) *Client {
 	t.Helper()
-	l, err := Listen(socketPath(t))
+	l, err := socket.Listen(socketPath(t))
 	if err != nil {
 		t.Fatal(err)
 	}

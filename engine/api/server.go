@@ -4,16 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
 )
@@ -22,6 +17,8 @@ import (
 type Server struct {
 	http http.Server
 	log  *slog.Logger
+	// Admit says who may make calls; nil: all that can connect.
+	Admit func(net.Conn) error
 	// sessions are the calls whose connections are their own.
 	sessions sync.WaitGroup
 }
@@ -33,11 +30,11 @@ func NewServer(b Backend, others http.Handler, log *slog.Logger) *Server {
 	s := &Server{
 		log: log,
 		http: http.Server{
-			Handler:           mux,
 			ReadHeaderTimeout: 10 * time.Second,
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		},
 	}
+	s.http.Handler, s.http.ConnContext = admitted(mux), s.whoConnects
 	s.calls(mux, b)
 	if others != nil {
 		mux.Handle("/", others)
@@ -45,45 +42,32 @@ func NewServer(b Backend, others http.Handler, log *slog.Logger) *Server {
 	return s
 }
 
-// maxPath is how long the path of a socket may be (unix(7)).
-const maxPath = len(unix.RawSockaddrUnix{}.Path) - 1
+// deniedKey finds, in the context of a call, why it is not answered.
+type deniedKey struct{}
 
-// Listen makes the socket at path, for its owner only. A socket that is in the way is
-// replaced: the caller holds the engine's lock, so nobody listens on it.
-//
-// Errors: engine.ErrInvalid for a path that is too long, engine.ErrConflict for
-// something else that is in the way.
-func Listen(path string) (net.Listener, error) {
-	if len(path) > maxPath {
-		return nil, engine.Hint(
-			engine.Problem(engine.ErrInvalid, fmt.Errorf("listen on %s: the path of a socket has at most %d bytes", path, maxPath)),
-			"choose a shorter run root")
+// whoConnects looks at each connection once.
+func (s *Server) whoConnects(ctx context.Context, conn net.Conn) context.Context {
+	if s.Admit == nil {
+		return ctx
 	}
-	switch info, err := os.Lstat(path); {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, fmt.Errorf("listen: %w", err)
-	case info.Mode().Type() != fs.ModeSocket:
-		return nil, engine.Problem(engine.ErrConflict, fmt.Errorf("listen on %s: something else is there", path))
-	default:
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("replace socket: %w", err)
-		}
+	if err := s.Admit(conn); err != nil {
+		s.log.Warn("connection refused", "err", err)
+		return context.WithValue(ctx, deniedKey{}, err)
 	}
-	config := net.ListenConfig{Control: ownerOnly}
-	l, err := config.Listen(context.Background(), "unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	return l, nil
+	return ctx
 }
 
-// ownerOnly sets the mode that the socket's file will have before there is one: it is
-// never open to others.
-func ownerOnly(_, _ string, c syscall.RawConn) error {
-	var failed error
-	err := c.Control(func(fd uintptr) { failed = unix.Fchmod(int(fd), 0o600) })
-	return errors.Join(err, failed)
+// admitted answers none of the calls of who may make none. The text is where Docker's
+// clients look for it, too.
+func admitted(calls http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err, denied := r.Context().Value(deniedKey{}).(error); denied {
+			w.Header().Set("Connection", "close")
+			writeError(w, err)
+			return
+		}
+		calls.ServeHTTP(w, r)
+	})
 }
 
 // errShutdown is why calls that would go on for ever end.

@@ -17,56 +17,10 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/call"
+	"tiffin/engine/socket"
 )
 
 func newReader(conn net.Conn) *bufio.Reader { return bufio.NewReader(conn) }
-
-func TestTheSocketIsForItsOwner(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "s")
-	for range 2 { // the second time one is in the way
-		l, err := Listen(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		info, err := os.Lstat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if info.Mode() != fs.ModeSocket|0o600 {
-			t.Errorf("mode %v", info.Mode())
-		}
-		u, ok := l.(*net.UnixListener)
-		if !ok {
-			t.Fatalf("a %T", l)
-		}
-		u.SetUnlinkOnClose(false)
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func TestListenTouchesNothingElse(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "precious")
-	if err := os.WriteFile(path, []byte("data"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Listen(path); !errors.Is(err, engine.ErrConflict) {
-		t.Errorf("%v", err)
-	}
-	if text, err := os.ReadFile(path); string(text) != "data" {
-		t.Errorf("%q, %v", text, err)
-	}
-	if _, err := Listen("/" + strings.Repeat("x", 107)); !errors.Is(err, engine.ErrInvalid) || engine.HintOf(err) == "" {
-		t.Errorf("%v", err)
-	}
-	if _, err := Listen(filepath.Join(path, "s")); err == nil {
-		t.Error("a socket below a file")
-	}
-}
 
 // post sends a request as it is and returns the answer.
 func (r *rig) post(name, body string) (status int, text string) {
@@ -238,7 +192,7 @@ func TestAClientGoesOnWithTheNextEngine(t *testing.T) {
 	if _, err := r.Info(t.Context()); !errors.Is(err, engine.ErrUnavailable) {
 		t.Errorf("%v", err)
 	}
-	l, err := Listen(r.socket)
+	l, err := socket.Listen(r.socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +210,7 @@ func TestAClientGoesOnWithTheNextEngine(t *testing.T) {
 
 func TestServeSaysWhyItEnds(t *testing.T) {
 	t.Parallel()
-	l, err := Listen(filepath.Join(t.TempDir(), "s"))
+	l, err := socket.Listen(filepath.Join(t.TempDir(), "s"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,5 +219,22 @@ func TestServeSaysWhyItEnds(t *testing.T) {
 	}
 	if err := NewServer(&fake{}, nil, testLog()).Serve(t.Context(), l, 0); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestWhoIsNotAdmittedMakesNoCall(t *testing.T) {
+	t.Parallel()
+	denied := engine.Hint(engine.Problem(engine.ErrDenied, errors.New("permission denied: user 7")), "be another")
+	r := serveTo(t, &fake{}, func(conn net.Conn) error {
+		if _, ok := conn.(*net.UnixConn); !ok {
+			t.Errorf("a %T", conn)
+		}
+		return denied
+	})
+	if _, err := r.Info(t.Context()); !errors.Is(err, engine.ErrDenied) || err.Error() != denied.Error() || engine.HintOf(err) != "be another" {
+		t.Errorf("%v", err)
+	}
+	if code, text := r.post("up", strings.Repeat("x", 1<<20)); code != http.StatusForbidden || !strings.Contains(text, "permission denied") {
+		t.Errorf("%d %s", code, text)
 	}
 }

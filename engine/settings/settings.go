@@ -27,6 +27,8 @@ type Settings struct {
 	HostNames HostNames `json:"host-names"`
 	// CDISpecDirs is where devices are described; without the key /etc/cdi and /var/run/cdi.
 	CDISpecDirs []string `json:"cdi-spec-dirs"`
+	// SocketGroup names the group whose members may use the engine's socket, and are root on the host by it.
+	SocketGroup string `json:"socket-group"`
 }
 
 // HostNames is about SERVICE.PROJECT.Domain on the host, see docs/names.md.
@@ -144,7 +146,7 @@ func Read(path string) (Settings, error) {
 	}
 	if err != nil {
 		return s, engine.Hint(engine.Problem(engine.ErrInvalid, fmt.Errorf("settings %s: %w", path, err)),
-			`it is JSON with the keys "registry-mirrors", "insecure-registries", "build", "other-firewalls", "host-names" and "cdi-spec-dirs"`)
+			`it is JSON with the keys "registry-mirrors", "insecure-registries", "build", "other-firewalls", "host-names", "cdi-spec-dirs" and "socket-group"`)
 	}
 	return s, nil
 }

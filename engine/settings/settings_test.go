@@ -27,12 +27,12 @@ func TestRead(t *testing.T) {
 		"everything": {
 			text: `{"registry-mirrors": {"docker.io": ["http://127.0.0.1:5000"]}, "insecure-registries": ["10.0.0.0/8"],
 				"build": {"entitlements": [], "cache-size": 1000, "linger": "1s"},
-				"other-firewalls": "leave", "cdi-spec-dirs": ["/opt/cdi"],
+				"other-firewalls": "leave", "cdi-spec-dirs": ["/opt/cdi"], "socket-group": "docker",
 				"host-names": {"listen": "[::1]:5353", "domain": ".Dev.Example."}}`,
 			want: Settings{
 				Mirrors: map[string][]string{"docker.io": {"http://127.0.0.1:5000"}}, Insecure: []string{"10.0.0.0/8"},
 				Build:          Build{Entitlements: &none, CacheSize: 1000, Linger: engine.Duration(time.Second)},
-				OtherFirewalls: Leave, CDISpecDirs: []string{"/opt/cdi"},
+				OtherFirewalls: Leave, CDISpecDirs: []string{"/opt/cdi"}, SocketGroup: "docker",
 				HostNames: HostNames{Listen: netip.MustParseAddrPort("[::1]:5353"), Domain: "dev.example"},
 			},
 			granted: none,
