@@ -110,6 +110,8 @@ type Service struct {
 	Build *Build `json:",omitempty"`
 	// DependsOn is sorted by service name, implicit dependencies included.
 	DependsOn []Dependency `json:",omitempty"`
+	// APISocket asks for the engine's socket and the caller's logins: whoever sends the Stack puts them into Container.
+	APISocket bool `json:",omitempty"`
 	// NoAttach leaves the service out of the output of up and logs.
 	NoAttach bool `json:",omitempty"`
 	// PreStart have to succeed, one after the other, before the service is started.

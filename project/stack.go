@@ -190,6 +190,7 @@ func (p *Project) service(s *types.ServiceConfig) (_ engine.Service, err error) 
 		Hash:          hash.Service(*s),
 		Scale:         s.GetScale(),
 		ContainerName: s.ContainerName,
+		APISocket:     s.UseAPISocket,
 		NoAttach:      s.Attach != nil && !*s.Attach,
 		DependsOn:     p.dependencies(s),
 		PostStart:     hooks(s.PostStart),

@@ -10,11 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tiffin/cmd/tiffin/apisocket"
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/timings"
 	"tiffin/engine"
 	"tiffin/engine/api"
 	"tiffin/engine/call"
+	"tiffin/engine/image/credentials"
 	"tiffin/engine/plan"
 	"tiffin/project/develop"
 )
@@ -119,6 +121,7 @@ func (o *upOptions) request(c *cli, cmd *cobra.Command, stack *engine.Stack, ser
 	if err != nil {
 		return nil, err
 	}
+	apisocket.Offer(cmd.Context(), apisocket.Host{Engine: c.Roots().Socket(), Logins: c.loginFile, Warn: c.Warn}, stack)
 	req := &call.UpRequest{
 		Stack: *stack, Services: services, NoDeps: o.noDeps, NoStart: o.noStart,
 		ForceRecreate: o.forceRecreate, NoRecreate: o.noRecreate, AlwaysRecreateDeps: o.alwaysRecreateDeps,
@@ -137,6 +140,14 @@ func (o *upOptions) request(c *cli, cmd *cobra.Command, stack *engine.Stack, ser
 		req.Timeout = new(seconds(o.timeout))
 	}
 	return req, nil
+}
+
+// loginFile has the caller's logins; nothing that is only looked at needs them.
+func (c *cli) loginFile(ctx context.Context) ([]byte, error) {
+	if c.Opts.DryRun {
+		return []byte("{}"), nil
+	}
+	return credentials.File(ctx)
 }
 
 func seconds(n int) engine.Duration { return engine.Duration(time.Duration(n) * time.Second) }

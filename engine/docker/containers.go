@@ -86,6 +86,9 @@ func (s *Server) createContainer(r *http.Request) (any, error) {
 	if err := s.resolveModes(ctx, spec); err != nil {
 		return nil, notTheImage(err)
 	}
+	if s.hasSocket(spec) {
+		wish.Warnings = append(wish.Warnings, socketWarning)
+	}
 	c, err := s.b.Create(ctx, &call.CreateRequest{Name: r.URL.Query().Get("name"), Spec: *spec, NewVolumes: wish.NewVolumes})
 	if err != nil {
 		return nil, notTheImage(err)

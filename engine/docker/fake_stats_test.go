@@ -25,6 +25,7 @@ type measured struct {
 	read     int
 	changes  []call.FileChange
 	written  int64
+	created  *call.CreateRequest
 }
 
 var errNone = engine.Problem(engine.ErrNotFound, errors.New("No such container: x"))
@@ -63,6 +64,11 @@ func (m *measured) Stats(_ context.Context, req *call.StatsRequest) ([]call.Stat
 	s.Block = []call.BlockStat{{Major: 8, Op: "Read", Bytes: 4096, Operations: 1}}
 	s.Networks = map[string]call.InterfaceStats{"eth0": {RxBytes: 5, TxBytes: 6}}
 	return []call.Stats{s}, nil
+}
+
+func (m *measured) Create(_ context.Context, req *call.CreateRequest) (engine.Container, error) {
+	m.created = req
+	return m.record, nil
 }
 
 func (m *measured) FileChanges(_ context.Context, ref string) ([]call.FileChange, error) {

@@ -46,7 +46,10 @@ func table() []row { //nolint:funlen // data
 		{parent: "services.*", names: "runtime", why: "runc and tiffin mean tiffin's own; others are refused"},
 		{parent: "services.*", names: "isolation", fate: Warn, why: "is for Windows and is left out", unless: "default"},
 		{parent: "services.*", names: "credential_spec", fate: Warn, why: "is for Windows and is left out"},
-		{parent: "services.*", names: "use_api_socket", fate: Refuse, why: "is not carried out yet", unless: "false"},
+		{
+			parent: "services.*", names: "use_api_socket",
+			why: "the engine's socket at /var/run/docker.sock, the caller's logins in DOCKER_CONFIG; up warns: the service is root on the host",
+		},
 
 		// Its life.
 		{parent: "services.*", names: "restart stop_signal stop_grace_period scale attach profiles"},

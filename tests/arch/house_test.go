@@ -11,7 +11,7 @@ import (
 var allowed = map[string][]string{
 	"cmd/tiffin": {
 		"cmd/tiffin/addresses",
-		"cmd/tiffin/archives",
+		"cmd/tiffin/apisocket", "cmd/tiffin/archives",
 		"cmd/tiffin/bridge",
 		"cmd/tiffin/buildcache",
 		"cmd/tiffin/builds",
@@ -45,6 +45,7 @@ var allowed = map[string][]string{
 	"cmd/tiffin/caller":    {"cmd/tiffin/progress", "cmd/tiffin/remote", "engine", "engine/call", "engine/api", "engine/image/credentials", "project", "project/suggest"},
 	"cmd/tiffin/archives":  {"cmd/tiffin/caller", "cmd/tiffin/progress", "engine", "engine/builder/change", "engine/call", "engine/plan"},
 	"cmd/tiffin/addresses": {"engine"},
+	"cmd/tiffin/apisocket": {"engine"},
 	"cmd/tiffin/bridge": {
 		"cmd/tiffin/caller", "cmd/tiffin/copies", "cmd/tiffin/format", "engine", "engine/api", "engine/call", "engine/plan", "project",
 	},
