@@ -107,12 +107,15 @@ func addMount(out *container.HostConfig, m *engine.Mount) {
 		out.Tmpfs[m.Target] = strings.Join(m.TmpfsOptions, ",")
 	case m.Source != "" && m.Subpath == "" && m.Recursive == "" && (m.Type == engine.MountVolume || m.Type == engine.MountBind && m.CreateHostPath):
 		out.Binds = append(out.Binds, strings.Join([]string{m.Source, m.Target, bindMode(m)}, ":"))
-	case m.Type == engine.MountVolume && m.Source == "" && !m.NoCopy:
-		// An anonymous volume is in Config.Volumes, or only among the mounts.
+	case isAnonymous(m):
+		// It is in Config.Volumes.
 	default:
 		out.Mounts = append(out.Mounts, longMount(m))
 	}
 }
+
+// isAnonymous says that a mount is a volume without a name, and without options.
+func isAnonymous(m *engine.Mount) bool { return m.Type == engine.MountVolume && m.Source == "" && !m.NoCopy }
 
 func bindMode(m *engine.Mount) string {
 	options := []string{"rw"}
@@ -141,6 +144,9 @@ func longMount(m *engine.Mount) mount.Mount {
 		out.TmpfsOptions = &mount.TmpfsOptions{SizeBytes: int64(m.TmpfsSize)}
 		if m.TmpfsMode != nil {
 			out.TmpfsOptions.Mode = fs.FileMode(*m.TmpfsMode)
+		}
+		for _, o := range m.TmpfsOptions {
+			out.TmpfsOptions.Options = append(out.TmpfsOptions.Options, strings.SplitN(o, "=", 2))
 		}
 	}
 	return out

@@ -128,7 +128,13 @@ func Config(c *engine.Container) *container.Config {
 			out.ExposedPorts[p] = struct{}{}
 		}
 	}
-	for _, target := range image.Volumes {
+	targets := slices.Clone(image.Volumes)
+	for i := range s.Mounts {
+		if m := &s.Mounts[i]; isAnonymous(m) {
+			targets = append(targets, m.Target)
+		}
+	}
+	for _, target := range targets {
 		if out.Volumes == nil {
 			out.Volumes = map[string]struct{}{}
 		}

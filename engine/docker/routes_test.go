@@ -1,0 +1,192 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// operation is a method of a path of the API.
+type operation struct{ method, path string }
+
+// operations are those of the API's own description, in its order.
+func operations(t *testing.T) []operation {
+	t.Helper()
+	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/moby/moby/api").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "swagger.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text2, ok := strings.Cut(string(text), "\npaths:\n")
+	if !ok {
+		t.Fatal("the description has no paths")
+	}
+	path, method := regexp.MustCompile(`^  "?(/[^:"]*)"?:$`), regexp.MustCompile(`^    (get|put|post|delete|head):$`)
+	var out []operation
+	at := ""
+	for line := range strings.Lines(text2) {
+		line = strings.TrimRight(line, "\n")
+		if m := path.FindStringSubmatch(line); m != nil {
+			at = m[1]
+		} else if m := method.FindStringSubmatch(line); m != nil {
+			out = append(out, operation{strings.ToUpper(m[1]), at})
+		}
+	}
+	return out
+}
+
+// whyRefused says why, by the beginning of the path, and what to do.
+var whyRefused = map[string]string{
+	"/swarm":                     noSwarmHere,
+	"/nodes":                     noSwarmHere,
+	"/services":                  noSwarmHere,
+	"/tasks":                     noSwarmHere,
+	"/secrets":                   noSwarmHere + "; `tiffin secret` has secrets for Compose files",
+	"/configs":                   noSwarmHere,
+	"/plugins":                   "drivers are built in: nobody's programs run as root beside the engine",
+	"/images/search":             "registries of today have no search that all of them know: look at the registry's page",
+	"/containers/{id}/attach/ws": "for browsers, which cannot reach a unix socket; `POST /containers/{id}/attach` does the same",
+}
+
+const noSwarmHere = "503, as dockerd that is in no swarm"
+
+// remarks are on routes that are done.
+var remarks = map[string]string{
+	"GET /plugins":                 "there are none",
+	"GET /containers/{id}/stats":   "a stream, two readings a second apart, or one at once (`one-shot`)",
+	"GET /containers/{id}/changes": "without the mount points that a start makes",
+	"POST /containers/create":      "every field of HostConfig is carried out, or refused by its name (`engine/docker/shape`)",
+	"DELETE /containers/{id}":      "but for `link`",
+	"POST /containers/{id}/exec":   "further processes are forgotten with the engine, as by dockerd",
+	"GET /_ping":                   "`HEAD`, too",
+}
+
+const (
+	isDone    = "done"
+	isRefused = "refused"
+	isNotYet  = "not yet"
+)
+
+// fate finds out what becomes of an operation: it is asked of a server that has no engine.
+func fate(t *testing.T, s *Server, op operation) string {
+	t.Helper()
+	target := strings.NewReplacer("{", "x", "}", "").Replace(op.path)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	r := httptest.NewRequestWithContext(ctx, op.method, target, nil)
+	if _, pattern := s.mux.Handler(r); pattern == "/" || pattern == "" {
+		return isNotYet
+	}
+	w := httptest.NewRecorder()
+	func() {
+		defer func() { _ = recover() }() // what asks the engine is done
+		s.ServeHTTP(w, r)
+	}()
+	if w.Code == http.StatusNotImplemented || w.Code == http.StatusServiceUnavailable {
+		return isRefused
+	}
+	return isDone
+}
+
+const apiIntro = `# The Docker Engine API
+
+What speaks to Docker speaks to tiffin: set ` + "`DOCKER_HOST=unix:///run/tiffin/tiffin.sock`" + `, or run the engine with ` + "`tiffin engine --docker-socket`" + `, which
+lets ` + "`/var/run/docker.sock`" + ` lead there while it runs, unless something is there already. Versions ` + MinVersion + ` to ` + MaxVersion + ` are spoken. Containers, networks, volumes and images
+are the same for both worlds: ` + "`docker ps`" + ` shows what ` + "`tiffin up`" + ` made, and the other way round.
+
+**Who may.** The socket is root's alone. ` + "`{\"socket-group\": \"docker\"}`" + ` in ` + "`engine.json`" + ` of the engine's data folder lets the members of a group use it, and pass
+the run root; they are root on the host by that, as with Docker. Who connects is looked at by the kernel's credentials (SO_PEERCRED), also where the socket was mounted into
+a container: root there is root here, others are not.
+
+**In containers.** ` + "`-v /run/tiffin/tiffin.sock:/var/run/docker.sock`" + `, or ` + "`use_api_socket: true`" + ` in a Compose file, which brings the caller's logins, too. Both warn: who gets into such a
+container is root on the host. The socket is another one after the engine was started again: such a container is to be restarted then, as with dockerd.
+
+Each route of the API is here, as its description (` + "`swagger.yaml`" + ` of github.com/moby/moby/api) lists them. *refused* answers 501, or what is said. This page is made by a test, which asks
+the server: ` + "`UPDATE=1 go test ./engine/docker -run Docs`" + `.
+`
+
+// TestTheDocsHaveEachRoute compares docs/api.md with what the server answers; UPDATE=1 writes it.
+func TestTheDocsHaveEachRoute(t *testing.T) {
+	t.Parallel()
+	s, ok := serverOf(t, &struct{ Backend }{}).(*Server)
+	if !ok {
+		t.Fatal("another server")
+	}
+	var b strings.Builder
+	b.WriteString(apiIntro)
+	group := ""
+	used := map[string]bool{}
+	list := operations(t)
+	groupOf := func(op operation) string { return strings.Split(op.path, "/")[1] }
+	var groups []string
+	for _, op := range list {
+		if g := groupOf(op); !slices.Contains(groups, g) {
+			groups = append(groups, g)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b operation) int {
+		return slices.Index(groups, groupOf(a)) - slices.Index(groups, groupOf(b))
+	})
+	if len(list) < 100 {
+		t.Fatalf("%d operations", len(list))
+	}
+	for _, op := range list {
+		if g := groupOf(op); g != group {
+			group = g
+			fmt.Fprintf(&b, "\n| /%s | | |\n|---|---|---|\n", group)
+		}
+		name := op.method + " " + op.path
+		is, remark := fate(t, s, op), remarks[name]
+		if is == isRefused {
+			for prefix, why := range whyRefused {
+				if op.path == prefix || strings.HasPrefix(op.path, prefix+"/") {
+					remark = why
+					used[prefix] = true
+				}
+			}
+			if remark == "" {
+				t.Errorf("%s is refused: say why in whyRefused", name)
+			}
+		} else if remark != "" {
+			used[name] = true
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", name, is, remark)
+	}
+	for name := range whyRefused {
+		if !used[name] {
+			t.Errorf("whyRefused has %s, which is not refused", name)
+		}
+	}
+	for name := range remarks {
+		if !used[name] {
+			t.Errorf("remarks have %s, which is no route that is done", name)
+		}
+	}
+	const file = "../../docs/api.md"
+	if os.Getenv("UPDATE") == "1" {
+		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(b.String(), string(got)); diff != "" {
+		t.Errorf("run UPDATE=1 go test ./engine/docker -run Docs: want -, got +\n%s", diff)
+	}
+}
