@@ -32,7 +32,8 @@ const stopGrace = 5 * time.Second
 
 func newEngine(c *cli) *cobra.Command {
 	var readyFD int
-	var debug bool
+	var readyFD int
+	var debug, revived bool
 	var link string
 	cmd := &cobra.Command{
 		Use:   "engine",
@@ -49,14 +50,20 @@ TIFFIN_DATA_ROOT/engine.json names a group whose members may use it, and are roo
 			if debug {
 				level = slog.LevelDebug
 			}
-			return c.runEngine(cmd.Context(), readyFD, engineOptions{level, link})
+			if revived && caller.HasLeft(c.Roots()) {
+				return nil // it was stopped since the keeper missed it
+			}
+			return c.runEngine(cmd.Context(), engineOptions{level, link, readyFD, revived})
 		},
 	}
 	cmd.Flags().IntVar(&readyFD, "ready-fd", 0, "")
 	cmd.Flags().BoolVar(&debug, "debug", false, "Log more")
 	cmd.Flags().StringVar(&link, "docker-socket", "", "Let /var/run/docker.sock lead to the engine's socket while it runs")
 	cmd.Flags().Lookup("docker-socket").NoOptDefVal = "/var/run/docker.sock"
-	cmd.Flags().Lookup("ready-fd").Hidden = true
+	cmd.Flags().BoolVar(&revived, "revived", false, "")
+	for _, name := range []string{"ready-fd", "revived"} {
+		cmd.Flags().Lookup(name).Hidden = true
+	}
 	cmd.AddCommand(newEngineStop(c), newEngineStatus(c))
 	return cmd
 }
@@ -65,25 +72,35 @@ TIFFIN_DATA_ROOT/engine.json names a group whose members may use it, and are roo
 type engineOptions struct {
 	level slog.Level
 	link  string // of --docker-socket
+	// ready, if not 0, is where it says that it listens, or why it does not.
+	ready int
+	// revived says that a keeper started it, in place of one that was killed.
+	revived bool
 }
 
-// runEngine serves until it is told to stop. ready, if not 0, is where it says that it
-// listens, or why it does not.
-func (c *cli) runEngine(ctx context.Context, ready int, o engineOptions) error {
+// runEngine serves until it is told to stop. One that a keeper starts is not needed when
+// another one was quicker.
+func (c *cli) runEngine(ctx context.Context, o engineOptions) error {
 	tell := func(string) {}
-	if ready > 0 {
-		f := os.NewFile(uintptr(ready), "ready")
+	if o.ready > 0 {
+		f := os.NewFile(uintptr(o.ready), "ready")
 		tell = func(text string) {
 			fmt.Fprint(f, text)
 			_ = f.Close() // the other end reads what was written
 		}
 	}
-	err := c.serve(ctx, o, func() { tell(caller.EngineReady) })
+	serve := func() error { return c.serve(ctx, o, func() { tell(caller.EngineReady) }) }
+	err := serve()
+	if o.ready == 0 && !o.revived {
+		err = c.OnceFreed(ctx, err, daemon.ErrRunning, serve)
+	}
 	switch {
-	case err == nil, errors.Is(err, caller.ErrInterrupted):
+	case err == nil, errors.Is(err, caller.ErrInterrupted), o.revived && errors.Is(err, daemon.ErrRunning):
 		return nil
 	case errors.Is(err, daemon.ErrRunning):
-		tell(caller.EngineElsewhere)
+		if tell(caller.EngineElsewhere); o.ready > 0 {
+			return nil // who started it knows
+		}
 		r := c.Roots()
 		return engine.Hint(engine.Problem(engine.ErrConflict, fmt.Errorf("another engine runs on %s and %s", r.Data, r.Run)), "see `tiffin engine status`")
 	default:
@@ -114,7 +131,7 @@ func (c *cli) serve(ctx context.Context, o engineOptions, listening func()) erro
 	if err := os.Setenv("TMPDIR", daemon.TempRoot(r.Run)); err != nil {
 		return err
 	}
-	again := []string{"tiffin", "engine"}
+	again := []string{"tiffin", "engine", "--revived"}
 	if o.link != "" {
 		again = append(again, "--docker-socket="+o.link)
 	}
@@ -147,39 +164,12 @@ func newEngineStop(c *cli) *cobra.Command {
 		Short: "Stop the engine; containers run on",
 		Args:  caller.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := c.ConnectIfRunning()
-			if err != nil {
-				return err
-			}
-			if client == nil {
+			stopped, err := c.StopEngine(cmd.Context())
+			if err == nil && !stopped {
 				fmt.Fprintln(c.Err, "No engine is running.")
-				return nil
 			}
-			if err := client.Shutdown(cmd.Context()); err != nil {
-				return err
-			}
-			return c.awaitStopped(cmd.Context())
+			return err
 		},
-	}
-}
-
-// awaitStopped returns once the engine has given its lock back.
-func (c *cli) awaitStopped(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, caller.StartTimeout)
-	defer cancel()
-	freed := make(chan error, 1)
-	go func() {
-		lock, err := caller.LockFile(c.Roots().Run + "/engine.lock")
-		if err == nil {
-			err = lock.Close()
-		}
-		freed <- err
-	}()
-	select {
-	case err := <-freed:
-		return err
-	case <-ctx.Done():
-		return engine.Problem(engine.ErrUnavailable, errors.New("the engine has not ended yet"))
 	}
 }
 

@@ -2,13 +2,28 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	"tiffin/engine"
 	"tiffin/engine/call"
 	"tiffin/engine/plan"
 )
+
+// Ping says whether an engine answers. One that was killed takes connections for a moment yet.
+func (c *Client) Ping(ctx context.Context) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodHead, "http://tiffin/_ping", nil)
+	if err != nil {
+		return fmt.Errorf("make request: %w", err)
+	}
+	resp, err := c.http.Do(r)
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	return resp.Body.Close()
+}
 
 // Up brings a Stack up.
 func (c *Client) Up(ctx context.Context, req *call.UpRequest, report engine.Report) error {

@@ -15,20 +15,29 @@ import (
 
 // Attach connects a client with the streams of the first process. Output comes from
 // the log, so that a slow client never holds the container up. It returns the exit code
-// once the container has ended, and, of one that removes itself, has gone.
+// once the container has ended, or could not be started, and, of one that removes itself, has
+// gone.
 //
 // Errors: engine.ErrDetached; what the start says.
 func (c *Container) Attach(ctx context.Context, req *call.AttachRequest, s call.Streams) (int, error) {
 	c.Readers.Add(1)
 	code, err := c.attach(ctx, req, s)
 	c.Readers.Done()
-	if err == nil && c.Snapshot().Spec.AutoRemove {
-		select {
-		case <-c.Gone:
-		case <-ctx.Done():
-		}
+	if r := c.Snapshot(); err == nil || r.Ended() { // who detaches leaves it running
+		c.AwaitRemoval(ctx)
 	}
 	return code, err
+}
+
+// AwaitRemoval returns once a container that removes itself has gone; or when ctx ends.
+func (c *Container) AwaitRemoval(ctx context.Context) {
+	if !c.Snapshot().Spec.AutoRemove {
+		return
+	}
+	select {
+	case <-c.Gone:
+	case <-ctx.Done():
+	}
 }
 
 func (c *Container) attach(ctx context.Context, req *call.AttachRequest, s call.Streams) (int, error) {

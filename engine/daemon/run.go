@@ -45,7 +45,11 @@ func (d *Daemon) Run(ctx context.Context, req *call.RunRequest, report engine.Re
 	if !req.Start {
 		return c.ID, nil
 	}
-	return c.ID, c.Super.Start(ctx)
+	if err := c.Super.Start(ctx); err != nil {
+		c.AwaitRemoval(ctx)
+		return "", err
+	}
+	return c.ID, nil
 }
 
 func newSlug() string {

@@ -141,6 +141,23 @@ warning: Network demo_default: Resource is still in use by container demo-api-1
 warning: Network demo_default: Resource is still in use by container demo-web-run-1
 `,
 		},
+		"one-offs that remove themselves are waited for once they have ended": {
+			stack: &less,
+			since: []func(*host){func(h *host) {
+				h.obs.Containers = nil
+				runsOneOff("demo-web-run-1", "web", engine.StatusExited)(h)
+				runsOneOff("demo-web-run-2", "web", engine.StatusCreated)(h)
+				for i := range h.obs.Containers {
+					h.obs.Containers[i].Spec.AutoRemove = true
+				}
+				h.byName("demo-web-run-2").State.Error = "no such command"
+			}},
+			want: `#1 remove container demo-web-run-1
+#2 remove container demo-web-run-2
+#3 remove network demo_back after #1 #2
+#4 remove network demo_default after #1 #2
+`,
+		},
 		"one-offs go with orphans, before what their service depends on": {
 			since: []func(*host){runsOneOff("demo-web-run-1", "web", engine.StatusRunning)},
 			req:   call.DownRequest{RemoveOrphans: true},

@@ -153,6 +153,9 @@ func (u *up) beside(svc *engine.Service, there []*replica) []*replica {
 			old = append(old, r)
 		}
 	}
+	// What is well comes first: it has taken the place of those that have gone, or stopped
+	// already. Were it to wait for others, one that runs would be stopped in their place.
+	slices.SortStableFunc(ro.kept, func(a, b *replica) int { return falseFirst(!isWell(a.old), !isWell(b.old)) })
 	for _, r := range ro.kept[min(svc.Scale, len(ro.kept)):] {
 		u.retire(r.old, fmt.Sprintf("scaled to %d", svc.Scale))
 	}
@@ -189,6 +192,9 @@ func (u *up) beside(svc *engine.Service, there []*replica) []*replica {
 func works(c *engine.Container) bool {
 	return c.State.Status.Alive() && c.State.Health.Status != engine.Unhealthy
 }
+
+// isWell says that an update has nothing to wait for of a container.
+func isWell(c *engine.Container) bool { return Judge(c, ConditionReady).Met }
 
 // batch sorts the replicas that are replaced into batches.
 func (u *up) batch() {

@@ -204,6 +204,20 @@ warning: Service web: replicas are stopped before new ones start, in spite of or
 #10 proceed web (2 of 2) after #1 #7
 `,
 		},
+		"start-first goes on after a power failure: who is well has taken the place of who has stopped": {
+			was: web(), since: []func(*host){
+				runsNew("web", 3), becomes("demo-web-3", engine.StatusCreated), runsNew("web", 4), becomes("demo-web-1", engine.StatusExited),
+			},
+			req: call.UpRequest{Stack: web(changed(), updates(0, startFirst))},
+			want: `#1 await demo-web-4 running or healthy (update)
+#2 remove container demo-web-1 (replaced) after #1
+#3 start container demo-web-3 (created)
+#4 await demo-web-3 running or healthy (update) after #3
+#5 stop container demo-web-2 (replaced) after #4
+#6 remove container demo-web-2 (replaced) after #5
+#7 proceed web (2 of 2) after #1 #4
+`,
+		},
 		"all at once where others share with them": {
 			was: stackOf(service("side", joins("web")), service("web", scale(2))),
 			req: call.UpRequest{Stack: stackOf(service("side", joins("web")), service("web", scale(2), changed(), updates(1)))},

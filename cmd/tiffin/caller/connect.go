@@ -62,7 +62,7 @@ const StartTimeout = 20 * time.Second
 func (c *Caller) Connect(ctx context.Context) (*api.Client, error) {
 	client, err := c.ConnectIfRunning()
 	switch {
-	case client != nil:
+	case client != nil && client.Ping(ctx) == nil:
 		return client, nil
 	case os.Geteuid() != 0:
 		return nil, Denied("tiffin must be root to make containers")
@@ -76,7 +76,8 @@ func (c *Caller) Connect(ctx context.Context) (*api.Client, error) {
 	return api.NewClient(r.Socket()), nil
 }
 
-// ConnectIfRunning returns nil when no engine runs.
+// ConnectIfRunning returns nil when no engine runs. One that was killed may be found for a
+// moment yet.
 func (c *Caller) ConnectIfRunning() (*api.Client, error) {
 	socket := c.Roots().Socket()
 	switch err := dial(socket); {
@@ -98,8 +99,11 @@ func Denied(format string, args ...any) error {
 // none. Only what is on disk needs an engine to be started for it.
 func (c *Caller) Look(ctx context.Context) (*api.Client, error) {
 	client, err := c.ConnectIfRunning()
-	if client != nil || err != nil {
-		return client, err
+	if err != nil {
+		return nil, err
+	}
+	if client != nil && client.Ping(ctx) == nil {
+		return client, nil
 	}
 	root := c.Roots().Data
 	entries, err := os.ReadDir(filepath.Join(root, "containers"))
@@ -158,7 +162,7 @@ func (c *Caller) startEngine(ctx context.Context, r Roots) error {
 	defer log.Close() //nolint:errcheck // the engine has its own
 	ctx, cancel := context.WithTimeoutCause(ctx, StartTimeout, fmt.Errorf("it was not ready within %s", StartTimeout))
 	defer cancel()
-	for dial(r.Socket()) != nil {
+	for api.NewClient(r.Socket()).Ping(ctx) != nil {
 		err := c.tryEngine(ctx, r, log)
 		if errors.Is(err, errElsewhere) {
 			select {
@@ -242,12 +246,14 @@ func awaitReady(ctx context.Context, ready *os.File) error {
 }
 
 // LockFile takes an exclusive lock, waiting for it; closing the file gives it back.
-func LockFile(path string) (*os.File, error) {
+func LockFile(path string) (*os.File, error) { return lockFile(path, unix.LOCK_EX) }
+
+func lockFile(path string, how int) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+	if err := unix.Flock(int(f.Fd()), how); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 	}
 	return f, nil

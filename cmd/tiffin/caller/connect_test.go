@@ -1,6 +1,10 @@
 package caller
 
 import (
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,5 +14,34 @@ func TestEngineEnvironment(t *testing.T) {
 	got := engineEnvironment([]string{"PATH=/bin", "PASSWORD=secret", "https_proxy=x", "TIFFIN_DATA_ROOT=relative"})
 	if d := cmp.Diff([]string{"PATH=/bin", "https_proxy=x"}, got); d != "" {
 		t.Errorf("want -, got +\n%s", d)
+	}
+}
+
+func TestOnceFreed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c := &Caller{Env: []string{RunRootVar + "=" + dir}}
+	running := errors.New("running")
+	tries := 0
+	ends := func() error {
+		if tries++; tries < 3 {
+			return running
+		}
+		return nil
+	}
+	if err := c.OnceFreed(t.Context(), running, running, ends); err != nil || tries != 3 {
+		t.Errorf("an engine that ends: %v after %d tries", err, tries)
+	}
+	l, err := net.Listen("unix", c.Roots().Socket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Listener = l
+	s.Start()
+	defer s.Close()
+	stays := func() error { t.Error("tried again"); return nil }
+	if err := c.OnceFreed(t.Context(), running, running, stays); !errors.Is(err, running) {
+		t.Errorf("an engine that answers: %v", err)
 	}
 }
