@@ -32,7 +32,6 @@ const stopGrace = 5 * time.Second
 
 func newEngine(c *cli) *cobra.Command {
 	var readyFD int
-	var readyFD int
 	var debug, revived bool
 	var link string
 	cmd := &cobra.Command{

@@ -1,5 +1,7 @@
-// Package apisocket gives services the engine's socket: those that ask for it by
-// use_api_socket, and those that mount it themselves are told of.
+// Package apisocket gives services the engine's socket.
+//
+// Those that ask for it by use_api_socket have it mounted; of those that mount it themselves
+// the user is told: who has the socket is root on the host.
 package apisocket
 
 import (
