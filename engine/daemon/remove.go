@@ -45,7 +45,7 @@ func (d *Daemon) remove(ctx context.Context, c *container.Container, opts remove
 		return nil
 	}
 	if opts.force {
-		if err := c.Super.StopWith(ctx, unix.SIGKILL, 0); err != nil && !errors.Is(err, engine.ErrConflict) {
+		if err := c.Super.Force(ctx); err != nil && !errors.Is(err, engine.ErrConflict) {
 			return err
 		}
 	}

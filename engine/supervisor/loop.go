@@ -223,7 +223,7 @@ func (s *Supervisor) unpause(ctx context.Context) error {
 // exited records the end and asks the restart rule.
 func (s *Supervisor) exited(ctx context.Context, exit Exit) {
 	events := exitEvents(exit)
-	if s.state.Status == engine.StatusStopping {
+	if s.state.Status == engine.StatusStopping && !s.forced {
 		events = append(events, Event{Action: "stop"})
 	}
 	s.leave()

@@ -55,7 +55,7 @@ func (s *Supervisor) stop(ctx context.Context, r request) {
 	}
 	s.state.Stopped = true
 	s.waits(r)
-	s.stopTimeout, s.stopSignal = r.timeout, r.signal
+	s.stopTimeout, s.stopSignal, s.forced = r.timeout, r.signal, r.forced
 	s.to(engine.StatusStopping)
 	s.publish()
 }

@@ -293,3 +293,23 @@ func TestAStopWithAnotherSignal(t *testing.T) {
 			2s exited, die exitCode=137, stop`)
 	})
 }
+
+func TestAnEndByForceIsNoStop(t *testing.T) {
+	run(t, func(b *bench, _ *Config) { b.onSignal = deaf }, func(b *bench) {
+		b.start()
+		b.forget()
+		b.must(b.super.Force(b.t.Context()))
+		b.saw(`0s stopping
+			0s stopping, kill signal=9
+			0s taken back
+			0s exited, die exitCode=137`)
+		b.start()
+		b.set(func() { b.onSignal = nil })
+		b.forget()
+		b.must(b.super.Stop(b.t.Context(), time.Second))
+		b.saw(`0s stopping
+			0s stopping, kill signal=15
+			0s taken back
+			0s exited, die exitCode=143, stop`)
+	})
+}

@@ -80,6 +80,7 @@ type Supervisor struct {
 	// stopTimeout and stopSignal are those of the stop under way, backOff the time to the next restart.
 	stopTimeout, backOff time.Duration
 	stopSignal           unix.Signal
+	forced               bool // the stop under way is no stop for who listens
 	// held says that its restart waits for Resume, not for a time.
 	held bool
 }
@@ -91,6 +92,7 @@ type request struct {
 	why     error
 	call    func(ctx context.Context) error
 	vain    func()
+	forced  bool
 	reply   chan<- error // takes one answer without waiting
 }
 
@@ -142,6 +144,12 @@ func (s *Supervisor) Stop(ctx context.Context, timeout time.Duration) error {
 // StopWith is Stop with another signal than the container's own.
 func (s *Supervisor) StopWith(ctx context.Context, sig unix.Signal, timeout time.Duration) error {
 	return s.ask(ctx, request{do: stop, signal: sig, timeout: timeout})
+}
+
+// Force kills the container so that it can be removed. What is told of it is an end by a
+// signal, no stop, as with Docker.
+func (s *Supervisor) Force(ctx context.Context) error {
+	return s.ask(ctx, request{do: stop, signal: unix.SIGKILL, forced: true})
 }
 
 // StopTelling is Stop that calls vain when the time is over, before it kills. The container's goroutine calls it.

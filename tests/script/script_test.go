@@ -60,6 +60,7 @@ func TestScripts(t *testing.T) {
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
 				"code": code, "eventually": eventually, "interrupted": interrupted, "answered": answered, "listen": listen, "port": port, "registry": emptyRegistry,
+				"needs": needs,
 			},
 		})
 	})
@@ -91,6 +92,15 @@ func eventually(ts *testscript.TestScript, _ bool, args []string) {
 	if !harness.Eventually(10*time.Second, func() bool { return ts.Exec(args[0], args[1:]...) == nil }) {
 		ts.Fatalf("not within ten seconds")
 	}
+}
+
+// needs is `needs PROGRAM…`: a script that lacks one is skipped; in CI it fails.
+func needs(ts *testscript.TestScript, _ bool, args []string) {
+	tb, ok := ts.Value("test").(testing.TB)
+	if !ok || len(args) == 0 {
+		ts.Fatalf("usage: needs PROGRAM…, as root")
+	}
+	harness.RequireTool(tb, args...)
 }
 
 func port(ts *testscript.TestScript, _ bool, args []string) {
