@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -72,6 +73,8 @@ var remarks = map[string]string{
 	"POST /containers/create":      "every field of HostConfig is carried out, or refused by its name (`engine/docker/shape`)",
 	"DELETE /containers/{id}":      "but for `link`",
 	"POST /containers/{id}/exec":   "further processes are forgotten with the engine, as by dockerd",
+	"POST /build":                  "by BuildKit, in the text of Docker's first builder; a session is not used: buildx does (`POST /grpc`)",
+	"POST /session":                "for buildx's docker driver, with `POST /grpc`",
 	"GET /_ping":                   "`HEAD`, too",
 }
 
@@ -81,12 +84,24 @@ const (
 	isNotYet  = "not yet"
 )
 
+// noEngine is all of an engine, and has none. Who asks its builder, which is done on another goroutine, gives up.
+type noEngine struct {
+	Backend
+	asked context.CancelFunc
+}
+
+func (e *noEngine) Build(context.Context, net.Conn) error {
+	e.asked()
+	return nil
+}
+
 // fate finds out what becomes of an operation: it is asked of a server that has no engine.
-func fate(t *testing.T, s *Server, op operation) string {
+func fate(t *testing.T, s *Server, none *noEngine, op operation) string {
 	t.Helper()
 	target := strings.NewReplacer("{", "x", "}", "").Replace(op.path)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
+	none.asked = cancel
 	r := httptest.NewRequestWithContext(ctx, op.method, target, nil)
 	if _, pattern := s.mux.Handler(r); pattern == "/" || pattern == "" {
 		return isNotYet
@@ -122,7 +137,8 @@ the server: ` + "`UPDATE=1 go test ./engine/docker -run Docs`" + `.
 // TestTheDocsHaveEachRoute compares docs/api.md with what the server answers; UPDATE=1 writes it.
 func TestTheDocsHaveEachRoute(t *testing.T) {
 	t.Parallel()
-	s, ok := serverOf(t, &struct{ Backend }{}).(*Server)
+	none := &noEngine{}
+	s, ok := serverOf(t, none).(*Server)
 	if !ok {
 		t.Fatal("another server")
 	}
@@ -150,7 +166,7 @@ func TestTheDocsHaveEachRoute(t *testing.T) {
 			fmt.Fprintf(&b, "\n| /%s | | |\n|---|---|---|\n", group)
 		}
 		name := op.method + " " + op.path
-		is, remark := fate(t, s, op), remarks[name]
+		is, remark := fate(t, s, none, op), remarks[name]
 		if is == isRefused {
 			for prefix, why := range whyRefused {
 				if op.path == prefix || strings.HasPrefix(op.path, prefix+"/") {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -13,21 +12,29 @@ import (
 	"tiffin/engine"
 )
 
-// failedStep is how BuildKit says that a RUN did.
-var failedStep = regexp.MustCompile(`process "((?s).*)" did not complete successfully: exit code: (\d+)`)
-
 // failure is an error as the last line of an answer.
 func failure(err error) *jsonstream.Error {
 	if errors.Is(err, context.Canceled) {
 		return &jsonstream.Error{Message: "context canceled"}
 	}
 	text := strings.TrimPrefix(err.Error(), "build "+target+": ")
-	if found := failedStep.FindStringSubmatch(text); found != nil {
-		code, _ := strconv.Atoi(found[2]) // digits
-		return &jsonstream.Error{Code: code, Message: fmt.Sprintf("The command '%s' returned a non-zero code: %d", found[1], code)}
+	if command, code, ok := failedStep(text); ok {
+		return &jsonstream.Error{Code: code, Message: fmt.Sprintf("The command '%s' returned a non-zero code: %d", command, code)}
 	}
-	if hint := engine.HintOf(err); hint != "" {
+	// What a Compose file would have to say is no help here.
+	if hint := engine.HintOf(err); hint != "" && !strings.Contains(hint, "build.") {
 		text += ": " + hint
 	}
 	return &jsonstream.Error{Message: text}
+}
+
+// failedStep is how BuildKit says that a RUN did.
+func failedStep(text string) (command string, code int, ok bool) {
+	const begin, middle = `process "`, `" did not complete successfully: exit code: `
+	i, j := strings.Index(text, begin), strings.LastIndex(text, middle)
+	if i < 0 || j < i+len(begin) {
+		return "", 0, false
+	}
+	code, err := strconv.Atoi(text[j+len(middle):])
+	return text[i+len(begin) : j], code, err == nil
 }

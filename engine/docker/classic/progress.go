@@ -2,7 +2,7 @@ package classic
 
 import (
 	"fmt"
-	"regexp"
+	"strconv"
 	"strings"
 
 	bk "github.com/moby/buildkit/client"
@@ -19,9 +19,6 @@ type steps struct {
 func newSteps() *steps {
 	return &steps{told: map[digest.Digest]bool{}, lines: map[digest.Digest]string{}}
 }
-
-// stepName takes [linux/amd64 builder 2/3] RUN make apart.
-var stepName = regexp.MustCompile(`^\[(?:([^\]]*) )?(\d+)/(\d+)\] (?s)(.*)$`)
 
 // take returns what is new.
 func (s *steps) take(st *bk.SolveStatus) []string {
@@ -54,21 +51,41 @@ func (s *steps) take(st *bk.SolveStatus) []string {
 
 // title is what begins a step; what is no line of the Dockerfile has none.
 func title(v *bk.Vertex) []string {
-	found := stepName.FindStringSubmatch(v.Name)
-	if found == nil {
+	stage, number, what, ok := stepName(v.Name)
+	if !ok {
 		return nil
 	}
-	stage := found[1]
-	if i := strings.LastIndexByte(stage, ' '); i >= 0 {
-		stage = stage[i+1:] // behind the platform
-	}
-	what := found[4]
 	if stage != "" && !strings.HasPrefix(stage, "stage-") {
 		what = "[" + stage + "] " + what
 	}
-	out := []string{fmt.Sprintf("Step %s/%s : %s\n", found[2], found[3], what)}
+	out := []string{fmt.Sprintf("Step %s : %s\n", number, what)}
 	if v.Cached {
 		out = append(out, " ---> Using cache\n")
 	}
 	return out
+}
+
+// stepName takes [linux/amd64 builder 2/3] RUN make apart.
+func stepName(name string) (stage, number, what string, ok bool) {
+	inside, ok := strings.CutPrefix(name, "[")
+	if !ok {
+		return "", "", "", false
+	}
+	inside, what, ok = strings.Cut(inside, "] ")
+	words := strings.Fields(inside)
+	if !ok || len(words) == 0 {
+		return "", "", "", false
+	}
+	number = words[len(words)-1]
+	n, of, ok := strings.Cut(number, "/")
+	if _, err := strconv.Atoi(n); !ok || err != nil {
+		return "", "", "", false
+	}
+	if _, err := strconv.Atoi(of); err != nil {
+		return "", "", "", false
+	}
+	if len(words) > 1 {
+		stage = words[len(words)-2]
+	}
+	return stage, number, what, true
 }

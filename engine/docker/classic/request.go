@@ -60,7 +60,7 @@ func Parse(q url.Values, logins string) (*Request, error) {
 		Build: engine.Build{
 			Context: p.context(), Dockerfile: p.dockerfile(), Target: q.Get("target"), Args: p.args(), Labels: p.labels(),
 			CacheFrom: p.cacheFrom(), NoCache: p.flag("nocache"), Pull: p.flag("pull"), Platforms: p.platforms(),
-			Network: q.Get("networkmode"), ShmSize: engine.Bytes(p.number("shmsize")), Ulimits: p.ulimits(), ExtraHosts: p.hosts(),
+			Network: p.network(), ShmSize: engine.Bytes(p.number("shmsize")), Ulimits: p.ulimits(), ExtraHosts: p.hosts(),
 		},
 		Names: p.names(), Traces: p.traces(), Auths: p.logins(logins),
 	}
@@ -177,6 +177,14 @@ func (p *parser) platforms() []string {
 	return nil
 }
 
+// network is that of RUN. What Docker calls bridge is the default here.
+func (p *parser) network() string {
+	if mode := p.query.Get("networkmode"); mode != "bridge" {
+		return mode
+	}
+	return ""
+}
+
 func (p *parser) ulimits() []engine.Ulimit {
 	var list []*container.Ulimit
 	p.json("ulimits", &list)
@@ -245,10 +253,10 @@ func (p *parser) refuse() {
 	var options []string
 	p.json("securityopt", &options)
 	if len(options) > 0 {
-		p.fail(invalid("The daemon on this platform does not support setting security options on build")) //nolint:staticcheck // Docker's text
+		p.fail(invalid("The daemon on this platform does not support setting security options on build"))
 	}
 	if isolation := p.query.Get("isolation"); isolation != "" && isolation != "default" {
-		p.fail(invalid("Unsupported isolation: %q", isolation)) //nolint:staticcheck // Docker's text
+		p.fail(invalid("Unsupported isolation: %q", isolation))
 	}
 	var outputs []struct {
 		Type  string
@@ -277,6 +285,9 @@ func (p *parser) leftOut() []string {
 	}
 	for i, name := range out {
 		out[i] = name + " is not supported for builds, and left out"
+	}
+	if p.query.Get("session") != "" {
+		out = append(out, "the session of the build is not used: it has no secrets and no agents; build with buildx to have them")
 	}
 	return out
 }

@@ -80,15 +80,15 @@ func (r *Request) Check(body io.Reader) (io.Reader, error) {
 }
 
 // Run builds, and writes the answer to out. What goes wrong is its last line, so there is no error.
-func Run(ctx context.Context, dial client.Dial, r *Request, context io.Reader, out io.Writer, flush func()) {
+func Run(ctx context.Context, dial client.Dial, r *Request, body io.Reader, out io.Writer, flush func()) {
 	a := &answer{out: json.NewEncoder(out), flush: flush}
-	if !r.Quiet && !r.Traces {
+	if !r.Quiet {
 		for _, w := range r.Warnings {
 			a.text("[Warning] " + w + "\n")
 		}
 	}
 	results, err := client.Run(ctx, dial, client.Options{
-		Targets: []client.Target{{Name: target, Build: r.named()}}, Memory: r.Memory, Stdin: context, Auth: r.auth,
+		Targets: []client.Target{{Name: target, Build: r.named()}}, Memory: r.Memory, Stdin: body, Auth: r.auth,
 		// Nothing of the engine's environment is the client's.
 		Lookup:   func(string) (string, bool) { return "", false },
 		Progress: client.Progress{Watch: r.watch(a)},

@@ -1,0 +1,83 @@
+// Package programs builds other people's programs from their Go modules, for tests.
+//
+// Each is built once, in a module of its own, into the folder that tests/images keeps, under a name with its version.
+package programs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"tiffin/tests/images"
+)
+
+// Program is a main package of a module.
+type Program struct{ Name, Module, Version, Package string }
+
+// Buildx is docker's plugin for builds; it runs without docker, too.
+var Buildx = Program{"buildx", "github.com/docker/buildx", "v0.38.2", "github.com/docker/buildx/cmd/buildx"}
+
+// Path is where a program is. It is built when it is not there, which takes minutes.
+func Path(tb testing.TB, p Program) string {
+	tb.Helper()
+	// The test's own thread may be in a network namespace from which nothing is reached.
+	var path string
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		path, err = p.Build(tb.Context())
+	}()
+	<-done
+	if err == nil {
+		return path
+	}
+	if os.Getenv("REQUIRE_ROOT") == "1" {
+		tb.Fatal(err)
+	}
+	tb.Skip(err)
+	return ""
+}
+
+// Build is Path for who has no test.
+func (p Program) Build(ctx context.Context) (path string, err error) {
+	path = filepath.Join(images.Folder(), p.Name+"-"+p.Version)
+	if err := os.MkdirAll(images.Folder(), 0o755); err != nil {
+		return "", err
+	}
+	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close() //nolint:errcheck // which gives the lock back
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	work, err := os.MkdirTemp("", "tiffin-program-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	for _, args := range [][]string{
+		{"mod", "init", "program"}, {"get", p.Module + "@" + p.Version}, {"build", "-trimpath", "-ldflags", "-s -w", "-o", path + ".new", p.Package},
+	} {
+		cmd := exec.CommandContext(ctx, "go", args...)
+		cmd.Dir, cmd.Env = work, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod", "GOWORK=off")
+		var said bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &said, &said
+		if err := cmd.Run(); err != nil {
+			return "", fmt.Errorf("build %s: go %s: %w\n%s", p.Name, args[0], err, &said)
+		}
+	}
+	return path, os.Rename(path+".new", path)
+}
