@@ -19,6 +19,7 @@ import (
 	"tiffin/engine/cdi"
 	"tiffin/engine/container"
 	"tiffin/engine/daemon/events"
+	"tiffin/engine/daemon/images"
 	"tiffin/engine/daemon/single"
 	"tiffin/engine/image"
 	"tiffin/engine/network"
@@ -47,6 +48,7 @@ type Config struct {
 // Daemon is the engine. Its methods may be called by many at once.
 type Daemon struct {
 	single.Ops
+	images.Library
 
 	cfg     Config
 	log     *slog.Logger
@@ -185,6 +187,7 @@ func (d *Daemon) openRooms(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	d.Library = images.Library{Store: r.Images, Users: d.usersOf, Tell: d.events.Publish}
 	if r.Volumes, err = volume.Open(volume.Config{Root: filepath.Join(d.cfg.DataRoot, "volumes")}); err != nil {
 		return err
 	}

@@ -43,11 +43,13 @@ var errInUse = errors.New("resource is still in use")
 func (w *walk) do(ctx context.Context, s *plan.Step) (done string, err error) {
 	switch s.Kind {
 	case plan.PullImage:
-		return "", w.d.pull(ctx, s.Name, s.Platform, w.auths, w.reportOf(s))
+		_, err := w.d.PullImage(ctx, s.Name, s.Platform, w.auths, w.reportOf(s))
+		return "", err
 	case plan.BuildImage:
 		return w.build(ctx, s)
 	case plan.RemoveImage:
-		return "", w.d.removeImage(ctx, s.Name)
+		_, err := w.d.RemoveImage(ctx, s.Name, false)
+		return "", err
 	case plan.CreateNetwork:
 		return "", w.d.createNetwork(ctx, w.stack, s.Key)
 	case plan.RecreateNetwork:

@@ -17,6 +17,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 )
 
 func save(t *testing.T, s *Store, refs ...string) []byte {
@@ -287,7 +288,7 @@ func TestImport(t *testing.T) {
 	config := engine.ImageConfig{Cmd: []string{"/bin/sh"}, Env: []string{"A=1"}, Volumes: []string{"/v"}, Expose: []string{"1/tcp"}}
 	for name, b := range map[string][]byte{"plain": plain, "gzip": gzipped(t, plain), "zstd": z.EncodeAll(plain, nil)} {
 		t.Run(name, func(t *testing.T) {
-			i, err := s.Import(t.Context(), bytes.NewReader(b), "imported:"+name, config)
+			i, err := s.Import(t.Context(), bytes.NewReader(b), &call.ImportRequest{Name: "imported:" + name, Config: config})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -306,10 +307,10 @@ func TestImport(t *testing.T) {
 	if _, layers := left(t, s); layers != 1 {
 		t.Errorf("one layer, three times: %d", layers)
 	}
-	if _, err := s.Import(t.Context(), strings.NewReader(strings.Repeat("no tar ", 500)), "x", config); !errors.Is(err, engine.ErrInvalid) {
+	if _, err := s.Import(t.Context(), strings.NewReader(strings.Repeat("no tar ", 500)), &call.ImportRequest{Name: "x", Config: config}); !errors.Is(err, engine.ErrInvalid) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := s.Import(t.Context(), bytes.NewReader(plain), "UPPER", config); !errors.Is(err, engine.ErrInvalid) {
+	if _, err := s.Import(t.Context(), bytes.NewReader(plain), &call.ImportRequest{Name: "UPPER", Config: config}); !errors.Is(err, engine.ErrInvalid) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -11,35 +12,43 @@ import (
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/pkg/archive/compression"
 	"github.com/containerd/errdefs"
-	"github.com/containerd/platforms"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"tiffin/engine"
+	"tiffin/engine/call"
 	"tiffin/engine/image/layer"
 )
 
-// Import makes an image of one layer of a root filesystem's tar, plain or compressed, and gives it the name and
+// Import makes an image of one layer of a root filesystem's tar, plain or compressed, and gives it the name, if any, and
 // the config.
 //
 // Errors: engine.ErrInvalid for what is no tar.
-func (s *Store) Import(ctx context.Context, r io.Reader, name string, config engine.ImageConfig) (engine.Image, error) {
-	named, err := parseTag(name)
+func (s *Store) Import(ctx context.Context, r io.Reader, req *call.ImportRequest) (engine.Image, error) {
+	platform, err := platformOf(req.Platform)
 	if err != nil {
 		return engine.Image{}, err
+	}
+	var names []string
+	if req.Name != "" {
+		named, err := parseTag(req.Name)
+		if err != nil {
+			return engine.Image{}, err
+		}
+		names = []string{named.String()}
 	}
 	lease, ctx, err := s.lease(within(ctx))
 	if err != nil {
 		return engine.Image{}, err
 	}
 	blob, diffID, err := s.takeIn(ctx, r)
+	var b *bundle
 	if err == nil {
-		var b *bundle
-		if b, err = newBundle(blob, diffID, config); err == nil {
+		if b, err = newBundle(blob, diffID, req, platform); err == nil {
 			err = s.unpackHere(ctx, b, newLayerLines(func(engine.Progress) {}, "", b))
 		}
 		if err == nil {
-			err = s.publish(ctx, lease, []string{named.String()}, b)
+			err = s.publish(ctx, lease, names, b)
 		}
 	}
 	if err != nil {
@@ -48,9 +57,9 @@ func (s *Store) Import(ctx context.Context, r io.Reader, name string, config eng
 		if errors.Is(err, layer.ErrRefused) {
 			err = engine.Problem(engine.ErrInvalid, err)
 		}
-		return engine.Image{}, fmt.Errorf("import %s: %w", name, err)
+		return engine.Image{}, fmt.Errorf("import %s: %w", cmp.Or(req.Name, "an image"), err)
 	}
-	return s.Resolve(ctx, named.String(), "")
+	return s.Resolve(ctx, b.variant.image.ID, "")
 }
 
 // takeIn writes a layer's blob as it comes, and finds out its digest, its kind and its diff ID.
@@ -106,13 +115,13 @@ func (b *beginning) Write(p []byte) (int, error) {
 }
 
 // newBundle makes the documents of an image of one layer.
-func newBundle(blob ocispec.Descriptor, diffID digest.Digest, c engine.ImageConfig) (*bundle, error) {
+func newBundle(blob ocispec.Descriptor, diffID digest.Digest, req *call.ImportRequest, platform ocispec.Platform) (*bundle, error) {
 	now := time.Now().UTC()
 	b := &bundle{}
 	b.config = configFile{
-		Created: &now, Platform: platforms.DefaultSpec(), Config: fromVocabulary(c),
+		Created: &now, Platform: platform, Config: fromVocabulary(req.Config),
 		RootFS:  rootFS{Type: "layers", DiffIDs: []digest.Digest{diffID}},
-		History: []ocispec.History{{Created: &now, Comment: "imported"}},
+		History: []ocispec.History{{Created: &now, Comment: cmp.Or(req.Comment, "imported")}},
 	}
 	return b, b.write([]ocispec.Descriptor{blob})
 }

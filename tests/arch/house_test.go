@@ -96,7 +96,7 @@ var allowed = map[string][]string{
 	"engine/archive": {"engine", "engine/call"},
 	"engine/api":     {"engine", "engine/call", "engine/lease", "engine/plan"},
 	"engine/docker": {
-		"engine", "engine/builder/client", "engine/call", "engine/docker/classic", "engine/docker/filter", "engine/docker/shape", "engine/plan",
+		"engine", "engine/builder/change", "engine/builder/client", "engine/call", "engine/docker/classic", "engine/docker/filter", "engine/docker/shape", "engine/plan",
 	},
 	"engine/docker/classic": {"engine", "engine/builder/client", "engine/call", "engine/docker/filter"},
 	"engine/docker/filter":  {"engine"},
@@ -105,12 +105,13 @@ var allowed = map[string][]string{
 	"engine/plan":           {"engine", "engine/call"},
 	"engine/daemon": {
 		"engine",
-		"engine/builder", "engine/call", "engine/cdi", "engine/container", "engine/daemon/events", "engine/daemon/single", "engine/daemon/storage", "engine/image", "engine/network", "engine/ocispec", "engine/output", "engine/plan", "engine/secret",
+		"engine/builder", "engine/call", "engine/cdi", "engine/container", "engine/daemon/events", "engine/daemon/images", "engine/daemon/single", "engine/daemon/storage", "engine/image", "engine/network", "engine/ocispec", "engine/output", "engine/plan", "engine/secret",
 		"engine/runtime", "engine/settings", "engine/state", "engine/supervisor", "engine/volume",
 	},
 	"engine/cdi":            {"engine"},
 	"engine/daemon/events":  {"engine"},
 	"engine/daemon/storage": {"engine", "engine/container", "engine/volume"},
+	"engine/daemon/images":  {"engine", "engine/call", "engine/image", "engine/image/registry"},
 	"engine/daemon/single":  {"engine", "engine/archive", "engine/builder/change", "engine/call", "engine/container", "engine/daemon/events"},
 	"engine/secret":         {"engine", "engine/state"},
 	"engine/settings":       {"engine"},
