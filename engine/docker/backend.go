@@ -55,22 +55,35 @@ type Files interface {
 type Images interface {
 	Images(ctx context.Context) ([]engine.Image, error)
 	Image(ctx context.Context, ref string) (engine.Image, error)
+	// ImageFor and ImageDetails are of the image for a platform; "" is the host's own, or else any.
+	ImageFor(ctx context.Context, ref, platform string) (engine.Image, error)
+	ImageDetails(ctx context.Context, ref, platform string) (call.ImageDetails, error)
 	TagImage(ctx context.Context, ref, name string) error
 	RemoveImage(ctx context.Context, ref string, force call.ForceRemove) ([]string, error)
-	LoadImages(ctx context.Context, archive io.Reader, report engine.Report) ([]string, error)
-	SaveImages(ctx context.Context, refs []string, archive io.Writer) error
-	ImportImage(ctx context.Context, rootfs io.Reader, name string, config engine.ImageConfig) (engine.Image, error)
 }
 
-// Registries fetches and sends images.
+// Archives makes images of what comes, and writes them.
+type Archives interface {
+	LoadImages(ctx context.Context, archive io.Reader, report engine.Report) ([]string, error)
+	SaveImages(ctx context.Context, refs []string, archive io.Writer) error
+	Import(ctx context.Context, rootfs io.Reader, req *call.ImportRequest) (engine.Image, error)
+	Commit(ctx context.Context, req *call.CommitRequest) (engine.Image, error)
+}
+
+// Registries fetches and sends images, and asks registries about them.
 type Registries interface {
 	PullImage(ctx context.Context, ref, platform string, auths map[string]call.RegistryAuth, report engine.Report) (engine.Image, error)
 	PushImage(ctx context.Context, ref string, auths map[string]call.RegistryAuth, report engine.Report) error
+	RemoteImage(ctx context.Context, ref string, auths map[string]call.RegistryAuth) (call.RemoteImage, error)
+	RemoteTags(ctx context.Context, repository string, auths map[string]call.RegistryAuth) ([]string, error)
+	// Login fails with engine.ErrDenied when the registry does not know the credentials.
+	Login(ctx context.Context, registry string, auth call.RegistryAuth) error
 }
 
 // Stores has the images, and gets them from elsewhere.
 type Stores interface {
 	Images
+	Archives
 	Registries
 }
 
