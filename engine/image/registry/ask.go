@@ -13,6 +13,7 @@ import (
 
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	remoteserrors "github.com/containerd/containerd/v2/core/remotes/errors"
+	"github.com/containerd/errdefs"
 
 	"tiffin/engine"
 	"tiffin/engine/call"
@@ -102,7 +103,11 @@ func tagPage(ctx context.Context, h *docker.RegistryHost, at *url.URL) (tags []s
 		return nil, "", err
 	}
 	defer func() { _ = resp.Body.Close() }() // only read
-	if resp.StatusCode != http.StatusOK {
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusNotFound:
+		return nil, "", fmt.Errorf("%s: %w", at.Path, errdefs.ErrNotFound)
+	default:
 		return nil, "", remoteserrors.NewUnexpectedStatusErr(resp)
 	}
 	var answer struct{ Tags []string }
