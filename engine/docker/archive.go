@@ -5,10 +5,12 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"path"
+	"strings"
 
 	"github.com/moby/moby/api/types/container"
 
@@ -26,7 +28,8 @@ func (s *Server) archiveRoutes() {
 // statHeader carries what is at a path, as base64 of JSON.
 const statHeader = "X-Docker-Container-Path-Stat"
 
-// pathStat looks at a path of a container: at a link itself, not at what it leads to.
+// pathStat looks at a path of a container: at a link itself, not at what it leads to, unless
+// the path says by its end that it means a folder.
 func (s *Server) pathStat(r *http.Request) (*call.FileRequest, string, error) {
 	where := r.URL.Query().Get("path")
 	if where == "" {
@@ -36,16 +39,27 @@ func (s *Server) pathStat(r *http.Request) (*call.FileRequest, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	req := &call.FileRequest{Container: c.ID, Path: path.Join("/", where)}
+	req := &call.FileRequest{Container: c.ID, Path: path.Join("/", where), Name: path.Base(where)}
+	req.Follow = strings.HasSuffix(where, "/") || req.Name == "."
+	if req.Path == "/" {
+		req.Name = "." // its own name would be /, which says nothing
+	}
 	found, err := s.b.StatFile(r.Context(), req)
-	if err != nil {
+	switch {
+	case found.Missing, errors.Is(err, engine.ErrNotFound): // or the folder it would be in
+		return nil, "", errNoFile(where, r.PathValue("id"))
+	case err != nil:
 		return nil, "", err
 	}
-	if found.Missing {
-		return nil, "", errNoFile(where, c.ID)
+	target := found.Target
+	if target != "" { // clients go on with where it leads to in the end
+		end, err := s.b.StatFile(r.Context(), &call.FileRequest{Container: c.ID, Path: req.Path, Follow: true})
+		if err == nil {
+			target = end.Path
+		}
 	}
 	text, err := json.Marshal(container.PathStat{
-		Name: path.Base(req.Path), Size: found.Size, Mode: found.Mode, Mtime: found.Modified, LinkTarget: found.Target,
+		Name: path.Base(path.Join("/", where)), Size: found.Size, Mode: found.Mode, Mtime: found.Modified, LinkTarget: target,
 	})
 	return req, base64.StdEncoding.EncodeToString(text), err
 }
@@ -60,8 +74,8 @@ func (s *Server) statArchive(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func errNoFile(where, id string) error {
-	return engine.Problem(engine.ErrNotFound, fmt.Errorf("Could not find the file %s in container %s", where, id)) //nolint:staticcheck // Docker's text
+func errNoFile(where, ref string) error {
+	return engine.Problem(engine.ErrNotFound, fmt.Errorf("Could not find the file %s in container %s", where, ref)) //nolint:staticcheck // Docker's text
 }
 
 func (s *Server) getArchive(w http.ResponseWriter, r *http.Request) error {
@@ -69,7 +83,6 @@ func (s *Server) getArchive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	req.Name = path.Base(req.Path)
 	w.Header().Set("Content-Type", "application/x-tar")
 	w.Header().Set(statHeader, stat)
 	return s.b.ReadFiles(r.Context(), req, w)
@@ -86,10 +99,10 @@ func (s *Server) putArchive(r *http.Request) (any, error) {
 	}
 	folder, err := s.b.StatFile(r.Context(), &call.FileRequest{Container: c.ID, Path: path.Join("/", where), Follow: true})
 	switch {
+	case folder.Missing, errors.Is(err, engine.ErrNotFound):
+		return nil, errNoFile(where, r.PathValue("id"))
 	case err != nil:
 		return nil, err
-	case folder.Missing:
-		return nil, errNoFile(where, c.ID)
 	case !folder.Mode.IsDir():
 		return nil, invalid("extraction point is not a directory")
 	}

@@ -139,7 +139,7 @@ func (s *Server) start(r *http.Request) (any, error) {
 	case err != nil:
 		return nil, err
 	case c.State.Status == engine.StatusPaused:
-		return nil, engine.Problem(engine.ErrConflict, errors.New("cannot start a paused container, try unpause instead"))
+		return nil, conflict("cannot start a paused container, try unpause instead")
 	case c.State.Status.Alive():
 		return status{code: http.StatusNotModified}, nil
 	}
@@ -208,17 +208,35 @@ func (s *Server) kill(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if !c.State.Status.Alive() {
-		return nil, engine.Problem(engine.ErrConflict, errors.New("cannot kill container: "+r.PathValue("id")+": container "+c.ID+" is not running"))
+		return nil, conflict("cannot kill container: %s: container %s is not running", r.PathValue("id"), c.ID)
 	}
 	return nil, s.b.Kill(r.Context(), c.ID, signal)
 }
 
 func (s *Server) pause(r *http.Request) (any, error) {
-	return nil, s.b.Pause(r.Context(), r.PathValue("id"))
+	c, err := s.b.Inspect(r.Context(), r.PathValue("id"))
+	switch st := c.State.Status; {
+	case err != nil:
+		return nil, err
+	case st == engine.StatusPaused:
+		return nil, conflict("container %s is already paused", c.ID)
+	case st == engine.StatusRestarting:
+		return nil, conflict("container %s is restarting, wait until the container is running", c.ID)
+	case !st.Alive():
+		return nil, conflict("container %s is not running", c.ID)
+	}
+	return nil, s.b.Pause(r.Context(), c.ID)
 }
 
 func (s *Server) unpause(r *http.Request) (any, error) {
-	return nil, s.b.Unpause(r.Context(), r.PathValue("id"))
+	c, err := s.b.Inspect(r.Context(), r.PathValue("id"))
+	switch {
+	case err != nil:
+		return nil, err
+	case c.State.Status != engine.StatusPaused:
+		return nil, conflict("container %s is not paused", c.ID)
+	}
+	return nil, s.b.Unpause(r.Context(), c.ID)
 }
 
 func (s *Server) rename(r *http.Request) (any, error) {
@@ -238,10 +256,9 @@ func (s *Server) removeContainer(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if st := c.State.Status; st == engine.StatusRemoving {
-		return nil, engine.Problem(engine.ErrConflict, errors.New("removal of container "+r.PathValue("id")+" is already in progress"))
+		return nil, conflict("removal of container %s is already in progress", r.PathValue("id"))
 	} else if (st.Alive() || st == engine.StatusRestarting) && !flag(r, "force") {
-		return nil, engine.Problem(engine.ErrConflict, errors.New("cannot remove container \"/"+c.Name+"\": container is "+st.Docker()+
-			": stop the container before removing or force remove"))
+		return nil, conflict("cannot remove container %q: container is %s: stop the container before removing or force remove", "/"+c.Name, st.Docker())
 	}
 	return nil, s.b.Remove(context.WithoutCancel(r.Context()), c.ID, call.RemoveOptions{Force: flag(r, "force"), Volumes: flag(r, "v")})
 }

@@ -2,11 +2,13 @@ package docker
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
 	"time"
 
+	"tiffin/engine"
 	"tiffin/engine/call"
 )
 
@@ -18,6 +20,9 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request) error {
 	c, err := s.b.Inspect(ctx, r.PathValue("id"))
 	if err != nil {
 		return err
+	}
+	if c.Spec.Log.Driver == "none" {
+		return engine.Problem(engine.ErrUnsupported, errors.New("configured logging driver does not support reading"))
 	}
 	req := &call.LogRequest{
 		Containers: []string{c.ID}, Follow: flag(r, "follow"), Tail: -1, Stdout: flag(r, "stdout"), Stderr: flag(r, "stderr"),

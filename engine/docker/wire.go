@@ -22,6 +22,10 @@ func invalid(format string, args ...any) error {
 	return engine.Problem(engine.ErrInvalid, fmt.Errorf(format, args...))
 }
 
+func conflict(format string, args ...any) error {
+	return engine.Problem(engine.ErrConflict, fmt.Errorf(format, args...))
+}
+
 // statusOf is the HTTP status that Docker has for a kind of error. Of several, the first here counts.
 func statusOf(err error) int {
 	for _, k := range []struct {

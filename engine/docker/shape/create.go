@@ -81,7 +81,6 @@ func supported(h *container.HostConfig) error {
 		"HostConfig.MaskedPaths":        len(h.MaskedPaths) > 0,
 		"HostConfig.ReadonlyPaths":      len(h.ReadonlyPaths) > 0,
 		"HostConfig.StorageOpt":         len(h.StorageOpt) > 0,
-		"HostConfig.ContainerIDFile":    h.ContainerIDFile != "" && !strings.HasPrefix(h.ContainerIDFile, "/"),
 		"HostConfig.IOMaximumBandwidth": h.IOMaximumBandwidth != 0,
 	}
 	for _, field := range slices.Sorted(maps.Keys(refuse)) {

@@ -45,7 +45,7 @@ func hostConfig() map[string]asked {
 	pairs := map[string]string{"a.b": "1"}
 	return map[string]asked{
 		"Binds":           {[]string{"/src:/dst:ro,rslave", "vol:/v:rw,nocopy"}, shown, ""},
-		"ContainerIDFile": {"id", refused, ""},
+		"ContainerIDFile": {"id", without, "the client writes it"},
 		"LogConfig":       {container.LogConfig{Type: "local", Config: pairs}, shown, ""},
 		"NetworkMode":     {container.NetworkMode("host"), shown, ""},
 		"PortBindings": {network.PortMap{network.MustParsePort("80/tcp"): {
