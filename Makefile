@@ -15,6 +15,8 @@ BINARY  := bin/tiffin
 # The rings that need the whole machine to themselves run one package at a time, after the others.
 WHOLE := ./tests/...
 UNITS  = $$($(GO) list ./... | grep -v '^tiffin/tests')
+# A module of its own: the product's go.mod names none of the clients.
+CLIENTS = cd tests/clients && TIFFIN_BINARY=$(CURDIR)/$(BINARY) $(GO) test -timeout 30m $(TESTFLAGS) ./...
 
 TESTFLAGS ?=
 FUZZTIME  ?= 20s
@@ -61,6 +63,7 @@ images: setup ## make the images and the registry that the tests pull from
 test: build images ## set up what is needed and run every test
 	$(GO) test -timeout 15m $(TESTFLAGS) $(UNITS)
 	TIFFIN_BINARY=$(CURDIR)/$(BINARY) $(GO) test -p 1 -timeout 30m $(TESTFLAGS) $(WHOLE)
+	$(CLIENTS)
 
 .PHONY: race
 race: ## run the tests beside the code with the race detector
@@ -77,6 +80,10 @@ script: build images ## run the tests of the command line (UPDATE=1 rewrites the
 .PHONY: e2e
 e2e: build images ## take every sample up and down, and look for what is left
 	TIFFIN_BINARY=$(CURDIR)/$(BINARY) $(GO) test -count 1 -timeout 30m $(TESTFLAGS) ./tests/e2e/...
+
+.PHONY: clients
+clients: build images ## let docker's own clients talk to the engine
+	$(CLIENTS) -count 1
 
 .PHONY: vm
 vm: build ## run the kernel tests on an older kernel with cgroup v2 only, in qemu (VM_ACCEL=tcg without KVM)
@@ -113,6 +120,7 @@ lint: ## check the style (installs golangci-lint when it is missing)
 	@command -v golangci-lint >/dev/null || \
 		$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	@PATH="$$PATH:$$($(GO) env GOPATH)/bin" GOLANGCI_LINT_CACHE=$(CURDIR)/bin/lint golangci-lint run --allow-parallel-runners ./...
+	@cd tests/clients && PATH="$$PATH:$$($(GO) env GOPATH)/bin" GOLANGCI_LINT_CACHE=$(CURDIR)/bin/lint golangci-lint run --allow-parallel-runners ./...
 
 .PHONY: fmt
 fmt: ## format the code

@@ -7,6 +7,6 @@
 // Leaks are found by looking, before and after, for what carries the name of these roots: mounts, links, network namespaces,
 // control groups, nftables, processes, files. What another engine of the machine does meanwhile is not seen.
 //
-// Reading order: need.go (what a test needs), binary.go, tiffin.go (a tiffin of one's own), running.go, registry.go,
+// Reading order: need.go (what a test needs), binary.go, docker.go, tiffin.go (a tiffin of one's own), running.go, registry.go,
 // snapshot.go and the files named after what they look at (machine.go, process.go), remains.go, until.go.
 package harness

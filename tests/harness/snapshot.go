@@ -11,8 +11,9 @@ import (
 // Snapshot is what there is of one engine that a project could leave behind, one line each: "link tv-90493115 (veth)".
 type Snapshot map[string]bool
 
-// settle is how long what is going away may take, on a machine that has much else to do.
-const settle = 10 * time.Second
+// settle is how long what is going away may take, on a machine that has much else to do: what containers outside of projects
+// share is kept for ten seconds after the last of them.
+const settle = 20 * time.Second
 
 // Snapshot looks for whatever carries the name of these roots, and for the files of projects below them. Images are
 // not among them; nor is anything of another engine.
