@@ -24,6 +24,7 @@ func BenchmarkTable(b *testing.B) {
 
 	rows := []row{floor(b)}
 	rows = append(rows, oneOff(b, e)...)
+	rows = append(rows, stockDocker(b, e)...)
 	for _, s := range []size{
 		{services: 1, times: 7, docker: stackTimes{300, 83, 73, 102, 290}},
 		{services: 10, times: 5, docker: stackTimes{1458, 105, 76, 100, 909}},

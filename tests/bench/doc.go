@@ -5,5 +5,5 @@
 // ratios; and beside what docker compose took on the machine of shared/reference/peers.md, and our budget. Nothing
 // here fails for being slow: read the table, and put it into the commit that claims something.
 //
-// Reading order: bench_test.go (what is measured), stack_test.go (the stacks), table_test.go (how it is printed).
+// Reading order: bench_test.go (what is measured), stack_test.go (the stacks), docker_test.go (the docker CLI), table_test.go (how it is printed).
 package bench
