@@ -117,7 +117,7 @@ func (s *Server) containerUsage(out *diskUsage, list []engine.Container) {
 	now := time.Now()
 	for i := range list {
 		c := &list[i]
-		line := shape.Summary(c, now)
+		line := shape.Summary(c, now, nil)
 		line.SizeRw = sizeOf(filepath.Join(s.places().Data, c.ID, "upper"))
 		u.TotalSize += line.SizeRw
 		if c.State.Status.Alive() || c.State.Status == engine.StatusRestarting {
