@@ -110,7 +110,7 @@ func (s *Server) build(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	classic.Run(ctx, s.dialBuilder, req, body, w, func() { _ = c.Flush() })
+	classic.Run(ctx, s.dialBuilder, req, body, classic.Output{To: w, Flush: func() { _ = c.Flush() }})
 }
 
 // builds are those that clients may cancel, by the names that they gave them.

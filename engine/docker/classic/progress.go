@@ -51,8 +51,8 @@ func (s *steps) take(st *bk.SolveStatus) []string {
 
 // title is what begins a step; what is no line of the Dockerfile has none.
 func title(v *bk.Vertex) []string {
-	stage, number, what, ok := stepName(v.Name)
-	if !ok {
+	stage, number, what := stepName(v.Name)
+	if number == "" {
 		return nil
 	}
 	if stage != "" && !strings.HasPrefix(stage, "stage-") {
@@ -65,27 +65,27 @@ func title(v *bk.Vertex) []string {
 	return out
 }
 
-// stepName takes [linux/amd64 builder 2/3] RUN make apart.
-func stepName(name string) (stage, number, what string, ok bool) {
+// stepName takes [linux/amd64 builder 2/3] RUN make apart; what is no step has no number.
+func stepName(name string) (stage, number, what string) {
 	inside, ok := strings.CutPrefix(name, "[")
 	if !ok {
-		return "", "", "", false
+		return "", "", ""
 	}
 	inside, what, ok = strings.Cut(inside, "] ")
 	words := strings.Fields(inside)
 	if !ok || len(words) == 0 {
-		return "", "", "", false
+		return "", "", ""
 	}
 	number = words[len(words)-1]
 	n, of, ok := strings.Cut(number, "/")
 	if _, err := strconv.Atoi(n); !ok || err != nil {
-		return "", "", "", false
+		return "", "", ""
 	}
 	if _, err := strconv.Atoi(of); err != nil {
-		return "", "", "", false
+		return "", "", ""
 	}
 	if len(words) > 1 {
 		stage = words[len(words)-2]
 	}
-	return stage, number, what, true
+	return stage, number, what
 }

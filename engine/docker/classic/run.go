@@ -79,9 +79,15 @@ func (r *Request) Check(body io.Reader) (io.Reader, error) {
 	return in, nil
 }
 
-// Run builds, and writes the answer to out. What goes wrong is its last line, so there is no error.
-func Run(ctx context.Context, dial client.Dial, r *Request, body io.Reader, out io.Writer, flush func()) {
-	a := &answer{out: json.NewEncoder(out), flush: flush}
+// Output is where an answer goes, each line at once.
+type Output struct {
+	To    io.Writer
+	Flush func()
+}
+
+// Run builds, and writes the answer. What goes wrong is its last line, so there is no error.
+func Run(ctx context.Context, dial client.Dial, r *Request, body io.Reader, out Output) {
+	a := &answer{out: json.NewEncoder(out.To), flush: out.Flush}
 	if !r.Quiet {
 		for _, w := range r.Warnings {
 			a.text("[Warning] " + w + "\n")
