@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moby/moby/api/types/blkiodev"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 
@@ -93,11 +94,30 @@ func supported(h *container.HostConfig) error {
 		return engine.Problem(engine.ErrUnsupported,
 			fmt.Errorf("could not select device driver %q with capabilities: %v", r.Driver, r.Capabilities))
 	}
+	if err := noNulls(&h.Resources); err != nil {
+		return err
+	}
 	if err := container.ValidateRestartPolicy(h.RestartPolicy); err != nil {
 		return engine.Problem(engine.ErrInvalid, err)
 	}
 	if h.AutoRemove && !h.RestartPolicy.IsNone() {
 		return invalid("can't create 'AutoRemove' container with restart policy")
+	}
+	return nil
+}
+
+// noNulls refuses entries of lists that are null.
+func noNulls(r *container.Resources) error {
+	for _, list := range [][]*blkiodev.ThrottleDevice{r.BlkioDeviceReadBps, r.BlkioDeviceWriteBps, r.BlkioDeviceReadIOps, r.BlkioDeviceWriteIOps} {
+		if slices.Contains(list, nil) {
+			return invalid("a limit of a block device is null")
+		}
+	}
+	if slices.Contains(r.BlkioWeightDevice, nil) {
+		return invalid("a weight of a block device is null")
+	}
+	if slices.Contains(r.Ulimits, nil) {
+		return invalid("a ulimit is null")
 	}
 	return nil
 }

@@ -115,7 +115,9 @@ func addMount(out *container.HostConfig, m *engine.Mount) {
 }
 
 // isAnonymous says that a mount is a volume without a name, and without options.
-func isAnonymous(m *engine.Mount) bool { return m.Type == engine.MountVolume && m.Source == "" && !m.NoCopy }
+func isAnonymous(m *engine.Mount) bool {
+	return m.Type == engine.MountVolume && m.Source == "" && !m.NoCopy
+}
 
 func bindMode(m *engine.Mount) string {
 	options := []string{"rw"}
