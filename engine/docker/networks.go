@@ -176,8 +176,8 @@ func (s *Server) pruneNetworks(r *http.Request) (any, error) {
 		if !isDangling(n, containers) || !args.Labels(n.Labels()) || !until.IsZero() && !n.Created.Before(until) {
 			continue
 		}
-		if ctx.Err() != nil {
-			break // the client went away
+		if err := ctx.Err(); err != nil {
+			return nil, err // the client went away
 		}
 		if err := s.b.RemoveNetwork(context.WithoutCancel(ctx), n.ID); err != nil {
 			s.cfg.Log.Debug("network not pruned", "network", n.Spec.Name, "err", err) // somebody uses it now, or was faster

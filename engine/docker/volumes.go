@@ -123,8 +123,8 @@ func (s *Server) pruneVolumes(r *http.Request) (any, error) {
 		if !v.Anonymous && !everything || slices.ContainsFunc(containers, shape.UsesVolume(v.Name)) || !args.Labels(shape.Volume(v).Labels) {
 			continue
 		}
-		if ctx.Err() != nil {
-			break // the client went away
+		if err := ctx.Err(); err != nil {
+			return nil, err // the client went away
 		}
 		size := sizeBelow(v.Mountpoint)
 		if err := s.b.RemoveVolume(context.WithoutCancel(ctx), v.Name); err != nil {
