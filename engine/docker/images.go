@@ -57,6 +57,8 @@ func (s *Server) readImage(w http.ResponseWriter, r *http.Request) error {
 		return answer(w, r, name, s.imageHistory)
 	case verb == "get":
 		return s.saveImages(w, r, []string{name})
+	case verb == "attestations":
+		return unsupported("reading attestations")
 	default:
 		return errNoPage
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -66,6 +67,8 @@ func (f *shelf) ImageDetails(ctx context.Context, ref, platform string) (call.Im
 func (f *shelf) List(context.Context, *call.ListRequest) ([]engine.Container, error) {
 	return []engine.Container{{ID: "c1", ImageID: "sha256:used"}}, nil
 }
+
+func (f *shelf) WritableSize(context.Context, string) (int64, error) { return 3, nil }
 
 func (f *shelf) Volumes(context.Context) ([]engine.Volume, error) { return nil, nil }
 func (f *shelf) Publish(ev engine.Event)                          { _ = f.note("event", ev.Action) }
@@ -146,9 +149,7 @@ func (f *shelf) answer(t *testing.T, method, target, body string, header http.He
 	t.Helper()
 	s := New(Config{Log: slog.New(slog.DiscardHandler), Closing: t.Context(), DataRoot: t.TempDir()}, f)
 	r := httptest.NewRequestWithContext(t.Context(), method, "http://x"+target, strings.NewReader(body))
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
 	return w.Code, w.Body.String()
@@ -212,12 +213,13 @@ func TestRoutesOfImages(t *testing.T) {
 		"login that is none": {request: "POST /auth", body: `{"serveraddress":"reg:5000"}`, fails: engine.Problem(engine.ErrDenied, errors.New("no")), status: 401, asked: "login reg:5000  "},
 		"import":             {request: "POST /images/create?fromSrc=-&repo=a&tag=1&message=hi&platform=linux/arm64&changes=CMD+[\"x\"]", status: 200, want: []string{`{"status":"sha256:imported"}`}, asked: "import a:1 hi linux/arm64 x"},
 		"import an address":  {request: "POST /images/create?fromSrc=http://x/y", status: 501, want: []string{"import the file"}},
+		"nothing":            {request: "POST /images/create", status: 400, want: []string{"neither fromImage nor fromSrc"}},
 		"commit": {
 			request: "POST /commit?container=c&repo=a/b&tag=1&author=me&comment=hi&pause=0&changes=CMD+x%0AUSER+y", body: "null", status: 201,
 			want: []string{`{"Id":"sha256:made"}`}, asked: "commit c a/b:1 me hi running CMD x;USER y",
 		},
 		"disk":             {request: "GET /system/df", status: 200, want: []string{`"LayersSize":13`, `"ImageUsage":{"ActiveCount":1,"Reclaimable":4,"TotalCount":3,"TotalSize":13}`}},
-		"disk of one type": {request: "GET /system/df?type=container", status: 200, want: []string{`"ContainerUsage"`}, not: "ImageUsage"},
+		"disk of one type": {request: "GET /system/df?type=container", status: 200, want: []string{`"ContainerUsage":{"Reclaimable":3,"TotalCount":1,"TotalSize":3}`}, not: "ImageUsage"},
 		"of no type":       {request: "GET /system/df?type=x", status: 400, want: []string{"unknown object type"}},
 	} {
 		t.Run(name, func(t *testing.T) {

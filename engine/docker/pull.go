@@ -105,7 +105,11 @@ func (s *Server) pull(ctx context.Context, out *lines, ref reference.Named, plat
 // importImage makes an image of a root filesystem that comes with the request.
 func (s *Server) importImage(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	if src := q.Get("fromSrc"); src != "-" {
+	switch src := q.Get("fromSrc"); src {
+	case "-":
+	case "":
+		return invalid("nothing to pull or to import: neither fromImage nor fromSrc is given")
+	default:
 		return engine.Hint(unsupported("importing from an address"), "fetch "+src+" first, and import the file")
 	}
 	config, err := change.Apply(engine.ImageConfig{}, q["changes"])

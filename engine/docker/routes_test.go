@@ -52,16 +52,17 @@ func operations(t *testing.T) []operation {
 
 // whyRefused says why, by the beginning of the path, and what to do.
 var whyRefused = map[string]string{
-	"/swarm":                     noSwarmHere,
-	"/nodes":                     noSwarmHere,
-	"/services":                  noSwarmHere,
-	"/tasks":                     noSwarmHere,
-	"/secrets":                   noSwarmHere + "; `tiffin secret` has secrets for Compose files",
-	"/configs":                   noSwarmHere,
-	"/plugins":                   "drivers are built in: nobody's programs run as root beside the engine",
-	"/images/search":             "registries of today have no search that all of them know: look at the registry's page",
-	"/volumes/{name}":            "only volumes of a swarm change",
-	"/containers/{id}/attach/ws": "for browsers, which cannot reach a unix socket; `POST /containers/{id}/attach` does the same",
+	"/swarm":                      noSwarmHere,
+	"/nodes":                      noSwarmHere,
+	"/services":                   noSwarmHere,
+	"/tasks":                      noSwarmHere,
+	"/secrets":                    noSwarmHere + "; `tiffin secret` has secrets for Compose files",
+	"/configs":                    noSwarmHere,
+	"/volumes/{name}":             noSwarmHere,
+	"/plugins":                    "drivers are built in: nobody's programs run as root beside the engine",
+	"/images/{name}/attestations": "they are kept, pushed and saved with their image, and only not shown",
+	"/images/search":              "registries of today have no search that all of them know: look at the registry's page",
+	"/containers/{id}/attach/ws":  "for browsers, which cannot reach a unix socket; `POST /containers/{id}/attach` does the same",
 }
 
 const noSwarmHere = "503, as dockerd that is in no swarm"
@@ -71,6 +72,9 @@ var remarks = map[string]string{
 	"GET /plugins":                 "there are none",
 	"GET /containers/{id}/stats":   "a stream, two readings a second apart, or one at once (`one-shot`)",
 	"GET /containers/{id}/changes": "without the mount points that a start makes",
+	"POST /images/create":          "pulls, and imports what comes with the request; not from an address",
+	"POST /images/{name}/push":     "all that is here of it: not one platform of several; so for `get` and `load`, too",
+	"GET /system/df":               "without what builds keep: `tiffin builder du`",
 	"POST /containers/create":      "every field of HostConfig is carried out, or refused by its name (`engine/docker/shape`)",
 	"DELETE /containers/{id}":      "but for `link`",
 	"POST /containers/{id}/exec":   "further processes are forgotten with the engine, as by dockerd",

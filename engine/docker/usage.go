@@ -54,7 +54,7 @@ func (s *Server) usage(r *http.Request) (any, error) {
 		}
 	}
 	if wants(system.ContainerObject) {
-		s.containerUsage(out, list)
+		s.containerUsage(ctx, out, list)
 	}
 	if wants(system.VolumeObject) {
 		if err := s.volumeUsage(ctx, out, list); err != nil {
@@ -111,14 +111,17 @@ func (s *Server) imageUsage(ctx context.Context, out *diskUsage, containers []en
 	return nil
 }
 
-func (s *Server) containerUsage(out *diskUsage, list []engine.Container) {
+func (s *Server) containerUsage(ctx context.Context, out *diskUsage, list []engine.Container) {
 	u := &container.DiskUsage{TotalCount: int64(len(list))}
 	out.Containers, out.ContainerUsage = []container.Summary{}, u
 	now := time.Now()
 	for i := range list {
 		c := &list[i]
-		line := shape.Summary(c, now, nil)
-		line.SizeRw = sizeOf(filepath.Join(s.places().Data, c.ID, "upper"))
+		written, err := s.b.WritableSize(ctx, c.ID)
+		if err != nil {
+			continue // it was removed meanwhile
+		}
+		line := shape.Summary(c, now, &shape.Sizes{Writable: written})
 		u.TotalSize += line.SizeRw
 		if c.State.Status.Alive() || c.State.Status == engine.StatusRestarting {
 			u.ActiveCount++
@@ -146,10 +149,8 @@ func (s *Server) volumeUsage(ctx context.Context, out *diskUsage, containers []e
 	out.Volumes, out.VolumeUsage = []volume.Volume{}, u
 	for i := range list {
 		v := &list[i]
-		line := volume.Volume{
-			Name: v.Name, Driver: "local", Mountpoint: v.Mountpoint, CreatedAt: v.Created.Format(time.RFC3339), Scope: "local",
-			Labels: v.Spec.Labels, Options: v.Spec.DriverOpts, UsageData: &volume.UsageData{RefCount: used[v.Name], Size: sizeOf(v.Mountpoint)},
-		}
+		line := shape.Volume(v)
+		line.UsageData = &volume.UsageData{RefCount: used[v.Name], Size: sizeOf(v.Mountpoint)}
 		u.TotalSize += line.UsageData.Size
 		if line.UsageData.RefCount > 0 {
 			u.ActiveCount++

@@ -63,7 +63,9 @@ func TestManifestsOfImage(t *testing.T) {
 	t.Parallel()
 	got := ManifestsOfImage(&call.ImageDetails{Manifests: []call.ImageManifest{
 		{Image: "sha256:1", Content: 2, Unpacked: 3, Available: true, Platform: ocispec.Platform{OS: "linux"}},
-		{Attests: "sha256:m"}, {Platform: ocispec.Platform{OS: "unknown"}}, {Platform: ocispec.Platform{OS: "linux"}},
+		{Attests: "sha256:m"},
+		{Platform: ocispec.Platform{OS: "unknown"}},
+		{Platform: ocispec.Platform{OS: "linux"}},
 	}}, func(string) []string { return []string{"c"} })
 	var kinds []image.ManifestKind
 	for _, m := range got {

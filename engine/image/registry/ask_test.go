@@ -72,7 +72,9 @@ func TestTagsOfAllPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	auth := func(string) (call.RegistryAuth, error) { return call.RegistryAuth{Username: "me", Password: "right"}, nil }
+	auth := func(string) (call.RegistryAuth, error) {
+		return call.RegistryAuth{Username: "me", Password: "right"}, nil
+	}
 	tags, err := c.Tags(context.Background(), host, "a/b", auth)
 	if d := cmp.Diff([]string{"1", "2", "3"}, tags); d != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, d)
