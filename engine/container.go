@@ -254,6 +254,9 @@ const ExitUnknown = 255
 // IsHook says that the container is a pre_start hook of its service.
 func (c *Container) IsHook() bool { return c.OneOff && c.Spec.Labels[LabelHook] != "" }
 
+// IsJob says that the container runs, or ran, for a job.
+func (c *Container) IsJob() bool { return c.OneOff && c.Spec.Labels[LabelJob] != "" }
+
 // StopTimeout is the time between the stop signal and SIGKILL.
 func (c *Container) StopTimeout() time.Duration {
 	if t := c.Spec.StopTimeout; t != nil {

@@ -19,6 +19,7 @@ const (
 	LabelVersion         = "com.docker.compose.version"
 	LabelReplace         = "com.docker.compose.replace"
 	LabelHook            = "com.docker.compose.hook" // pre_start
+	LabelJob             = "com.docker.compose.job"  // of what runs for a job: its name
 	LabelNetwork         = "com.docker.compose.network"
 	LabelVolume          = "com.docker.compose.volume"
 )

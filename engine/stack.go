@@ -122,6 +122,8 @@ type Service struct {
 	// Update says how replicas are replaced, nil: all at once; Rollback how that is undone.
 	Update   *UpdateConfig `json:",omitempty"`
 	Rollback *UpdateConfig `json:",omitempty"`
+	// Job says that it is a job, which has no replicas, and when it runs.
+	Job *Triggers `json:",omitempty"`
 	// Container is the template of a replica. References to other services in it
 	// ("service:x" in modes, VolumesFrom) are resolved when a replica is created.
 	Container ContainerSpec
@@ -140,6 +142,23 @@ func (s *Service) WithHooks() []*Service {
 
 // Buildable says that the image can be made from source.
 func (s *Service) Buildable() bool { return s.Build != nil }
+
+// Triggers say when a job runs.
+type Triggers struct {
+	// NotManual refuses to run it when somebody asks for it.
+	NotManual bool       `json:",omitempty"`
+	Schedules []Schedule `json:",omitempty"`
+}
+
+// Schedule says when a job runs by the clock.
+type Schedule struct {
+	Cron string // five fields, see engine/cron
+	Zone string `json:",omitempty"` // "": the host's
+	// Queue runs it once more afterwards when it runs yet; else it is left out.
+	Queue bool `json:",omitempty"`
+	// SkipMissed forgets the times at which nobody could run it, else it is run once for all of them.
+	SkipMissed bool `json:",omitempty"`
+}
 
 // PullPolicy says when an image is fetched.
 type PullPolicy string

@@ -21,6 +21,7 @@ import (
 	"tiffin/project/consistent"
 	"tiffin/project/fault"
 	"tiffin/project/instance"
+	"tiffin/project/job"
 	"tiffin/project/paths"
 	"tiffin/project/shape"
 	"tiffin/project/suggest"
@@ -32,6 +33,8 @@ type way struct {
 	noInterpolate, noNormalize, noPaths, noConsistency, noFiles bool
 	// modelOnly stops at the merged document.
 	modelOnly bool
+	// jobs puts jobs among the services, for them to be carried out.
+	jobs bool
 }
 
 // load merges and resolves the files into p.attributes and p.model.
@@ -60,7 +63,7 @@ func (p *Project) load(ctx context.Context, o Options, w way) error {
 		if err != nil {
 			return inOurWords(err)
 		}
-		p.model, err = p.choose(model, o)
+		p.model, err = p.choose(model, o, w)
 		return err
 	})
 	if err != nil || w.modelOnly {
@@ -181,7 +184,7 @@ func mentioned(word string) []string {
 
 // choose enables the named services with their profiles, sets what the command line says
 // about replicas, and makes it the instance that is meant.
-func (p *Project) choose(model *types.Project, o Options) (*types.Project, error) {
+func (p *Project) choose(model *types.Project, o Options, w way) (*types.Project, error) {
 	for _, src := range p.texts.all[:p.texts.main] {
 		model.ComposeFiles = append(model.ComposeFiles, src.path)
 	}
@@ -189,12 +192,16 @@ func (p *Project) choose(model *types.Project, o Options) (*types.Project, error
 	for name := range o.Scale {
 		names = append(names, name)
 	}
+	model, err := p.withJobs(model, names, w)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range names {
 		if _, ok := model.AllServices()[name]; !ok {
 			return nil, noService(name, model.AllServices())
 		}
 	}
-	model, err := model.WithServicesEnabled(names...)
+	model, err = model.WithServicesEnabled(names...)
 	if err != nil {
 		return nil, fmt.Errorf("enable services: %w", err)
 	}
@@ -214,6 +221,20 @@ func (p *Project) choose(model *types.Project, o Options) (*types.Project, error
 		model = instance.Isolate(model, p.site.instance)
 	}
 	return model, nil
+}
+
+// withJobs puts the jobs that matter among the services, unless the model is to be shown.
+func (p *Project) withJobs(model *types.Project, names []string, w way) (*types.Project, error) {
+	if !w.jobs || len(model.AllJobs()) == 0 {
+		return model, nil
+	}
+	model, err := job.Enable(model, names)
+	if err != nil {
+		return nil, fmt.Errorf("enable jobs: %w", err)
+	}
+	p.texts.jobs = model.Jobs
+	p.attributes, err = job.AsServices(model, p.attributes, names)
+	return model, err
 }
 
 func noService(name string, all types.Services) error {

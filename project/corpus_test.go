@@ -110,7 +110,7 @@ func TestTheModelIsComposeGos(t *testing.T) {
 
 func sameModel(t *testing.T, o Options) {
 	t.Helper()
-	p, err := Load(t.Context(), o)
+	p, err := load(t.Context(), o, way{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"tiffin/project/job"
 )
 
 // Options say which project is meant: the global flags of the command line and the
@@ -33,6 +35,8 @@ type Options struct {
 	Services []string
 	// Scale replaces the services' own number of replicas (--scale).
 	Scale map[string]int
+	// WithoutJobs leaves jobs out of the services, for the project to be shown as it is written.
+	WithoutJobs bool
 	// Environ is the process's environment, KEY=value.
 	Environ []string
 	// WorkingDir is the process's directory. "": ask the system.
@@ -66,7 +70,7 @@ type Project struct {
 // Errors: engine.ErrNotFound when there is no Compose file or no service of a name in
 // o, engine.ErrInvalid for what is wrong with the files, each with its place.
 func Load(ctx context.Context, o Options) (*Project, error) {
-	return load(ctx, o, way{})
+	return load(ctx, o, way{jobs: !o.WithoutJobs})
 }
 
 func loadWith(ctx context.Context, o Options, fetched remotes, w way) (*Project, error) {
@@ -108,6 +112,7 @@ func (p *Project) Lookup(name string) (string, bool) {
 
 // warnAt warns with the place that path leads to.
 func (p *Project) warnAt(path []string, text string) {
+	path, text = job.Home(p.texts.jobs, path, text)
 	if place := p.texts.place(path); place != "" {
 		text = place + ": " + text
 	}

@@ -12,10 +12,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"go.yaml.in/yaml/v4"
 
 	"tiffin/engine"
 	"tiffin/project/fault"
+	"tiffin/project/job"
 )
 
 // maxFileSize bounds one file. The largest Compose files in the wild have some 200 KB.
@@ -33,8 +35,9 @@ type source struct {
 
 // sources are the files of a project: those it was told of, then those they lead to.
 type sources struct {
-	cwd string
-	all []*source
+	jobs types.Jobs // what is said of services may be of them
+	cwd  string
+	all  []*source
 	// main is the number of files that the project was told of.
 	main int
 	// bases says which service extends which.
@@ -215,11 +218,12 @@ func (s *sources) locate(err error) error {
 	if !errors.As(err, &f) {
 		return err
 	}
-	place := s.place(f.Path)
+	path, text := job.Home(s.jobs, f.Path, f.Text)
+	place := s.place(path)
 	if place != "" {
 		place += ": "
 	}
-	out := engine.Problem(f.Kind, errors.New(place+f.Text))
+	out := engine.Problem(f.Kind, errors.New(place+text))
 	if f.Tip != "" {
 		out = engine.Hint(out, f.Tip)
 	}

@@ -15,6 +15,7 @@ import (
 	"tiffin/project/consistent"
 	"tiffin/project/fault"
 	"tiffin/project/hash"
+	"tiffin/project/job"
 )
 
 // Stack translates the project for the engine. It reads the files that configs,
@@ -47,6 +48,12 @@ func (p *Project) translate() (*engine.Stack, error) {
 	for _, name := range p.model.ServiceNames() {
 		s := p.model.Services[name]
 		service, err := p.service(&s)
+		if err == nil && p.texts.jobs != nil {
+			service.Job, err = job.Triggers(p.model, name)
+		}
+		if service.Job != nil && len(service.Job.Schedules) > 0 {
+			p.warnAt([]string{"jobs", name, "triggers", "schedule"}, "jobs."+name+".triggers.schedule is not carried out yet")
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -113,6 +113,7 @@ func (c *cli) configList(ctx context.Context, o *configOptions, where project.Op
 	if !o.services && !o.volumes && !o.networks && !o.images && !o.profiles && !o.environment && !o.models && o.hash == "" {
 		return nil, nil
 	}
+	where.WithoutJobs = true
 	p, err := c.Load(ctx, where)
 	if err != nil {
 		return nil, err
@@ -196,6 +197,7 @@ func (c *cli) digestOf(ctx context.Context, image string) (string, error) {
 
 // lockDigests is an override file that pins the image of each service.
 func (c *cli) lockDigests(ctx context.Context, where project.Options) ([]byte, error) {
+	where.WithoutJobs = true
 	p, err := c.Load(ctx, where)
 	if err != nil {
 		return nil, err

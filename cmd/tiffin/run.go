@@ -28,7 +28,7 @@ type runOptions struct {
 func newRun(c *cli) *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
-		Use:   "run [OPTIONS] SERVICE [COMMAND] [ARGS...]",
+		Use:   "run [OPTIONS] SERVICE|JOB [COMMAND] [ARGS...]",
 		Short: "Run a one-off command on a service",
 		Args:  caller.AtLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -89,6 +89,9 @@ func (c *cli) runOneOff(cmd *cobra.Command, o *runOptions, args []string) error 
 	}
 	stack, up.Services = &up.Stack, nil
 	svc, ok := stack.Service(service)
+	if ok && svc.Job != nil && svc.Job.NotManual {
+		return engine.Hint(caller.Invalid("job %q is not run by hand: triggers.manual is false", service), "leave `manual: false` out of its triggers, or wait for its schedule")
+	}
 	if !ok || svc.Container.Image == "" {
 		return caller.Invalid("service %q has a provider, and no container", service)
 	}

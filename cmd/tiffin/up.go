@@ -131,6 +131,11 @@ func (o *upOptions) request(c *cli, cmd *cobra.Command, stack *engine.Stack, ser
 		Build:            o.build, NoBuild: o.noBuild, Timings: o.times != nil,
 		Pull: pull, Wait: o.wait, WaitTimeout: seconds(o.waitTimeout), Parallel: c.Opts.Parallel,
 	}
+	for _, name := range services {
+		if svc, ok := stack.Service(name); ok && svc.Job != nil {
+			return nil, engine.Hint(caller.Invalid("%q is a job, and no service", name), "run it with `tiffin run "+name+"`")
+		}
+	}
 	for i := range stack.Volumes {
 		if o.yes {
 			req.RecreateVolumes = append(req.RecreateVolumes, stack.Volumes[i].Name)

@@ -104,8 +104,11 @@ func (d *down) addContainers() {
 // takes says that a container goes. Only a Stack that came with the request tells
 // orphans: without one everything of the project is meant.
 func (d *down) takes(c *engine.Container) bool {
-	if c.Spec.AutoRemove && c.Ended() {
+	switch {
+	case c.Spec.AutoRemove && c.Ended():
 		return true // it goes by itself, and what it uses can go once it has
+	case c.IsJob():
+		return d.services == nil || slices.Contains(d.services, c.Service)
 	}
 	if c.OneOff && !c.IsHook() || d.req.Stack != nil && isOrphan(c, d.req.Stack) {
 		return d.req.RemoveOrphans

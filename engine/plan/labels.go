@@ -52,6 +52,9 @@ func Labels(c *engine.Container, of Origin) map[string]string {
 	if len(of.Stack.EnvFiles) > 0 {
 		out[engine.LabelEnvironmentFile] = strings.Join(of.Stack.EnvFiles, ",")
 	}
+	if of.Service.Job != nil {
+		out[engine.LabelJob] = of.Service.Name
+	}
 	if of.Replaces != nil {
 		out[engine.LabelReplace] = of.Replaces.Name
 	}

@@ -91,10 +91,13 @@ func (inv *inventory) orphans(stack *engine.Stack) []*engine.Container {
 }
 
 func isOrphan(c *engine.Container, stack *engine.Stack) bool {
+	svc, known := stack.Service(c.Service)
+	if c.IsJob() && known && svc.Job != nil {
+		return false // its last runs are there to be looked at
+	}
 	if c.OneOff && !c.IsHook() {
 		return c.State.Status == engine.StatusExited
 	}
-	_, known := stack.Service(c.Service)
 	return !known && !slices.Contains(stack.Disabled, c.Service)
 }
 

@@ -45,12 +45,7 @@ func Screen(used *types.Project, document map[string]any, bases []string, warn f
 	if err := s.bases(root.children["services"].children["*"], bases); err != nil {
 		return err
 	}
-	for _, section := range []string{"jobs", "models"} {
-		if err := s.child(root, section, document[section], nil); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.child(root, "models", document["models"], nil)
 }
 
 // bases screens how services are built that are only built.

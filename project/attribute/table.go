@@ -7,7 +7,13 @@ func table() []row { //nolint:funlen // data
 	return []row{
 		{names: "name services networks volumes configs secrets include"},
 		{names: "version", fate: Warn, why: "is obsolete"},
-		{names: "jobs", fate: Warn, why: "are not carried out yet: up leaves them alone"},
+		{names: "jobs", why: "run by tiffin run JOB, and by the clock after up (docs/beyond.md)"},
+		{parent: "jobs", names: "*", like: "services.*", why: "all that a service with one container is made of, as for services"},
+		{parent: "jobs.*", names: "triggers profiles"},
+		{parent: "jobs.*.triggers", names: "manual", why: "false refuses tiffin run"},
+		{parent: "jobs.*.triggers", names: "schedule"},
+		{parent: "jobs.*.triggers.schedule.[]", names: "cron", why: "five fields, or @daily and the like"},
+		{parent: "jobs.*.triggers.schedule.[]", names: "timezone concurrency missed_fires"},
 		{names: "models", fate: Warn, why: "are not carried out: tiffin runs no language models"},
 		{parent: "include.[]", names: "path project_directory env_file", why: "local files, oci:// and git"},
 

@@ -72,7 +72,7 @@ var allowed = map[string][]string{
 
 	"project": {
 		"engine",
-		"project/attribute", "project/consistent", "project/develop", "project/device", "project/envfile", "project/explain", "project/fault", "project/hash", "project/instance", "project/paths", "project/provider", "project/publication", "project/ready", "project/shape", "project/suggest", "project/variables",
+		"project/attribute", "project/consistent", "project/develop", "project/device", "project/envfile", "project/explain", "project/fault", "project/hash", "project/instance", "project/job", "project/paths", "project/provider", "project/publication", "project/ready", "project/shape", "project/suggest", "project/variables",
 	},
 	"project/attribute":   {"project/fault"},
 	"project/consistent":  {"engine", "project/fault", "project/shape", "project/suggest"},
@@ -82,6 +82,7 @@ var allowed = map[string][]string{
 	"project/explain":     {"project/variables"},
 	"project/fault":       {"engine", "project/shape"},
 	"project/hash":        {},
+	"project/job":         {"engine", "engine/cron", "project/fault"},
 	"project/instance":    {},
 	"project/paths":       {},
 	"project/publication": {"engine", "project/paths"},
@@ -158,6 +159,7 @@ var allowed = map[string][]string{
 	// The ground floor imports nothing of ours.
 	"dns":                    nil,
 	"healthcheck":            nil,
+	"engine/cron":            nil,
 	"engine/state":           nil,
 	"engine/logs/frame":      nil,
 	"engine/network/nft":     nil,
