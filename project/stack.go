@@ -51,9 +51,6 @@ func (p *Project) translate() (*engine.Stack, error) {
 		if err == nil && p.texts.jobs != nil {
 			service.Job, err = job.Triggers(p.model, name)
 		}
-		if service.Job != nil && len(service.Job.Schedules) > 0 {
-			p.warnAt([]string{"jobs", name, "triggers", "schedule"}, "jobs."+name+".triggers.schedule is not carried out yet")
-		}
 		if err != nil {
 			return nil, err
 		}

@@ -24,6 +24,7 @@ import (
 	"tiffin/engine/image"
 	"tiffin/engine/network"
 	"tiffin/engine/runtime"
+	"tiffin/engine/schedule"
 	"tiffin/engine/secret"
 	"tiffin/engine/settings"
 	"tiffin/engine/state"
@@ -64,6 +65,7 @@ type Daemon struct {
 	events  events.Log
 	builder *builder.Builder
 	jobs    atomic.Int32 // steps of builds that run
+	clock   *schedule.Scheduler
 
 	// mu guards the index; nothing is done to the host under it.
 	mu         sync.Mutex
@@ -109,7 +111,8 @@ func Open(ctx context.Context, cfg Config) (_ *Daemon, err error) {
 		return nil, err
 	}
 	d.recovered = true
-	return d, nil
+	d.clock = schedule.New(d, d.records, schedule.Wall{}, d.log)
+	return d, d.clock.Resume()
 }
 
 // openRoots makes the roots, for their owner only, and takes the lock.
@@ -219,6 +222,9 @@ func (d *Daemon) Close() error {
 		d.loose.Stop()
 	}
 	d.mu.Unlock()
+	if d.clock != nil {
+		d.clock.Close()
+	}
 	d.work.Wait()
 	var errs []error
 	if d.builder != nil {

@@ -25,6 +25,11 @@ func (d *Daemon) Down(ctx context.Context, req *call.DownRequest, report engine.
 		return err
 	}
 	defer unlock()
+	if len(req.Services) == 0 {
+		if err := d.clock.Disarm(req.Project); err != nil {
+			return err
+		}
+	}
 	stack := d.stackOr(req.Stack, req.Project)
 	obs, err := d.observe(ctx, req.Project, stack)
 	if err != nil {

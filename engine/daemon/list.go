@@ -29,7 +29,7 @@ func (d *Daemon) List(_ context.Context, req *call.ListRequest) ([]engine.Contai
 // Projects lists the projects that have containers.
 func (d *Daemon) Projects(_ context.Context) ([]call.ProjectSummary, error) {
 	byName := map[string]*call.ProjectSummary{}
-	for _, c := range d.all(func(c *engine.Container) bool { return c.Project != "" && !c.OneOff }) {
+	for _, c := range d.all(func(c *engine.Container) bool { return c.Project != "" && (!c.OneOff || c.IsJob()) }) {
 		p, ok := byName[c.Project]
 		if !ok {
 			p = &call.ProjectSummary{Name: c.Project, Status: map[engine.Status]int{}}

@@ -2,12 +2,11 @@ package daemon
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 
 	"tiffin/engine"
 	"tiffin/engine/call"
+	"tiffin/engine/daemon/single"
 	"tiffin/engine/plan"
 )
 
@@ -31,7 +30,7 @@ func (d *Daemon) Run(ctx context.Context, req *call.RunRequest, report engine.Re
 	if err != nil {
 		return "", err
 	}
-	slug := newSlug()
+	slug := single.NewSlug()
 	name := req.Name
 	if name == "" {
 		name = fmt.Sprintf("%s-%s-run-%s", stack.Name, svc.Name, slug)
@@ -50,10 +49,4 @@ func (d *Daemon) Run(ctx context.Context, req *call.RunRequest, report engine.Re
 		return "", err
 	}
 	return c.ID, nil
-}
-
-func newSlug() string {
-	var b [6]byte
-	rand.Read(b[:]) // crypto/rand.Read never returns an error (Go 1.24)
-	return hex.EncodeToString(b[:])
 }

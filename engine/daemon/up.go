@@ -204,7 +204,11 @@ func (d *Daemon) Up(ctx context.Context, req *call.UpRequest, report engine.Repo
 		return err
 	}
 	defer unlock()
-	return d.apply(ctx, req, report, func(obs *plan.Observed) (*plan.Plan, error) { return plan.Up(req, obs) })
+	err = d.apply(ctx, req, report, func(obs *plan.Observed) (*plan.Plan, error) { return plan.Up(req, obs) })
+	if err != nil || req.NoStart {
+		return err
+	}
+	return d.clock.Arm(&req.Stack)
 }
 
 // apply pulls what must be seen first, observes, decides, and carries it out.
