@@ -35,7 +35,7 @@ func selects(req *call.LogRequest, c *engine.Container) bool {
 	switch {
 	case len(req.Containers) > 0:
 		return slices.Contains(req.Containers, c.ID)
-	case c.Project != req.Project || c.OneOff && (!c.IsHook() || req.Follow):
+	case c.Project != req.Project || c.OneOff && (!c.IsHook() && !c.IsJob() || req.Follow):
 		return false // a hook is followed by who waits for it
 	case len(req.Services) > 0 && !slices.Contains(req.Services, c.Service):
 		return false
