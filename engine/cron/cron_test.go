@@ -50,7 +50,7 @@ func TestNext(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []string
-			for range strings.Fields(c.want) {
+			for range strings.FieldsSeq(c.want) {
 				at = s.Next(at.In(zone))
 				got = append(got, at.UTC().Format(time.RFC3339))
 			}

@@ -139,7 +139,7 @@ func (e *entry) save(ctx context.Context) {
 func (e *entry) begin(ctx context.Context, queue bool, ended chan<- struct{}) {
 	e.running = true
 	e.s.work.Go(func() {
-		if err := e.once(ctx, queue); err != nil && ctx.Err() == nil {
+		if err := e.once(ctx, engine.Schedule{Queue: queue}); err != nil && ctx.Err() == nil {
 			e.s.log.Warn("a job was not run", "project", e.project, "job", e.job, "err", err)
 		}
 		ended <- struct{}{}
@@ -147,7 +147,7 @@ func (e *entry) begin(ctx context.Context, queue bool, ended chan<- struct{}) {
 }
 
 // once runs the job once, and waits for its end. What others, or an earlier engine, have run of it counts, too.
-func (e *entry) once(ctx context.Context, queue bool) error {
+func (e *entry) once(ctx context.Context, how engine.Schedule) error {
 	runs, err := e.runs(ctx)
 	if err != nil {
 		return err
@@ -156,7 +156,7 @@ func (e *entry) once(ctx context.Context, queue bool) error {
 		if runs[i].Ended() {
 			continue
 		}
-		if !queue {
+		if !how.Queue {
 			e.leftOut()
 			return nil
 		}
