@@ -13,6 +13,7 @@ import (
 
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/lines"
+	"tiffin/cmd/tiffin/menu"
 	"tiffin/cmd/tiffin/progress"
 	"tiffin/cmd/tiffin/watch"
 	"tiffin/engine"
@@ -30,7 +31,10 @@ type session struct {
 	client *api.Client
 	req    *call.UpRequest
 	opts   *upOptions
-	rules  []develop.Rule // of --watch
+	rules  []develop.Rule // of watch
+
+	screen   menu.Screen
+	out, err io.Writer // on the screen
 
 	printer *lines.Printer
 	news    chan func(ctx context.Context) (over bool, err error)
@@ -52,11 +56,13 @@ type session struct {
 	stopped    bool               // the last one is done
 	cancel     context.CancelFunc // of the call that is under way
 	interrupts int                // so far
-	endWatch   context.CancelFunc // nil: nothing is watched
+	watching   bool               // the rules are to be carried out
+	unwatched  error              // why there are none
+	endWatch   context.CancelFunc // at once; nil: nothing is watched
+	leaveWatch context.CancelFunc // when what is under way is done
+	detaching  bool               // the containers are to run on
 
-	acting   sync.Mutex // one stop after the other
-	mu       sync.Mutex
-	progress progress.Writer // of a stop that is under way: output goes above it
+	acting sync.Mutex // one stop after the other
 }
 
 // stopReason is why the containers are being stopped.
@@ -69,7 +75,8 @@ const (
 )
 
 func (s *session) run(ctx context.Context) error {
-	s.told, s.progress = map[string]time.Time{}, progress.Quiet{}
+	s.told = map[string]time.Time{}
+	s.out, s.err = s.screen.Writer(s.c.Out), s.screen.Writer(s.c.Err)
 	s.news = make(chan func(context.Context) (bool, error))
 	var shown []string
 	s.targets, shown = s.services()
@@ -81,6 +88,16 @@ func (s *session) run(ctx context.Context) error {
 	defer s.work.Wait()
 	defer leave()
 	defer s.c.TakeInterrupts(func(os.Signal) { s.tell(ctx, s.interrupted) })()
+	if s.opts.menu {
+		var err error
+		s.screen.Menu, err = menu.Open(s.c.Caller, s.menuState(), func(ctx context.Context, key menu.Action) {
+			s.tell(ctx, func(ctx context.Context) (bool, error) { return s.pressed(ctx, key) })
+		})
+		if err != nil {
+			return err
+		}
+		defer s.screen.Close()
+	}
 
 	s.follow(ctx, call.LogRequest{Services: shown, Stdout: true, Stderr: true})
 	s.follow(ctx, call.LogRequest{Services: without(s.targets, shown)})
@@ -89,6 +106,7 @@ func (s *session) run(ctx context.Context) error {
 		if over, err := (<-s.news)(ctx); over || err != nil {
 			return err
 		}
+		s.screen.Show(s.menuState())
 	}
 }
 
@@ -136,7 +154,7 @@ func without(all, some []string) []string {
 
 // announce says whose output is to come, and makes the printer.
 func (s *session) announce(ctx context.Context, shown []string) error {
-	s.printer = lines.New(aboveProgress{s, s.c.Out}, aboveProgress{s, s.c.Err}, lines.Options{
+	s.printer = lines.New(s.out, s.err, lines.Options{
 		Project: s.req.Stack.Name, NoPrefix: s.opts.noPrefix, Colour: s.c.colourLogs(s.opts.noColour),
 		Timestamps: s.opts.timestamps, Split: true,
 	})
@@ -152,7 +170,7 @@ func (s *session) announce(ctx context.Context, shown []string) error {
 		s.printer.Announce(list[i].Name)
 		short = append(short, s.printer.Short(list[i].Name))
 	}
-	_, err = fmt.Fprintln(s.c.Out, "Attaching to "+strings.Join(short, ", "))
+	_, err = fmt.Fprintln(s.out, "Attaching to "+strings.Join(short, ", "))
 	return err
 }
 
@@ -163,7 +181,7 @@ func (s *session) follow(ctx context.Context, req call.LogRequest) {
 		return
 	}
 	req.Project, req.Follow, req.Stay, req.Tail, req.Since = s.req.Stack.Name, true, true, -1, s.began
-	s.work.Go(func() {
+	s.work.Go(s.screen.Guard(func() {
 		err := s.client.Logs(ctx, &req, func(e call.LogEntry) error {
 			if req.Stdout {
 				if err := s.printer.Entry(e); err != nil {
@@ -180,7 +198,7 @@ func (s *session) follow(ctx context.Context, req call.LogRequest) {
 			err = engine.Problem(engine.ErrUnavailable, errors.New("the engine has stopped; the containers run on"))
 		}
 		s.tell(ctx, func(context.Context) (bool, error) { return true, err })
-	})
+	}))
 }
 
 // start starts what was created. Its progress would disturb the output.
@@ -188,7 +206,8 @@ func (s *session) start(ctx context.Context) {
 	if s.updated {
 		s.work.Go(func() {
 			s.tell(ctx, func(ctx context.Context) (bool, error) {
-				s.started, s.failure = true, s.opts.times.Show(aboveProgress{s, s.c.Err})
+				s.started, s.failure = true, s.opts.times.Show(s.err)
+				s.watch(ctx)
 				return s.over(ctx)
 			})
 		})
@@ -202,41 +221,72 @@ func (s *session) start(ctx context.Context) {
 	}
 	callCtx, cancel := context.WithCancel(ctx)
 	s.cancel = cancel
-	s.work.Go(func() {
+	s.work.Go(s.screen.Guard(func() {
 		defer cancel()
 		err := s.client.Up(callCtx, &req, s.opts.times.Take(func(e engine.Progress) {
 			if e.Status == engine.Warning {
-				fmt.Fprintln(aboveProgress{s, s.c.Err}, progress.WarningText(progress.OneLine(e.ID+" "+e.Text)))
+				fmt.Fprintln(s.err, progress.WarningText(progress.OneLine(e.ID+" "+e.Text)))
 			}
 		}))
-		err = errors.Join(err, s.opts.times.Show(aboveProgress{s, s.c.Err}))
+		err = errors.Join(err, s.opts.times.Show(s.err))
 		s.tell(ctx, func(ctx context.Context) (bool, error) {
 			s.started, s.failure = err == nil, err
-			if s.started {
-				s.watch(ctx)
-			}
+			s.watch(ctx)
 			return s.over(ctx)
 		})
-	})
+	}))
 }
 
-// watch carries out the rules of --watch until the containers are stopped.
+// watch carries out the rules, if it is to, until it is not, or the containers are stopped.
 func (s *session) watch(ctx context.Context) {
-	if len(s.rules) == 0 || s.reason != notStopped {
+	if !s.watching || s.detaching || !s.started || s.endWatch != nil || s.reason != notStopped {
 		return
 	}
 	watchCtx, cancel := context.WithCancel(ctx)
-	s.endWatch = cancel
+	until, leave := context.WithCancel(watchCtx)
+	s.endWatch, s.leaveWatch = cancel, leave
 	host := &watchHost{
-		c: s.c, client: s.client, stack: &s.req.Stack, out: aboveProgress{s, s.c.Err}, indent: s.printer.Indent(),
-		quiet: s.opts.quietBuild, prune: true,
+		c: s.c, client: s.client, stack: &s.req.Stack, out: s.err, indent: s.printer.Indent(),
+		quiet: s.opts.quietBuild, prune: true, menu: s.screen.Menu,
 	}
-	s.work.Go(func() {
+	s.work.Go(s.screen.Guard(func() {
 		defer cancel()
-		if err := watch.Watch(watchCtx, s.rules, host); watchCtx.Err() == nil {
-			s.tell(ctx, func(context.Context) (bool, error) { return true, err })
-		}
-	})
+		err := watch.Watch(watchCtx, until, s.rules, host)
+		failed := until.Err() == nil
+		s.tell(ctx, func(ctx context.Context) (bool, error) {
+			s.endWatch = nil
+			switch {
+			case failed && s.screen.Menu == nil:
+				return true, err
+			case failed:
+				host.Warn(err.Error())
+				s.watching = false
+			}
+			s.watch(ctx) // it may be wanted again
+			return s.over(ctx)
+		})
+	}))
+}
+
+func (s *session) menuState() menu.State {
+	return menu.State{Watchable: len(s.rules) > 0, Watching: s.watching, Detaching: s.detaching}
+}
+
+// pressed does what a key of the menu means.
+func (s *session) pressed(ctx context.Context, key menu.Action) (bool, error) {
+	switch {
+	case key == menu.Detach:
+		s.detaching = true
+	case s.unwatched != nil:
+		fmt.Fprintln(s.err, progress.WarningText(s.unwatched.Error()))
+	default:
+		s.watching = !s.watching
+	}
+	if s.endWatch != nil && (s.detaching || !s.watching) {
+		s.leaveWatch()
+	}
+	s.watch(ctx)
+	return s.over(ctx)
 }
 
 // exited notes the end of a container; some are the end of all.
@@ -254,7 +304,7 @@ func (s *session) exited(ctx context.Context, source *call.LogSource, exit call.
 	}
 	if counts && s.reason == notStopped {
 		s.reason = byRule
-		fmt.Fprintln(s.c.Out, "Aborting on container exit...")
+		fmt.Fprintln(s.out, "Aborting on container exit...")
 		s.stop(ctx, call.ActStop)
 	}
 	return s.over(ctx)
@@ -266,7 +316,7 @@ func (s *session) interrupted(ctx context.Context) (bool, error) {
 	s.interrupts++
 	switch s.interrupts {
 	case 1:
-		if _, echoes := caller.Terminal(s.c.In); echoes {
+		if _, echoes := caller.Terminal(s.c.In); !s.screen.Close() && echoes {
 			fmt.Fprintln(s.c.Err) // the line of the ^C
 		}
 		fmt.Fprintln(s.c.Err, "Gracefully Stopping... press Ctrl+C again to force")
@@ -282,6 +332,7 @@ func (s *session) interrupted(ctx context.Context) (bool, error) {
 // stop stops or kills the targets; what they depend on is left running. A call that is
 // under way is given up first: it has the project's turn.
 func (s *session) stop(ctx context.Context, action call.Action) {
+	s.screen.Close()
 	s.cancel()
 	if s.endWatch != nil {
 		s.endWatch()
@@ -295,14 +346,14 @@ func (s *session) stop(ctx context.Context, action call.Action) {
 		s.acting.Lock()
 		defer s.acting.Unlock()
 		p := s.c.NewProgress(string(action))
-		s.show(p)
+		s.screen.ShowProgress(p)
 		err := s.client.Act(callCtx, &call.ActRequest{
 			Project: s.req.Stack.Name, Stack: &s.req.Stack, Action: action, Services: s.req.Services, Timeout: s.req.Timeout,
 		}, p.Report)
 		if err == nil && action == call.ActStop {
 			err = s.c.runner(p.Report).Stop(callCtx, s.c.providers(len(s.req.Services) > 0, s.req.Services...))
 		}
-		s.show(progress.Quiet{})
+		s.screen.ShowProgress(nil)
 		p.Finish()
 		s.tell(ctx, func(ctx context.Context) (bool, error) {
 			if number != s.stops {
@@ -317,15 +368,13 @@ func (s *session) stop(ctx context.Context, action call.Action) {
 	})
 }
 
-// show lets output go above p from now on.
-func (s *session) show(p progress.Writer) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.progress = p
-}
-
 // over says whether all is done and told, and how the command ends then.
 func (s *session) over(ctx context.Context) (bool, error) {
+	if s.detaching && s.started && s.endWatch == nil && s.reason == notStopped {
+		s.screen.Close()
+		fmt.Fprintln(s.err, "Detached; the containers run on")
+		return true, nil
+	}
 	list, err := s.client.List(ctx, &call.ListRequest{Project: s.req.Stack.Name, Services: s.targets, All: true})
 	if err != nil {
 		return true, err
@@ -363,17 +412,4 @@ func (s *session) result() error {
 	default:
 		return caller.ExitWith(*s.first)
 	}
-}
-
-// aboveProgress writes whole lines above the progress of a stop.
-type aboveProgress struct {
-	s *session
-	w io.Writer
-}
-
-func (a aboveProgress) Write(p []byte) (n int, err error) {
-	a.s.mu.Lock()
-	defer a.s.mu.Unlock()
-	a.s.progress.Above(func() { n, err = a.w.Write(p) })
-	return n, err
 }

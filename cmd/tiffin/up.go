@@ -13,12 +13,12 @@ import (
 	"tiffin/cmd/tiffin/apisocket"
 	"tiffin/cmd/tiffin/caller"
 	"tiffin/cmd/tiffin/timings"
+	"tiffin/cmd/tiffin/watch"
 	"tiffin/engine"
 	"tiffin/engine/api"
 	"tiffin/engine/call"
 	"tiffin/engine/image/credentials"
 	"tiffin/engine/plan"
-	"tiffin/project/develop"
 )
 
 type upOptions struct {
@@ -73,7 +73,7 @@ func (o *upOptions) addFlags(cmd *cobra.Command) {
 	f.StringArrayVar(&o.noAttach, "no-attach", nil, "Do not attach (stream logs) to the specified services")
 	f.BoolVar(&o.attachDeps, "attach-dependencies", false, "Attach to log output of dependent services too")
 	f.BoolVarP(&o.watch, "watch", "w", false, "Watch source code and rebuild/refresh containers when files are updated")
-	f.BoolVar(&o.menu, "menu", false, "Interactive shortcuts (not carried out yet)")
+	f.BoolVar(&o.menu, "menu", false, "Enable interactive shortcuts when running attached on a terminal; COMPOSE_MENU=1 does, too")
 }
 
 // addCreateFlags adds the flags that create has, too.
@@ -195,12 +195,15 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 	if err != nil {
 		return err
 	}
-	var rules []develop.Rule
+	if !cmd.Flags().Changed("menu") {
+		o.menu = isTrue(c.Setting("COMPOSE_MENU"))
+	}
+	rules, unwatched := c.watchRules(services)
 	if o.watch {
-		if rules, err = c.watchRules(services); err != nil {
-			return err
+		if unwatched != nil {
+			return unwatched
 		}
-		buildWatched(req, rules)
+		watch.BuildAtStart(&req.Stack, rules)
 	}
 	client, err := c.Connect(ctx)
 	if err != nil {
@@ -225,7 +228,8 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 		err := c.upDetached(ctx, client, req, o)
 		return errors.Join(err, o.times.Show(c.Err))
 	}
-	return c.upAttached(ctx, client, req, o, rules)
+	s := &session{c: c, client: client, req: req, opts: o, rules: rules, unwatched: unwatched, watching: o.watch}
+	return s.up(ctx)
 }
 
 // beginTimes begins to take times, if they are to be.
@@ -275,24 +279,24 @@ func quietPulls(report engine.Report, quiet bool) engine.Report { //nolint:reviv
 	}
 }
 
-// upAttached creates everything, then starts it with the output of the containers
+// up creates everything, then starts it with the output of the containers
 // on the terminal, until they end or the user stops them.
-func (c *cli) upAttached(ctx context.Context, client *api.Client, req *call.UpRequest, o *upOptions, rules []develop.Rule) error {
-	create := *req
+func (s *session) up(ctx context.Context) error {
+	create := *s.req
 	// An update goes on as new containers prove well, so it is done, with all that starts,
 	// before; what is written meanwhile is shown after it.
-	began := time.Now()
-	p, err := client.PlanUp(ctx, req)
+	s.began = time.Now()
+	p, err := s.client.PlanUp(ctx, s.req)
 	if err != nil {
 		return err
 	}
-	create.NoStart = !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Kind == plan.Proceed })
-	if err := c.upDetached(ctx, client, &create, o); err != nil {
-		return errors.Join(err, o.times.Show(c.Err))
+	s.updated = slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Kind == plan.Proceed })
+	create.NoStart = !s.updated
+	if err := s.c.upDetached(ctx, s.client, &create, s.opts); err != nil {
+		return errors.Join(err, s.opts.times.Show(s.c.Err))
 	}
 	if create.NoStart {
-		began = time.Now()
+		s.began = time.Now()
 	}
-	s := &session{c: c, client: client, req: req, opts: o, rules: rules, began: began, updated: !create.NoStart}
 	return s.run(ctx)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tiffin/cmd/tiffin/caller"
+	"tiffin/cmd/tiffin/menu"
 	"tiffin/cmd/tiffin/watch"
 	"tiffin/engine"
 	"tiffin/engine/api"
@@ -68,7 +69,7 @@ func (c *cli) watch(cmd *cobra.Command, o *watchOptions, services []string) erro
 		return c.printPlan(client.PlanUp(ctx, req))
 	}
 	if !o.noUp {
-		buildWatched(req, rules)
+		watch.BuildAtStart(&req.Stack, rules)
 		req.Auths = c.Credentials(ctx, client, stack, req.Pull)
 		if err := c.buildBefore(ctx, client, req, &up); err != nil {
 			return err
@@ -78,7 +79,7 @@ func (c *cli) watch(cmd *cobra.Command, o *watchOptions, services []string) erro
 		}
 	}
 	host := &watchHost{c: c, client: client, stack: stack, out: c.Err, indent: " ", quiet: o.quiet, prune: o.prune}
-	if err = watch.Watch(ctx, rules, host); errors.Is(err, caller.ErrInterrupted) {
+	if err = watch.Watch(ctx, ctx, rules, host); errors.Is(err, caller.ErrInterrupted) {
 		return caller.ExitWithError{Code: caller.ExitInterrupted} // that it is over was said
 	}
 	return err
@@ -99,15 +100,6 @@ func (c *cli) watchRules(services []string) ([]develop.Rule, error) {
 	return rules, nil
 }
 
-// buildWatched has the images of services that are rebuilt be of the source as it is at the start.
-func buildWatched(req *call.UpRequest, rules []develop.Rule) {
-	for _, r := range rules {
-		if svc, ok := req.Stack.Service(r.Service); ok && r.Action == develop.Rebuild {
-			svc.PullPolicy = engine.PullBuild
-		}
-	}
-}
-
 // watchHost does what watch decides, with the calls of build, up, restart and exec.
 type watchHost struct {
 	c            *cli
@@ -116,6 +108,7 @@ type watchHost struct {
 	out          io.Writer
 	indent       string
 	quiet, prune bool
+	menu         *menu.Menu
 }
 
 // Containers implements watch.Host.
@@ -135,6 +128,7 @@ func (h *watchHost) Restart(ctx context.Context, services []string) error {
 
 // Rebuild implements watch.Host: the services alone are built and made anew.
 func (h *watchHost) Rebuild(ctx context.Context, services []string) error {
+	defer h.menu.Hide()() // a build draws, too
 	before := h.images(ctx, services)
 	req := &call.UpRequest{
 		Stack: *h.stack, Services: services, NoDeps: true, ForceRecreate: true, Build: true, IgnoreOrphans: true, Parallel: h.c.Opts.Parallel,

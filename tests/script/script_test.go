@@ -67,7 +67,7 @@ func TestScripts(t *testing.T) {
 				}
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"code": code, "eventually": eventually, "interrupted": interrupted, "answered": answered, "listen": listen, "port": port, "registry": emptyRegistry,
+				"code": code, "eventually": eventually, "interrupted": interrupted, "answered": answered, "keyed": keyed, "listen": listen, "port": port, "registry": emptyRegistry,
 				"needs": needs,
 			},
 		})

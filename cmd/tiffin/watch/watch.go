@@ -31,8 +31,8 @@ type Host interface {
 }
 
 // Watch carries rules out until ctx ends; its cause is the error then. What cannot be done is said, and the next change
-// is waited for.
-func Watch(ctx context.Context, rules []develop.Rule, host Host) error {
+// is waited for. The end of until is the end, too, once what is under way is done: half a rebuild may be no container.
+func Watch(ctx, until context.Context, rules []develop.Rule, host Host) error {
 	compiled, err := compile(rules)
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func Watch(ctx context.Context, rules []develop.Rule, host Host) error {
 	}
 	host.Say("Watch enabled")
 	for {
-		changes, err := f.next(ctx)
+		changes, err := f.next(until)
 		if err == nil {
 			err = w.carryOut(ctx, newBatch(w.rules, changes))
 			if err != nil && ctx.Err() == nil {
@@ -64,12 +64,21 @@ func Watch(ctx context.Context, rules []develop.Rule, host Host) error {
 				continue
 			}
 		}
-		if ctx.Err() != nil {
+		if until.Err() != nil {
 			host.Say("Watch disabled")
-			return context.Cause(ctx)
+			return context.Cause(until)
 		}
 		if err != nil {
 			return err
+		}
+	}
+}
+
+// BuildAtStart has the images of services that are rebuilt be of the source as it is at the start.
+func BuildAtStart(stack *engine.Stack, rules []develop.Rule) {
+	for _, r := range rules {
+		if svc, ok := stack.Service(r.Service); ok && r.Action == develop.Rebuild {
+			svc.PullPolicy = engine.PullBuild
 		}
 	}
 }
