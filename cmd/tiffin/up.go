@@ -115,8 +115,11 @@ func (o *upOptions) check(c *cli, cmd *cobra.Command) error {
 
 func isTrue(s string) bool { return s == "1" || strings.EqualFold(s, "true") }
 
-// request is what the engine is asked for.
+// request is what the engine is asked for, by flags and, where there are none, by the environment and .env.
 func (o *upOptions) request(c *cli, cmd *cobra.Command, stack *engine.Stack, services []string) (*call.UpRequest, error) {
+	if !cmd.Flags().Changed("menu") {
+		o.menu = isTrue(c.Setting("COMPOSE_MENU"))
+	}
 	pull, err := pullPolicy(o.pull)
 	if err != nil {
 		return nil, err
@@ -194,9 +197,6 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 	req, err := o.request(c, cmd, stack, services)
 	if err != nil {
 		return err
-	}
-	if !cmd.Flags().Changed("menu") {
-		o.menu = isTrue(c.Setting("COMPOSE_MENU"))
 	}
 	rules, unwatched := c.watchRules(services)
 	if o.watch {

@@ -47,7 +47,7 @@ func Open(c *caller.Caller, state State, act func(context.Context, Action)) (*Me
 		out: out, colour: c.Colour(), plain: c.Opts.ANSI == "never" || c.Getenv("TERM") == "dumb",
 		state: state, terminals: map[io.Writer]bool{},
 	}
-	m.tty.fd = int(in) //nolint:gosec // descriptors are small
+	m.tty.fd = int(in)
 	wake, err := newWake()
 	if err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ func (a above) Write(p []byte) (n int, err error) {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
 	if a.s.progress == nil {
-		return a.s.Menu.Write(a.w, p)
+		return a.s.Write(a.w, p)
 	}
 	a.s.progress.Above(func() { n, err = a.w.Write(p) })
 	return n, err

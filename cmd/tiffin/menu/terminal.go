@@ -84,10 +84,10 @@ func (w wake) close() { _ = unix.Close(int(w)) }                                
 // read hands on what keys mean until ctx ends or the terminal is gone.
 func (m *Menu) read(ctx context.Context, act func(context.Context, Action)) {
 	for ctx.Err() == nil {
-		fds := []unix.PollFd{{Fd: int32(m.tty.wake), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}} //nolint:gosec // descriptors are small
+		fds := []unix.PollFd{{Fd: int32(m.tty.wake), Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
 		m.mu.Lock()
 		if m.tty.taken {
-			fds[1].Fd = int32(m.tty.fd) //nolint:gosec // descriptors are small
+			fds[1].Fd = int32(m.tty.fd)
 		}
 		m.mu.Unlock()
 		if _, err := unix.Poll(fds, -1); err != nil && !errors.Is(err, unix.EINTR) {
@@ -184,12 +184,12 @@ func (m *Menu) resume() {
 // stopByDefault does what SIGTSTP does by default. Once it was asked for, Go's runtime never gives that back
 // (signal.Reset has it ignored), and SIGSTOP would stop, for ever, those that no shell looks after, too: the kernel
 // knows better. The signal is this thread's, so that it has stopped before it goes on.
-func stopByDefault() { //nolint:gosec // G103: the system call deals in addresses
+func stopByDefault() {
 	type action [4]uintptr // sigaction(2) of the kernel; all zero is SIG_DFL
 	var byDefault, before action
 	set := func(to, from *action) unix.Errno {
 		_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGTSTP),
-			uintptr(unsafe.Pointer(to)), uintptr(unsafe.Pointer(from)), unsafe.Sizeof(uint64(0)), 0, 0)
+			uintptr(unsafe.Pointer(to)), uintptr(unsafe.Pointer(from)), unsafe.Sizeof(uint64(0)), 0, 0) //nolint:gosec // G103: the system call deals in addresses
 		return errno
 	}
 	runtime.LockOSThread()
