@@ -178,20 +178,8 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 		return err
 	}
 	ended := o.times.Begin("read project, connect")
-	scale, err := caller.ParseScale(o.scale)
+	stack, err := o.load(ctx, c, services)
 	if err != nil {
-		return err
-	}
-	stack, err := c.LoadStack(ctx, services, scale)
-	if err != nil {
-		return err
-	}
-	t := caller.Target{Name: stack.Name, Stack: stack}
-	named := slices.Concat(services, o.attach, o.noAttach)
-	if o.exitCodeFrom != "" {
-		named = append(named, o.exitCodeFrom)
-	}
-	if err := t.Known(named...); err != nil {
 		return err
 	}
 	req, err := o.request(c, cmd, stack, services)
@@ -230,6 +218,24 @@ func (c *cli) up(cmd *cobra.Command, o *upOptions, services []string) error {
 	}
 	s := &session{c: c, client: client, req: req, opts: o, rules: rules, unwatched: unwatched, watching: o.watch}
 	return s.up(ctx)
+}
+
+// load reads the project, and checks the names that the flags have.
+func (o *upOptions) load(ctx context.Context, c *cli, services []string) (*engine.Stack, error) {
+	scale, err := caller.ParseScale(o.scale)
+	if err != nil {
+		return nil, err
+	}
+	stack, err := c.LoadStack(ctx, services, scale)
+	if err != nil {
+		return nil, err
+	}
+	t := caller.Target{Name: stack.Name, Stack: stack}
+	named := slices.Concat(services, o.attach, o.noAttach)
+	if o.exitCodeFrom != "" {
+		named = append(named, o.exitCodeFrom)
+	}
+	return stack, t.Known(named...)
 }
 
 // beginTimes begins to take times, if they are to be.

@@ -37,6 +37,15 @@ type Life interface {
 	Remove(ctx context.Context, ref string, opts call.RemoveOptions) error
 }
 
+// Singles is all that can be done with one container.
+type Singles interface {
+	Containers
+	Life
+	Changes
+	Measures
+	Files
+}
+
 // Changes changes what there is.
 type Changes interface {
 	Rename(ctx context.Context, ref, name string) error
@@ -116,11 +125,7 @@ type System interface {
 
 // Backend is all of an engine.
 type Backend interface {
-	Containers
-	Life
-	Changes
-	Measures
-	Files
+	Singles
 	Stores
 	Networks
 	Volumes

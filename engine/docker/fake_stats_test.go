@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
@@ -28,7 +27,7 @@ type measured struct {
 	created  *call.CreateRequest
 }
 
-var errNone = engine.Problem(engine.ErrNotFound, errors.New("No such container: x"))
+var errNone = engine.Problem(engine.ErrNotFound, errors.New("no such container: x"))
 
 func (m *measured) Inspect(_ context.Context, ref string) (engine.Container, error) {
 	if ref != m.record.ID && ref != m.record.Name {
@@ -80,14 +79,11 @@ func (m *measured) FileChanges(_ context.Context, ref string) ([]call.FileChange
 
 func (m *measured) WritableSize(context.Context, string) (int64, error) { return m.written, nil }
 
-// served answers one request.
-func served(t *testing.T, b Backend, method, target, body string) *httptest.ResponseRecorder {
+// served answers one GET.
+func served(t *testing.T, b Backend, target string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
-	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
-	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
 	serverOf(t, b).ServeHTTP(w, r)
 	return w
 }

@@ -23,18 +23,23 @@ func (h *harmless) Image(context.Context, string) (engine.Image, error)       { 
 func (h *harmless) Adjust(context.Context, string, *call.Change) ([]string, error) {
 	return nil, nil
 }
+
 func (h *harmless) Commit(context.Context, *call.CommitRequest) (engine.Image, error) {
 	return h.image, nil
 }
+
 func (h *harmless) ImageFor(context.Context, string, string) (engine.Image, error) {
 	return h.image, nil
 }
+
 func (h *harmless) ImageDetails(context.Context, string, string) (call.ImageDetails, error) {
 	return call.ImageDetails{}, nil
 }
+
 func (h *harmless) RemoteImage(context.Context, string, map[string]call.RegistryAuth) (call.RemoteImage, error) {
 	return call.RemoteImage{}, nil
 }
+
 func (h *harmless) RemoteTags(context.Context, string, map[string]call.RegistryAuth) ([]string, error) {
 	return nil, nil
 }
@@ -46,12 +51,15 @@ func (h *harmless) Publish(engine.Event) {}
 func (h *harmless) Networks(context.Context) ([]engine.Network, error) {
 	return []engine.Network{{ID: "n"}}, nil
 }
+
 func (h *harmless) CreateNetwork(context.Context, *engine.NetworkSpec) (engine.Network, error) {
 	return engine.Network{ID: "n"}, nil
 }
+
 func (h *harmless) ConnectNetwork(context.Context, string, string, *engine.EndpointSpec) error {
 	return nil
 }
+
 func (h *harmless) DisconnectNetwork(context.Context, string, string, call.ForceRemove) error {
 	return nil
 }
@@ -59,6 +67,7 @@ func (h *harmless) RemoveNetwork(context.Context, string) error { return nil }
 func (h *harmless) Volumes(context.Context) ([]engine.Volume, error) {
 	return []engine.Volume{{}}, nil
 }
+
 func (h *harmless) CreateVolume(context.Context, *engine.VolumeSpec) (engine.Volume, error) {
 	return engine.Volume{}, nil
 }
@@ -71,9 +80,11 @@ func (h *harmless) TagImage(context.Context, string, string) error { return nil 
 func (h *harmless) PushImage(context.Context, string, map[string]call.RegistryAuth, engine.Report) error {
 	return nil
 }
+
 func (h *harmless) PullImage(context.Context, string, string, map[string]call.RegistryAuth, engine.Report) (engine.Image, error) {
 	return h.image, nil
 }
+
 func (h *harmless) RemoveImage(context.Context, string, call.ForceRemove) ([]string, error) {
 	return nil, nil
 }
@@ -145,10 +156,7 @@ func FuzzAuth(f *testing.F) {
 // answered makes a call, and wants an answer that is no failure of the server.
 func answered(t *testing.T, method, target, body, auth string) {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
-	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
 	if auth != "" {
 		r.Header.Set("X-Registry-Auth", auth)
 	}
@@ -197,8 +205,8 @@ func TestStrangePaths(t *testing.T) {
 		"/v1.44/containers/web/archive?path=":  http.StatusBadRequest,
 		"/containers/web%00/json":              http.StatusNotFound,
 	} {
-		w := served(t, oneContainer(), http.MethodGet, target, "")
-		if got := w.Code; got != want && !(want == http.StatusTemporaryRedirect && got == http.StatusMovedPermanently) {
+		w := served(t, oneContainer(), target)
+		if got := w.Code; got != want && (want != http.StatusTemporaryRedirect || got != http.StatusMovedPermanently) {
 			t.Errorf("%s: %d %s, want %d", target, got, w.Body, want)
 		}
 	}

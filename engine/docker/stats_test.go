@@ -60,7 +60,7 @@ func TestStats(t *testing.T) {
 				b := oneContainer()
 				b.readings, b.idle = 3, c.idle
 				began := time.Now()
-				w := served(t, b, http.MethodGet, "/v1.44/containers/web/stats"+c.query, "")
+				w := served(t, b, "/v1.44/containers/web/stats"+c.query)
 				if took := time.Since(began); took != c.took || w.Code != http.StatusOK {
 					t.Errorf("%d after %s, want %s", w.Code, took, c.took)
 				}
@@ -117,7 +117,7 @@ func TestStatsAreRefused(t *testing.T) {
 		"/containers/web/stats?one-shot=1&stream=on": http.StatusBadRequest,
 		"/containers/absent/changes":                 http.StatusNotFound,
 	} {
-		if w := served(t, oneContainer(), http.MethodGet, target, ""); w.Code != want {
+		if w := served(t, oneContainer(), target); w.Code != want {
 			t.Errorf("%s: %d %s", target, w.Code, w.Body)
 		}
 	}
@@ -126,7 +126,7 @@ func TestStatsAreRefused(t *testing.T) {
 func TestStatsHaveWhatDockerHas(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := served(t, oneContainer(), http.MethodGet, "/containers/web/stats?stream=false&one-shot=1", "")
+		w := served(t, oneContainer(), "/containers/web/stats?stream=false&one-shot=1")
 		const want = `{"id":"c0ffee","name":"/web","os_type":"linux","read":"2000-01-01T00:00:00Z",` +
 			`"cpu_stats":{"cpu_usage":{"total_usage":10,"usage_in_kernelmode":0,"usage_in_usermode":0},"system_cpu_usage":1000,"online_cpus":2,` +
 			`"throttling_data":{"periods":0,"throttled_periods":0,"throttled_time":0}},` +
@@ -146,12 +146,12 @@ func TestStatsHaveWhatDockerHas(t *testing.T) {
 func TestChangesAreDockers(t *testing.T) {
 	t.Parallel()
 	b := oneContainer()
-	if got := served(t, b, http.MethodGet, "/containers/web/changes", "").Body.String(); got != "[]\n" {
+	if got := served(t, b, "/containers/web/changes").Body.String(); got != "[]\n" {
 		t.Errorf("none: %s", got)
 	}
 	b.changes = []call.FileChange{{Path: "/a"}, {Path: "/a/b", Kind: call.ChangeAdded}, {Path: "/c", Kind: call.ChangeDeleted}}
 	const want = `[{"Kind":0,"Path":"/a"},{"Kind":1,"Path":"/a/b"},{"Kind":2,"Path":"/c"}]` + "\n"
-	if diff := cmp.Diff(want, served(t, b, http.MethodGet, "/containers/web/changes", "").Body.String()); diff != "" {
+	if diff := cmp.Diff(want, served(t, b, "/containers/web/changes").Body.String()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -164,7 +164,7 @@ func TestSizesAreThereForWhoAsks(t *testing.T) {
 	for target, want := range map[string]sizes{
 		"json?size=1": asked, "web/json?size=true": asked, "json": without, "web/json": without,
 	} {
-		w := served(t, oneContainer(), http.MethodGet, "/containers/"+target, "")
+		w := served(t, oneContainer(), "/containers/"+target)
 		var list []sizes
 		text := w.Body.String()
 		if text[0] != '[' {

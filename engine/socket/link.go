@@ -41,7 +41,7 @@ func inTheWay(path string) string {
 	if err != nil || info.Mode().Type() != fs.ModeSocket {
 		return path + " is there already, and no socket"
 	}
-	conn, err := net.DialTimeout("unix", path, time.Second)
+	conn, err := (&net.Dialer{Timeout: time.Second}).Dial("unix", path)
 	if err != nil {
 		return fmt.Sprintf("%s is another program's socket, on which nobody listens any more: remove it", path)
 	}

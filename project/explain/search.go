@@ -60,6 +60,7 @@ func (s *search) from(key, node *yaml.Node, path []string, nodes []*yaml.Node, a
 		if node.Tag != "!!null" && !implied(attribute, path, s.text(node)) {
 			return &hit{at: key, value: node}
 		}
+	default:
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"tiffin/engine"
 )
@@ -37,28 +38,33 @@ type Host struct {
 // Offer puts the socket and the logins into the services that ask for them, and warns of
 // each that has the socket.
 func Offer(ctx context.Context, h Host, stack *engine.Stack) {
-	var logins []byte
+	logins := sync.OnceValue(func() []byte {
+		text, err := h.Logins(ctx)
+		if err != nil {
+			h.Warn(err.Error())
+		}
+		return text
+	})
 	for i := range stack.Services {
 		s := &stack.Services[i]
 		if s.APISocket {
 			s.APISocket = false // it is done
-			if !slices.ContainsFunc(s.Container.Mounts, func(m engine.Mount) bool { return m.Target == Socket }) {
-				s.Container.Mounts = append(s.Container.Mounts, engine.Mount{Type: engine.MountBind, Source: h.Engine, Target: Socket})
-			}
-			if !has(s.Container.Env, configVar) {
-				if logins == nil {
-					var err error
-					if logins, err = h.Logins(ctx); err != nil {
-						h.Warn(err.Error())
-					}
-				}
-				give(&s.Container, logins)
-			}
+			h.mount(&s.Container, logins)
 		}
 		if slices.ContainsFunc(s.Container.Mounts, func(m engine.Mount) bool { return m.Type == engine.MountBind && leadsTo(m.Source, h.Engine) }) {
 			h.Warn(fmt.Sprintf("service %q has the engine's socket: who gets into its container is root on this host", s.Name))
 		}
 		h.absent(s)
+	}
+}
+
+// mount gives one service the socket, and the logins unless it has some.
+func (h Host) mount(s *engine.ContainerSpec, logins func() []byte) {
+	if !slices.ContainsFunc(s.Mounts, func(m engine.Mount) bool { return m.Target == Socket }) {
+		s.Mounts = append(s.Mounts, engine.Mount{Type: engine.MountBind, Source: h.Engine, Target: Socket})
+	}
+	if !has(s.Env, configVar) {
+		give(s, logins())
 	}
 }
 

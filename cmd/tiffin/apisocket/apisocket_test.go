@@ -52,7 +52,10 @@ func TestOffer(t *testing.T) {
 			Files: []engine.FileMount{{Kind: engine.FileSecret, Name: "#apisocket", Target: "/run/secrets/docker/config.json", Content: []byte("{}"), Mode: 0o444}},
 		},
 		{Env: []string{"DOCKER_CONFIG=/mine"}, Mounts: []engine.Mount{given}},
-		{Mounts: bind(socket)}, {Mounts: bind(link)}, {Mounts: bind(other)}, {},
+		{Mounts: bind(socket)},
+		{Mounts: bind(link)},
+		{Mounts: bind(other)},
+		{},
 	}
 	for i := range want {
 		if diff := cmp.Diff(want[i], stack.Services[i].Container); diff != "" {

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"tiffin/engine"
@@ -17,14 +18,7 @@ func TestParse(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
-		got := ""
-		for i, v := range args.Values("name") {
-			if i > 0 {
-				got += ","
-			}
-			got += v
-		}
-		if got != want {
+		if got := strings.Join(args.Values("name"), ","); got != want {
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}

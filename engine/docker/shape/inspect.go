@@ -120,25 +120,40 @@ func Config(c *engine.Container) *container.Config {
 		n := int(time.Duration(*s.StopTimeout) / time.Second)
 		out.StopTimeout = &n
 	}
-	for _, text := range slices.Concat(image.Expose, s.Expose) {
-		if p, err := network.ParsePort(text); err == nil {
-			if out.ExposedPorts == nil {
-				out.ExposedPorts = network.PortSet{}
-			}
-			out.ExposedPorts[p] = struct{}{}
+	out.ExposedPorts, out.Volumes = exposed(c), anonymousVolumes(c)
+	return out
+}
+
+// exposed are the ports that the image and the container expose; nil if there are none.
+func exposed(c *engine.Container) network.PortSet {
+	var out network.PortSet
+	for _, text := range slices.Concat(c.Image.Expose, c.Spec.Expose) {
+		p, err := network.ParsePort(text)
+		if err != nil {
+			continue
 		}
+		if out == nil {
+			out = network.PortSet{}
+		}
+		out[p] = struct{}{}
 	}
-	targets := slices.Clone(image.Volumes)
-	for i := range s.Mounts {
-		if m := &s.Mounts[i]; isAnonymous(m) {
+	return out
+}
+
+// anonymousVolumes is where the image and the container want them; nil if nowhere.
+func anonymousVolumes(c *engine.Container) map[string]struct{} {
+	targets := slices.Clone(c.Image.Volumes)
+	for i := range c.Spec.Mounts {
+		if m := &c.Spec.Mounts[i]; isAnonymous(m) {
 			targets = append(targets, m.Target)
 		}
 	}
+	if len(targets) == 0 {
+		return nil
+	}
+	out := map[string]struct{}{}
 	for _, target := range targets {
-		if out.Volumes == nil {
-			out.Volumes = map[string]struct{}{}
-		}
-		out.Volumes[target] = struct{}{}
+		out[target] = struct{}{}
 	}
 	return out
 }

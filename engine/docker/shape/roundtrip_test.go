@@ -35,8 +35,6 @@ type asked struct {
 	why   string
 }
 
-func one[T any](v T) *T { return &v }
-
 // hostConfig says what becomes of each field of HostConfig and Resources. A field that a
 // new version of the API has must be put here, and with it into Ask or its refusals.
 func hostConfig() map[string]asked {
@@ -75,7 +73,7 @@ func hostConfig() map[string]asked {
 		"Tmpfs":           {map[string]string{"/t": "size=1m,mode=700"}, shown, ""},
 		"UTSMode":         {container.UTSMode("host"), shown, ""}, "UsernsMode": {container.UsernsMode("host"), shown, ""},
 		"ShmSize": {int64(1 << 20), shown, ""}, "Sysctls": {pairs, shown, ""}, "Runtime": {"runc", shown, ""},
-		"Umask":     {one(uint32(0o27)), shown, ""},
+		"Umask":     {new(uint32(0o27)), shown, ""},
 		"Isolation": {container.IsolationHyperV, refused, ""},
 		"Mounts": {[]mount.Mount{
 			{Type: "bind", Source: "/a", Target: "/b", ReadOnly: true, BindOptions: &mount.BindOptions{Propagation: "rshared", NonRecursive: true}},
@@ -84,7 +82,7 @@ func hostConfig() map[string]asked {
 			{Type: "tmpfs", Target: "/e", TmpfsOptions: &mount.TmpfsOptions{SizeBytes: 5, Mode: 0o700}},
 		}, shown, ""},
 		"MaskedPaths": {list, refused, ""}, "ReadonlyPaths": {list, refused, ""},
-		"Init": {one(true), shown, ""},
+		"Init": {new(true), shown, ""},
 
 		"CPUShares": {int64(7), shown, ""}, "Memory": {int64(64 << 20), shown, ""}, "NanoCPUs": {int64(5e8), shown, ""},
 		"CgroupParent": {"/p", shown, ""}, "BlkioWeight": {uint16(300), shown, ""},
@@ -98,7 +96,7 @@ func hostConfig() map[string]asked {
 		"DeviceCgroupRules": {[]string{"c 1:3 r"}, shown, ""},
 		"DeviceRequests":    {[]container.DeviceRequest{{Driver: "nvidia", Count: -1}}, refused, "in dockerd's words for a driver that it does not have"},
 		"MemoryReservation": {int64(32 << 20), shown, ""}, "MemorySwap": {int64(-1), shown, ""},
-		"MemorySwappiness": {one(int64(10)), shown, ""}, "OomKillDisable": {one(true), shown, ""}, "PidsLimit": {one(int64(100)), shown, ""},
+		"MemorySwappiness": {new(int64(10)), shown, ""}, "OomKillDisable": {new(true), shown, ""}, "PidsLimit": {new(int64(100)), shown, ""},
 		"Ulimits":  {[]*units.Ulimit{{Name: "nofile", Soft: 10, Hard: 20}}, shown, ""},
 		"CPUCount": {int64(1), refused, ""}, "CPUPercent": {int64(1), refused, ""},
 		"IOMaximumIOps": {uint64(1), refused, ""}, "IOMaximumBandwidth": {uint64(1), refused, ""},
@@ -121,7 +119,7 @@ func config() map[string]asked {
 		"Volumes":         {map[string]struct{}{"/v": {}}, shown, ""},
 		"NetworkDisabled": {true, changed, "is the network mode none"},
 		"OnBuild":         {list, ofImages, ""}, "Shell": {list, ofImages, ""},
-		"Labels": {map[string]string{"a": "b"}, shown, ""}, "StopSignal": {"SIGINT", shown, ""}, "StopTimeout": {one(7), shown, ""},
+		"Labels": {map[string]string{"a": "b"}, shown, ""}, "StopSignal": {"SIGINT", shown, ""}, "StopTimeout": {new(7), shown, ""},
 	}
 }
 
@@ -162,11 +160,15 @@ func asJSON(t *testing.T, v any) string {
 }
 
 // check asks for one field, and compares what comes of it.
-func check(t *testing.T, name string, a asked, req *CreateRequest, show func(*engine.Container) any, set reflect.Value) {
+func check(t *testing.T, name string, a asked, req *CreateRequest, show func(*engine.Container) any) {
 	t.Helper()
 	before, err := Ask(req)
 	if err != nil {
 		t.Fatal(err)
+	}
+	set := reflect.ValueOf(req.Config).Elem()
+	if req.HostConfig != nil {
+		set = reflect.ValueOf(req.HostConfig).Elem()
 	}
 	set.FieldByName(name).Set(reflect.ValueOf(a.value))
 	wish, err := Ask(req)
@@ -204,7 +206,7 @@ func TestEachFieldOfHostConfigIsCarriedOutOrRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			req := &CreateRequest{CreateRequest: container.CreateRequest{Config: &container.Config{Image: "x"}, HostConfig: &container.HostConfig{}}}
-			check(t, name, a, req, func(c *engine.Container) any { return HostConfig(c) }, reflect.ValueOf(req.HostConfig).Elem())
+			check(t, name, a, req, func(c *engine.Container) any { return HostConfig(c) })
 		})
 	}
 }
@@ -216,7 +218,7 @@ func TestEachFieldOfConfigIsCarriedOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			req := &CreateRequest{CreateRequest: container.CreateRequest{Config: &container.Config{}}}
-			check(t, name, a, req, func(c *engine.Container) any { return Config(c) }, reflect.ValueOf(req.Config).Elem())
+			check(t, name, a, req, func(c *engine.Container) any { return Config(c) })
 		})
 	}
 }
