@@ -156,7 +156,10 @@ func FuzzAuth(f *testing.F) {
 // answered makes a call, and wants an answer that is no failure of the server.
 func answered(t *testing.T, method, target, body, auth string) {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	if auth != "" {
 		r.Header.Set("X-Registry-Auth", auth)
 	}
