@@ -48,11 +48,18 @@ func (s *Store) Remove(ctx context.Context, ref string, o RemoveOptions) (Remove
 	if o.Users != nil {
 		users = o.Users(m.variant.image.ID)
 	}
-	gone, err := decideRemoval(ref, m, records, users, o)
+	elsewhere, err := s.isElsewhere(ctx, m)
 	if err != nil {
 		return Removed{}, err
 	}
-	last := len(gone) == len(records)
+	gone, err := decideRemoval(ref, m, records, users, o)
+	if elsewhere && !m.byID {
+		gone, err = []record{m.record}, nil
+	}
+	if err != nil {
+		return Removed{}, err
+	}
+	last := len(gone) == len(records) && !elsewhere
 	var after func(context.Context) error
 	if last && s.isUsed(m, users) {
 		after = func(ctx context.Context) error { // the layers stay, under a record that is not listed
@@ -69,10 +76,31 @@ func (s *Store) Remove(ctx context.Context, ref string, o RemoveOptions) (Remove
 		}
 	}
 	if !last {
+		if elsewhere {
+			return done, s.GC(ctx)
+		}
 		return done, nil
 	}
 	done.Deleted = []string{m.variant.image.ID}
 	return done, s.GC(ctx)
+}
+
+// isElsewhere says that the same image has a name by another target: one by the index that
+// a registry had, one by the manifest that was loaded from an archive.
+func (s *Store) isElsewhere(ctx context.Context, m match) (bool, error) {
+	for _, r := range s.targets() {
+		if r.target.Digest == m.record.target.Digest {
+			continue
+		}
+		list, err := s.variants(ctx, r.target)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(list, func(v *variant) bool { return v.image.ID == m.variant.image.ID }) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // decideRemoval says which of an image's records go.

@@ -18,7 +18,6 @@ import (
 	tcexec "github.com/testcontainers/testcontainers-go/exec"
 	"github.com/testcontainers/testcontainers-go/network"
 	"github.com/testcontainers/testcontainers-go/wait"
-
 	"tiffin/tests/harness"
 )
 
@@ -68,6 +67,7 @@ func run(t *testing.T, image string, opts ...tc.ContainerCustomizer) *tc.DockerC
 const limit = time.Minute
 
 func waits(t *testing.T) {
+	t.Helper()
 	sleeper := func(script string) tc.CustomizeRequestOption { return tc.WithCmd("sh", "-c", script+"; sleep 1000") }
 	for name, c := range map[string]struct {
 		image string
@@ -101,6 +101,7 @@ func waits(t *testing.T) {
 }
 
 func onNetworks(t *testing.T) {
+	t.Helper()
 	n, err := network.New(t.Context())
 	tc.CleanupNetwork(t, n)
 	if err != nil {
@@ -138,6 +139,7 @@ func onNetworks(t *testing.T) {
 }
 
 func files(t *testing.T) {
+	t.Helper()
 	ctx := t.Context()
 	given := filepath.Join(t.TempDir(), "given")
 	if err := os.WriteFile(given, []byte("from the host"), 0o600); err != nil {
@@ -194,6 +196,7 @@ func (c *consumer) text() string {
 }
 
 func consumes(t *testing.T) {
+	t.Helper()
 	heard := &consumer{}
 	c := run(t, "busybox", tc.WithCmd("sh", "-c", "echo out; echo err >&2; sleep 1000"), tc.WithLogConsumers(heard))
 	harness.Until(t, limit, "both streams are heard", func() bool {
@@ -221,6 +224,7 @@ func consumes(t *testing.T) {
 }
 
 func reuses(t *testing.T) {
+	t.Helper()
 	// Two at a time: the one that loses reads in the error that the name is in use, and takes the other's.
 	ids := make(chan string, 2)
 	for range cap(ids) {

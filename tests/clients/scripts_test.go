@@ -15,7 +15,6 @@ import (
 	"github.com/creack/pty"
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
-
 	"tiffin/tests/harness"
 )
 
