@@ -100,7 +100,7 @@ func read(body io.ReadCloser, err error) error {
 // asked leaves the answer.
 func asked[T any](_ T, err error) error { return err }
 
-func wants(what string, ok bool, got any) error { //nolint:revive // it is what was found out
+func wants(what string, ok bool, got any) error { //nolint:revive // it is what was looked at
 	if ok {
 		return nil
 	}
@@ -318,19 +318,19 @@ var imageMethods = []method{
 	{"ImageTag", "", func(ctx context.Context, w *world) error {
 		return asked(w.ImageTag(ctx, client.ImageTagOptions{Source: "busybox", Target: "mine:1"}))
 	}},
+	{"ImageRemove", "", func(ctx context.Context, w *world) error {
+		return asked(w.ImageRemove(ctx, "mine:1", client.ImageRemoveOptions{})) // a name of two
+	}},
 	{"ImageSave", "", func(ctx context.Context, w *world) error {
-		return read(w.ImageSave(ctx, []string{"mine:1"}))
+		return read(w.ImageSave(ctx, []string{"busybox"}))
 	}},
 	{"ImageLoad", "", func(ctx context.Context, w *world) error {
-		saved, err := w.ImageSave(ctx, []string{"mine:1"})
+		saved, err := w.ImageSave(ctx, []string{"busybox"})
 		if err != nil {
 			return err
 		}
 		defer func() { _ = saved.Close() }()
 		return read(w.ImageLoad(ctx, saved))
-	}},
-	{"ImageRemove", "", func(ctx context.Context, w *world) error {
-		return asked(w.ImageRemove(ctx, "mine:1", client.ImageRemoveOptions{}))
 	}},
 	{"ImageImport", "", func(ctx context.Context, w *world) error {
 		err := read(w.ImageImport(ctx, client.ImageImportSource{Source: tarOf("a", "x"), SourceName: "-"}, "imported:1", client.ImageImportOptions{}))
@@ -339,7 +339,7 @@ var imageMethods = []method{
 	{"ImagePull", "", func(ctx context.Context, w *world) error {
 		return read(w.ImagePull(ctx, "busybox", client.ImagePullOptions{}))
 	}},
-	{"ImagePush", "404 An image does not exist locally", func(ctx context.Context, w *world) error {
+	{"ImagePush", "404 An image does not exist locally with the tag", func(ctx context.Context, w *world) error {
 		return read(w.ImagePush(ctx, "127.0.0.1:1/nosuch:1", client.ImagePushOptions{RegistryAuth: "e30="}))
 	}},
 	{"ImageSearch", "501 searching for images", func(ctx context.Context, w *world) error {

@@ -293,11 +293,19 @@ func (w *Wish) networks(req *CreateRequest, h *container.HostConfig) error {
 	case mode == network.NetworkHost, mode == network.NetworkNone, h.NetworkMode.IsContainer():
 		s.NetworkMode = mode
 		return w.alone(mode, ends)
-	case mode == "", mode == network.NetworkDefault, mode == network.NetworkBridge:
+	case mode != "" && mode != network.NetworkDefault && mode != network.NetworkBridge:
+	case len(ends) == 0 || onIt(ends, network.NetworkBridge) || onIt(ends, network.NetworkDefault):
 		mode = network.NetworkBridge
 		s.NetworkMode = mode
+	default: // who names networks, and not this one, is on theirs alone
+		mode = slices.Min(slices.Collect(maps.Keys(ends)))
 	}
 	return w.endpoints(mode, ends)
+}
+
+func onIt(ends map[string]*network.EndpointSettings, name string) bool {
+	_, ok := ends[name]
+	return ok
 }
 
 // alone checks that a container whose network is not its own is on no other.
