@@ -84,10 +84,14 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	// An interrupt is for the containers: the calls end when they have.
+	before := ctx
 	ctx, leave := context.WithCancel(context.WithoutCancel(ctx))
 	defer s.work.Wait()
 	defer leave()
 	defer s.c.TakeInterrupts(func(os.Signal) { s.tell(ctx, s.interrupted) })()
+	if before.Err() != nil {
+		return context.Cause(before)
+	}
 	if s.opts.menu {
 		var err error
 		s.screen.Menu, err = menu.Open(s.c.Caller, s.menuState(), func(ctx context.Context, key menu.Action) {

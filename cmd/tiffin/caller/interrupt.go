@@ -35,22 +35,24 @@ func (c *Caller) interrupt(sig os.Signal, cancel context.CancelCauseFunc) {
 	c.mu.Lock()
 	handler := c.onInterrupt
 	if handler == nil {
-		c.interrupted++
+		if c.interrupted++; c.interrupted == 1 {
+			// Under the lock: who takes the signals over afterwards sees that there was one.
+			cancel(ErrInterrupted)
+		}
 	}
 	n := c.interrupted
 	c.mu.Unlock()
 	switch {
 	case handler != nil:
 		handler(sig)
-	case n == 1:
-		cancel(ErrInterrupted)
-	default:
+	case n > 1:
 		c.restoreTerminal()
 		os.Exit(ExitInterrupted)
 	}
 }
 
-// TakeInterrupts hands signals to the command until the returned function is called.
+// TakeInterrupts hands signals to the command until the returned function is called. One
+// that came before has ended the command's context.
 func (c *Caller) TakeInterrupts(handler func(os.Signal)) (release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
