@@ -68,13 +68,13 @@ services:
 
 func TestATransformerRunsAsTheCaller(t *testing.T) {
 	t.Parallel()
-	got := transformer("kube", "/tmp/in", mounts{"/work/out", "/work/tpl"}, 1000, 100)
+	got := transformer("kube", "/tmp/in", mounts{"/src/out", "/src/tpl"}, 1000, 100)
 	want := engine.ContainerSpec{
 		Image: "kube", User: "1000:100", NetworkMode: "bridge", Env: []string{"LICENSE_AGREEMENT=true"},
 		Mounts: []engine.Mount{
 			{Type: engine.MountBind, Source: "/tmp/in", Target: "/in", ReadOnly: true},
-			{Type: engine.MountBind, Source: "/work/out", Target: "/out"},
-			{Type: engine.MountBind, Source: "/work/tpl", Target: "/templates", ReadOnly: true},
+			{Type: engine.MountBind, Source: "/src/out", Target: "/out"},
+			{Type: engine.MountBind, Source: "/src/tpl", Target: "/templates", ReadOnly: true},
 		},
 	}
 	if d := cmp.Diff(want, got); d != "" {
