@@ -321,6 +321,22 @@ var imageMethods = []method{
 	{"ImageRemove", "", func(ctx context.Context, w *world) error {
 		return asked(w.ImageRemove(ctx, "mine:1", client.ImageRemoveOptions{})) // a name of two
 	}},
+	// What was loaded is a manifest, where the registry's name leads to an index: the same image by two targets, and a
+	// container uses it.
+	{"ImageLoad", "", func(ctx context.Context, w *world) error {
+		if err := asked(w.ImageTag(ctx, client.ImageTagOptions{Source: "busybox", Target: "loaded:1"})); err != nil {
+			return err
+		}
+		saved, err := w.ImageSave(ctx, []string{"loaded:1"})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = saved.Close() }()
+		if err := read(w.ImageLoad(ctx, saved)); err != nil {
+			return err
+		}
+		return errors.Join(asked(w.ImageRemove(ctx, "loaded:1", client.ImageRemoveOptions{})), asked(w.ImageInspect(ctx, "busybox")))
+	}},
 	{"ImageSave", "", func(ctx context.Context, w *world) error {
 		return read(w.ImageSave(ctx, []string{"busybox"}))
 	}},
