@@ -103,8 +103,8 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 	done
 
 .PHONY: bench
-bench: build images ## measure the binary beside the floor of this machine
-	@TIFFIN_BINARY=$(CURDIR)/$(BINARY) REQUIRE_ROOT=1 $(GO) test -run "^$$" -bench Table -benchtime 1x -timeout 20m ./tests/bench
+bench: build images ## measure the binary beside the floor of this machine, and beside Debian's dockerd
+	@TIFFIN_BINARY=$(CURDIR)/$(BINARY) REQUIRE_ROOT=1 $(GO) test -run "^$$" -bench "Table|Dockerd" -benchtime 1x -timeout 20m ./tests/bench
 	@REQUIRE_ROOT=1 $(GO) test -run "^$$" -bench NameQueries -benchtime 1x ./engine/network
 
 .PHONY: cover
