@@ -12,6 +12,7 @@ import (
 	"github.com/xhit/go-str2duration/v2"
 
 	"tiffin/engine"
+	"tiffin/engine/logs/option"
 	"tiffin/project/device"
 	"tiffin/project/fault"
 	"tiffin/project/ready"
@@ -174,13 +175,14 @@ func logging(s *types.ServiceConfig, out *engine.ContainerSpec) error {
 		return nil
 	}
 	out.Log = engine.LogConfig{Driver: s.Logging.Driver, Options: maps.Clone(s.Logging.Options)}
-	switch s.Logging.Driver {
-	case "", "json-file", "local", "none":
-		return nil
-	default:
-		return fault.At(fault.In(s, "logging", "driver"), "service %q: there is no log driver %q", s.Name, s.Logging.Driver).
+	if d := s.Logging.Driver; d != "" && !slices.Contains(option.Drivers, d) {
+		return fault.At(fault.In(s, "logging", "driver"), "service %q: there is no log driver %q", s.Name, d).
 			Hint("Say json-file, local or none, or leave logging out.").Unsupported()
 	}
+	if _, err := option.Parse(s.Logging.Driver, s.Logging.Options); err != nil {
+		return fault.At(fault.In(s, "logging", "options"), "service %q: %v", s.Name, err)
+	}
+	return nil
 }
 
 // namespaces translates the modes of the namespaces other than the network's.

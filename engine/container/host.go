@@ -8,10 +8,10 @@ import (
 	"runtime"
 	"slices"
 
-	"github.com/docker/go-units"
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/logs/option"
 	"tiffin/engine/network"
 	"tiffin/engine/ocispec"
 )
@@ -30,8 +30,8 @@ func (r *Rooms) hostInfo() ocispec.Host {
 //
 // Errors: engine.ErrInvalid, engine.ErrUnsupported.
 func (r *Rooms) Check(c *engine.Container) error {
-	if _, _, err := logLimits(&c.Spec.Log); err != nil {
-		return err
+	if _, err := option.Parse(c.Spec.Log.Driver, c.Spec.Log.Options); err != nil {
+		return engine.Problem(engine.ErrInvalid, err)
 	}
 	if sig := c.StopSignal(); sig != "" {
 		if _, err := ParseSignal(sig); err != nil {
@@ -80,26 +80,3 @@ func (r *Rooms) RemoveCgroupBase() {
 		}
 	}
 }
-
-// logLimits says how much of a container's output is kept: bytes a file, and files.
-func logLimits(c *engine.LogConfig) (size int64, files int, err error) {
-	size, files = defaultLogSize, defaultLogFiles
-	if text := c.Options["max-size"]; text != "" {
-		if size, err = units.RAMInBytes(text); err != nil {
-			return 0, 0, engine.Problem(engine.ErrInvalid, fmt.Errorf("logging max-size: %w", err))
-		}
-		files = 1
-	}
-	if text := c.Options["max-file"]; text != "" {
-		if _, err := fmt.Sscanf(text, "%d", &files); err != nil || files < 1 {
-			return 0, 0, engine.Problem(engine.ErrInvalid, fmt.Errorf("logging max-file: %q is no number above 0", text))
-		}
-	}
-	return size, files, nil
-}
-
-// Unlike with Docker, logs are bounded unless the user says otherwise.
-const (
-	defaultLogSize  = 64 << 20
-	defaultLogFiles = 4
-)

@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"tiffin/engine"
+	"tiffin/engine/logs/option"
 	"tiffin/engine/network"
 	"tiffin/engine/ocispec"
 	"tiffin/engine/runtime"
@@ -120,8 +121,11 @@ func (s *starter) mountRoot(ctx context.Context) error {
 	}
 	dir := filepath.Join(s.rooms.Data, s.record.ID)
 	upper, work := filepath.Join(dir, "upper"), filepath.Join(dir, "work")
-	for _, d := range []string{upper, work, filepath.Join(dir, "logs"), s.runDir()} {
-		if err := os.MkdirAll(d, 0o755); err != nil { //nolint:gosec // upper is the container's / for all its users; the folder above the root is closed
+	if err := makeUpper(upper, work); err != nil {
+		return err
+	}
+	for _, d := range []string{filepath.Join(dir, "logs"), s.runDir()} {
+		if err := os.MkdirAll(d, 0o755); err != nil { //nolint:gosec // the folder above the root is closed
 			return err
 		}
 	}
@@ -173,9 +177,11 @@ func (s *starter) spawn(ctx context.Context, k *runtime.Keeper) (*run, error) {
 		ID: s.record.ID, Spec: spec, Rootfs: s.root, Cgroup: cgroup, Join: joins,
 		Output: runtime.Output{Log: log}, Bundle: s.c.bundle(),
 	}
-	if rc.Output.MaxSize, rc.Output.MaxFiles, err = logLimits(&s.record.Spec.Log); err != nil {
-		return nil, err
+	limits, err := option.Parse(s.record.Spec.Log.Driver, s.record.Spec.Log.Options)
+	if err != nil {
+		return nil, engine.Problem(engine.ErrInvalid, err)
 	}
+	rc.Output.MaxSize, rc.Output.MaxFiles = limits.Size, limits.Files
 	stdin, err := s.openStdin(rc)
 	if err != nil {
 		return nil, err

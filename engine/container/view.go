@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
+	"tiffin/engine/ocispec"
 	enginert "tiffin/engine/runtime"
 	"tiffin/engine/volume"
 )
@@ -99,12 +101,26 @@ func (c *Container) stack(ctx context.Context, access Access) (*os.File, error) 
 		}
 		return enginert.MountOverlay(layers.Lower, "", "")
 	}
-	for _, dir := range []string{upper, work} {
-		if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // as at a start
-			return nil, err
-		}
+	if err := makeUpper(upper, work); err != nil {
+		return nil, err
 	}
 	return enginert.MountOverlay(layers.Lower, upper, work)
+}
+
+// makeUpper makes the folders of a writable layer that are not there. A new one has the marker in it; an old one has
+// what the container has made of it.
+func makeUpper(upper, work string) error {
+	if err := os.MkdirAll(work, 0o755); err != nil { //nolint:gosec // the folder above the root is closed
+		return err
+	}
+	err := os.Mkdir(upper, 0o755) //nolint:gosec // it is the container's / for all its users
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(upper, ocispec.Marker), nil, 0o755) //nolint:gosec // all may see it, as Docker's
 }
 
 // stoppedFiles is Files of a container without a process.

@@ -50,6 +50,8 @@ func (s *Server) pathStat(r *http.Request) (*call.FileRequest, string, error) {
 		return nil, "", errNoFile(where, r.PathValue("id"))
 	case err != nil:
 		return nil, "", err
+	case req.Follow && !found.Mode.IsDir():
+		return nil, "", invalid("not a directory")
 	}
 	target := found.Target
 	if target != "" { // clients go on with where it leads to in the end

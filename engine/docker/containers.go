@@ -1,9 +1,11 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -86,6 +88,9 @@ func (s *Server) createContainer(r *http.Request) (any, error) {
 	if err := s.resolveModes(ctx, spec); err != nil {
 		return nil, notTheImage(err)
 	}
+	if err := s.resolveLinks(ctx, spec.Links); err != nil {
+		return nil, notTheImage(err)
+	}
 	if s.hasSocket(spec) {
 		wish.Warnings = append(wish.Warnings, socketWarning)
 	}
@@ -128,6 +133,19 @@ func (s *Server) resolveModes(ctx context.Context, spec *engine.ContainerSpec) e
 			return err
 		}
 		*mode = "container:" + c.ID
+	}
+	return nil
+}
+
+// resolveLinks looks whether there are the containers that links lead to, and puts their names in the place of IDs.
+func (s *Server) resolveLinks(ctx context.Context, links []string) error {
+	for i, link := range links {
+		ref, alias, _ := strings.Cut(link, ":")
+		c, err := s.b.Inspect(ctx, strings.TrimPrefix(ref, "/"))
+		if err != nil {
+			return fmt.Errorf("could not get container for %s: %w", ref, err)
+		}
+		links[i] = c.Name + ":" + cmp.Or(alias, c.Name)
 	}
 	return nil
 }
@@ -244,7 +262,14 @@ func (s *Server) rename(r *http.Request) (any, error) {
 	if name == "" {
 		return nil, invalid("Neither old nor new names may be empty")
 	}
-	return nil, s.b.Rename(r.Context(), r.PathValue("id"), name)
+	c, err := s.b.Inspect(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	if strings.TrimPrefix(name, "/") == c.Name {
+		return nil, invalid("Renaming a container with the same name as its current name")
+	}
+	return nil, s.b.Rename(r.Context(), c.ID, name)
 }
 
 func (s *Server) removeContainer(r *http.Request) (any, error) {

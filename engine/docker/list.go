@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -71,11 +72,9 @@ func (s *Server) picker(r *http.Request, args filter.Args) (func(*engine.Contain
 	if err != nil {
 		return nil, err
 	}
-	images := map[string]bool{}
-	for _, ref := range args.Values("ancestor") {
-		if img, err := s.b.Image(r.Context(), ref); err == nil {
-			images[img.ID] = true
-		}
+	images, err := s.descendants(r.Context(), args.Values("ancestor"))
+	if err != nil {
+		return nil, err
 	}
 	return func(c *engine.Container) bool {
 		return args.Is("status", c.State.Status.Docker()) && args.Labels(c.Spec.Labels) &&
@@ -88,10 +87,43 @@ func (s *Server) picker(r *http.Request, args filter.Args) (func(*engine.Contain
 	}, nil
 }
 
+// descendants are the IDs of some images, and of all that are built on them: their layers begin with an ancestor's.
+func (s *Server) descendants(ctx context.Context, ancestors []string) (map[string]bool, error) {
+	out := map[string]bool{}
+	if len(ancestors) == 0 {
+		return out, nil
+	}
+	list, err := s.b.Images(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, ref := range ancestors {
+		ancestor, base, err := s.imageDetails(ctx, ref, "")
+		if err != nil {
+			continue // no such image: nothing is of it
+		}
+		out[ancestor.ID] = true
+		for i := range list {
+			img, err := s.b.ImageDetails(ctx, list[i].ID, "")
+			if n := len(base.Trees); err == nil && n > 0 && len(img.Trees) >= n && slices.EqualFunc(img.Trees[:n], base.Trees, sameTree) {
+				out[list[i].ID] = true
+			}
+		}
+	}
+	return out, nil
+}
+
+func sameTree(a, b call.ImageTree) bool { return a.Key == b.Key }
+
 func checkFilters(args filter.Args) error {
 	for _, st := range args.Values("status") {
 		if !slices.Contains([]string{"created", "running", "paused", "restarting", "removing", "exited", "dead"}, st) {
 			return invalid("invalid filter 'status=%s'", st)
+		}
+	}
+	for _, code := range args.Values("exited") {
+		if _, err := strconv.Atoi(code); err != nil {
+			return engine.Problem(engine.ErrInvalid, err)
 		}
 	}
 	for _, h := range args.Values("health") {

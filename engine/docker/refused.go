@@ -17,6 +17,9 @@ func (s *Server) refusals() {
 		s.handle(root, noSwarm)
 		s.handle(root+"/{rest...}", noSwarm)
 	}
+	for _, pattern := range []string{"POST /swarm/init", "POST /swarm/join"} {
+		s.refuse(pattern, "swarm mode")
+	}
 	s.handle("GET /plugins", func(*http.Request) (any, error) { return []struct{}{}, nil })
 	s.refuse("/plugins/{rest...}", "plugins")
 	s.refuse("GET /images/search", "searching for images")

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -53,6 +54,8 @@ func operations(t *testing.T) []operation {
 // whyRefused says why, by the beginning of the path, and what to do.
 var whyRefused = map[string]string{
 	"/swarm":                      noSwarmHere,
+	"/swarm/init":                 noSwarmMode,
+	"/swarm/join":                 noSwarmMode,
 	"/nodes":                      noSwarmHere,
 	"/services":                   noSwarmHere,
 	"/tasks":                      noSwarmHere,
@@ -65,7 +68,10 @@ var whyRefused = map[string]string{
 	"/containers/{id}/attach/ws":  "for browsers, which cannot reach a unix socket; `POST /containers/{id}/attach` does the same",
 }
 
-const noSwarmHere = "503, as dockerd that is in no swarm"
+const (
+	noSwarmHere = "503, as dockerd that is in no swarm"
+	noSwarmMode = "one machine is what tiffin is for"
+)
 
 // remarks are on routes that are done.
 var remarks = map[string]string{
@@ -176,9 +182,9 @@ func TestTheDocsHaveEachRoute(t *testing.T) {
 		name := op.method + " " + op.path
 		is, remark := fate(t, s, none, op), remarks[name]
 		if is == isRefused {
-			for prefix, why := range whyRefused {
+			for _, prefix := range slices.Sorted(maps.Keys(whyRefused)) { // the longest of several is the last
 				if op.path == prefix || strings.HasPrefix(op.path, prefix+"/") {
-					remark = why
+					remark = whyRefused[prefix]
 					used[prefix] = true
 				}
 			}

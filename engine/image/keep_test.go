@@ -127,8 +127,11 @@ func TestRemove(t *testing.T) {
 			Removed{},
 			"conflict: unable to delete SHORT (must be forced) - image is being used by stopped container dddddddddddd", false,
 		},
+		"by force, an image in use loses its last name": {
+			nil, byName, true, running, Removed{[]string{"app:v1"}, nil}, "", false,
+		},
 		"a running container cannot be forced away": {
-			nil, byName, true, running,
+			nil, byID, true, running,
 			Removed{},
 			"conflict: unable to delete SHORT (cannot be forced) - image is being used by running container cccccccccccc", false,
 		},

@@ -32,8 +32,8 @@ type Removed struct {
 	Deleted  []string
 }
 
-// Remove takes a name from an image, and removes the image with its last one. By ID, all names go at once. The
-// rules and texts are docker's.
+// Remove takes a name from an image, and removes the image with its last one. By ID, all names go at once. By force, an
+// image whose containers run loses its last name and stays without one. The rules and texts are docker's.
 //
 // Errors: engine.ErrNotFound, ErrConflict.
 func (s *Store) Remove(ctx context.Context, ref string, o RemoveOptions) (Removed, error) {
@@ -61,7 +61,11 @@ func (s *Store) Remove(ctx context.Context, ref string, o RemoveOptions) (Remove
 	}
 	last := len(gone) == len(records) && !elsewhere
 	var after func(context.Context) error
-	if last && s.isUsed(m, users) {
+	untagOnly := last && slices.ContainsFunc(users, func(u User) bool { return u.Running })
+	switch {
+	case untagOnly:
+		after = func(ctx context.Context) error { return s.keepUnnamed(ctx, m.record.target, nil) }
+	case last && s.isUsed(m, users):
 		after = func(ctx context.Context) error { // the layers stay, under a record that is not listed
 			return s.keepUnnamed(ctx, m.record.target, map[string]string{labelRemoved: "true"})
 		}
@@ -75,7 +79,7 @@ func (s *Store) Remove(ctx context.Context, ref string, o RemoveOptions) (Remove
 			done.Untagged = append(done.Untagged, familiar(r.name))
 		}
 	}
-	if !last {
+	if !last || untagOnly {
 		if elsewhere {
 			return done, s.GC(ctx)
 		}
@@ -119,7 +123,7 @@ func decideRemoval(ref string, m match, records []record, users []User, o Remove
 	for _, u := range users {
 		container := engine.ShortID(u.Container)
 		switch {
-		case u.Running && (o.Force || m.byID):
+		case u.Running && m.byID:
 			return nil, conflict("unable to delete %s (cannot be forced) - image is being used by running container %s", short, container)
 		case o.Force:
 		case m.byID:

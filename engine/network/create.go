@@ -182,7 +182,7 @@ func (m *Manager) choosePools(n engine.Network) ([]engine.Pool, error) {
 		}
 		if ipam.OverlapsAny(p.Subnet, others) {
 			return nil, engine.Problem(engine.ErrConflict,
-				fmt.Errorf("subnet %s: overlaps that of another network", p.Subnet))
+				fmt.Errorf("subnet %s: Pool overlaps with other one on this address space", p.Subnet)) // in Docker's words, which clients look for
 		}
 		pools = append(pools, p)
 	}

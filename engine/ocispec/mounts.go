@@ -210,11 +210,15 @@ func bindOptions(point engine.MountPoint) ([]string, error) {
 	return options, nil
 }
 
-// MountPoints are where something is mounted in a container that runs.
+// Marker is an empty file by which programs tell that they run in a container, as in Docker's:
+// Testcontainers, and what asks is-docker.
+const Marker = "/.dockerenv"
+
+// MountPoints are where something is mounted in a container that runs, and its Marker.
 func MountPoints(c *engine.Container) []string {
 	etc := Etc{Hostname: "-", Hosts: "-", ResolvConf: "-"} // their mount points alone count
 	b := builder{Input: Input{Container: c, Etc: etc}, spec: &c.Spec}
-	out := []string{shmTarget}
+	out := []string{Marker, shmTarget}
 	for _, m := range slices.Concat(b.defaultMounts(), b.etcMounts()) {
 		out = append(out, m.Destination)
 	}

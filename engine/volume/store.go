@@ -88,8 +88,12 @@ func check(v engine.Volume) error {
 	case v.Spec.External:
 		return engine.Hint(engine.Problem(engine.ErrNotFound, fmt.Errorf("external volume %q not found", v.Name)),
 			"it is declared external: create it first, or leave external out")
+	case len(v.Name) > maxName:
+		return engine.Problem(engine.ErrInvalid, fmt.Errorf("volume name %q has more than %d bytes", v.Name, maxName))
 	case !validName(v.Name):
-		return engine.Problem(engine.ErrInvalid, fmt.Errorf("volume name %q: it is made of letters, digits, _, . and -, and begins with a letter or digit", v.Name))
+		return engine.Hint(engine.Problem(engine.ErrInvalid,
+			fmt.Errorf(`%q includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`, v.Name)),
+			"if it is a host folder, use its absolute path")
 	case d != "" && d != "local":
 		return engine.Problem(engine.ErrUnsupported, fmt.Errorf("volume %s: there is no volume driver %q, only local", v.Name, d))
 	}
@@ -100,7 +104,7 @@ func check(v engine.Volume) error {
 }
 
 func validName(name string) bool {
-	if name == "" || len(name) > maxName || strings.Trim(name[:1], "_.-") == "" {
+	if name == "" || strings.Trim(name[:1], "_.-") == "" {
 		return false
 	}
 	return !strings.ContainsFunc(name, func(r rune) bool {

@@ -121,8 +121,8 @@ func TestVolumesThatAreRefused(t *testing.T) {
 		text string
 	}{
 		"external":              {engine.VolumeSpec{Name: "v", External: true}, engine.ErrNotFound, `external volume "v" not found`},
-		"out of the folder":     {engine.VolumeSpec{Name: ".."}, engine.ErrInvalid, `volume name "..": it is made of`},
-		"a path":                {engine.VolumeSpec{Name: "a/b"}, engine.ErrInvalid, `volume name "a/b": it is made of`},
+		"out of the folder":     {engine.VolumeSpec{Name: ".."}, engine.ErrInvalid, `".." includes invalid characters for a local volume name, only`},
+		"a path":                {engine.VolumeSpec{Name: "a/b"}, engine.ErrInvalid, `"a/b" includes invalid characters for a local volume name, only`},
 		"a long name":           {engine.VolumeSpec{Name: strings.Repeat("v", 256)}, engine.ErrInvalid, "volume name "},
 		"another driver":        {engine.VolumeSpec{Name: "v", Driver: "rexray"}, engine.ErrUnsupported, `volume v: there is no volume driver "rexray", only local`},
 		"an unknown option":     {opts("size", "1g"), engine.ErrUnsupported, `volume v: driver option "size": the local driver has type, device and o`},

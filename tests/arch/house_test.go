@@ -72,7 +72,7 @@ var allowed = map[string][]string{
 	"cmd/tiffin-keeper":     {"engine/keeper"},
 
 	"project": {
-		"engine",
+		"engine", "engine/logs/option",
 		"project/attribute", "project/consistent", "project/develop", "project/device", "project/envfile", "project/explain", "project/fault", "project/hash", "project/instance", "project/job", "project/paths", "project/provider", "project/publication", "project/ready", "project/shape", "project/suggest", "project/variables",
 	},
 	"project/attribute":   {"project/fault"},
@@ -123,7 +123,7 @@ var allowed = map[string][]string{
 	"engine/socket":         {"engine", "engine/settings"},
 	"engine/container": {
 		"dns", "engine",
-		"engine/call", "engine/cdi", "engine/image", "engine/logs", "engine/network", "engine/ocispec", "engine/probe", "engine/runtime", "engine/runtime/hook", "engine/secret", "engine/supervisor", "engine/tree", "engine/usage", "engine/volume", "healthcheck",
+		"engine/call", "engine/cdi", "engine/image", "engine/logs", "engine/logs/option", "engine/network", "engine/ocispec", "engine/probe", "engine/runtime", "engine/runtime/hook", "engine/secret", "engine/supervisor", "engine/tree", "engine/usage", "engine/volume", "healthcheck",
 	},
 	"engine/builder":           {"engine", "engine/call", "engine/image"},
 	"engine/builder/change":    {"engine"},
@@ -165,6 +165,7 @@ var allowed = map[string][]string{
 	"engine/cron":            nil,
 	"engine/state":           nil,
 	"engine/logs/frame":      nil,
+	"engine/logs/option":     nil,
 	"engine/network/nft":     nil,
 	"engine/network/relay":   nil,
 	"engine/runtime/hook":    nil,

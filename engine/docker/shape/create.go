@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/moby/moby/api/types/blkiodev"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 
@@ -68,58 +67,6 @@ func Ask(req *CreateRequest) (*Wish, error) {
 
 func invalid(format string, args ...any) error {
 	return engine.Problem(engine.ErrInvalid, fmt.Errorf(format, args...))
-}
-
-// supported refuses by name what tiffin does not carry out, and what contradicts itself.
-func supported(h *container.HostConfig) error {
-	refuse := map[string]bool{
-		"HostConfig.Cgroup":             h.Cgroup != "",
-		"HostConfig.Isolation":          !h.Isolation.IsDefault(),
-		"HostConfig.VolumeDriver":       h.VolumeDriver != "" && h.VolumeDriver != "local",
-		"HostConfig.IOMaximumIOps":      h.IOMaximumIOps != 0,
-		"HostConfig.CpuCount":           h.CPUCount != 0,
-		"HostConfig.CpuPercent":         h.CPUPercent != 0,
-		"HostConfig.MaskedPaths":        len(h.MaskedPaths) > 0,
-		"HostConfig.ReadonlyPaths":      len(h.ReadonlyPaths) > 0,
-		"HostConfig.StorageOpt":         len(h.StorageOpt) > 0,
-		"HostConfig.IOMaximumBandwidth": h.IOMaximumBandwidth != 0,
-	}
-	for _, field := range slices.Sorted(maps.Keys(refuse)) {
-		if refuse[field] {
-			return engine.Problem(engine.ErrUnsupported, fmt.Errorf("%s is not supported", field))
-		}
-	}
-	if len(h.DeviceRequests) > 0 {
-		r := h.DeviceRequests[0]
-		return engine.Problem(engine.ErrUnsupported,
-			fmt.Errorf("could not select device driver %q with capabilities: %v", r.Driver, r.Capabilities))
-	}
-	if err := noNulls(&h.Resources); err != nil {
-		return err
-	}
-	if err := container.ValidateRestartPolicy(h.RestartPolicy); err != nil {
-		return engine.Problem(engine.ErrInvalid, err)
-	}
-	if h.AutoRemove && !h.RestartPolicy.IsNone() {
-		return invalid("can't create 'AutoRemove' container with restart policy")
-	}
-	return nil
-}
-
-// noNulls refuses entries of lists that are null.
-func noNulls(r *container.Resources) error {
-	for _, list := range [][]*blkiodev.ThrottleDevice{r.BlkioDeviceReadBps, r.BlkioDeviceWriteBps, r.BlkioDeviceReadIOps, r.BlkioDeviceWriteIOps} {
-		if slices.Contains(list, nil) {
-			return invalid("a limit of a block device is null")
-		}
-	}
-	if slices.Contains(r.BlkioWeightDevice, nil) {
-		return invalid("a weight of a block device is null")
-	}
-	if slices.Contains(r.Ulimits, nil) {
-		return invalid("a ulimit is null")
-	}
-	return nil
 }
 
 // process is what runs, as whom, and how it is called.
@@ -292,6 +239,9 @@ func (w *Wish) networks(req *CreateRequest, h *container.HostConfig) error {
 	switch {
 	case mode == network.NetworkHost, mode == network.NetworkNone, h.NetworkMode.IsContainer():
 		s.NetworkMode = mode
+		if mode == network.NetworkHost && len(h.PortBindings) > 0 {
+			w.Warnings = append(w.Warnings, "Published ports are discarded when using host network mode")
+		}
 		return w.alone(mode, ends)
 	case mode != "" && mode != network.NetworkDefault && mode != network.NetworkBridge:
 	case len(ends) == 0 || onIt(ends, network.NetworkBridge) || onIt(ends, network.NetworkDefault):
@@ -310,9 +260,12 @@ func onIt(ends map[string]*network.EndpointSettings, name string) bool {
 
 // alone checks that a container whose network is not its own is on no other.
 func (w *Wish) alone(mode string, ends map[string]*network.EndpointSettings) error {
-	for name := range ends {
+	for name, set := range ends {
 		if name != mode {
 			return invalid("conflicting options: a container with network mode %s cannot be on network %s", mode, name)
+		}
+		if set != nil && set.IPAMConfig != nil && (set.IPAMConfig.IPv4Address.IsValid() || set.IPAMConfig.IPv6Address.IsValid()) {
+			return invalid("user specified IP address is supported on user defined networks only")
 		}
 	}
 	if w.Spec.MacAddress != "" {
