@@ -4,10 +4,11 @@ import "time"
 
 // Image is an image in the local store.
 type Image struct {
-	// ID is the digest of the config (sha256:…), Digest that of the manifest or
-	// index that the names point to.
-	ID     string
-	Digest string `json:",omitempty"`
+	// ID is the digest of the config (sha256:…), Manifest that of the platform's manifest,
+	// Digest that of the manifest or index that the names point to.
+	ID       string
+	Manifest string `json:",omitempty"`
+	Digest   string `json:",omitempty"`
 	// Names are the tags, familiar form (nginx:alpine), Digests name@digest.
 	Names    []string `json:",omitempty"`
 	Digests  []string `json:",omitempty"`

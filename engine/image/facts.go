@@ -199,7 +199,7 @@ func newVariant(manifest digest.Digest, m ocispec.Manifest, c configFile) *varia
 		platform: platforms.Normalize(c.Platform),
 		chains:   identity.ChainIDs(slices.Clone(c.RootFS.DiffIDs)),
 		image: engine.Image{
-			ID: m.Config.Digest.String(), Platform: platforms.Format(c.Platform),
+			ID: m.Config.Digest.String(), Manifest: manifest.String(), Platform: platforms.Format(c.Platform),
 			Config: c.Config.vocabulary(), Labels: c.Config.Labels,
 		},
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"maps"
 	"strconv"
 	"strings"
@@ -43,7 +44,7 @@ func Labels(c *engine.Container, of Origin) map[string]string {
 		engine.LabelHash:        of.Hash,
 		engine.LabelNumber:      strconv.Itoa(max(c.Number, 1)),
 		engine.LabelOneOff:      oneOff,
-		engine.LabelImage:       of.Image.ID,
+		engine.LabelImage:       cmp.Or(of.Image.Manifest, of.Image.ID), // as docker compose has it since 5.5
 		engine.LabelDependsOn:   DependsOnLabel(of.Service.DependsOn),
 		engine.LabelWorkingDir:  of.Stack.WorkingDir,
 		engine.LabelConfigFiles: strings.Join(of.Stack.ConfigFiles, ","),

@@ -1,9 +1,9 @@
 // Package clients lets what people use with dockerd speak to tiffin's engine: the docker
-// CLI, github.com/moby/moby/client and Testcontainers. None of them is a fake, and none
-// knows that it is not dockerd that answers.
+// CLI, docker compose, github.com/moby/moby/client and Testcontainers. None of them is a
+// fake, and none knows that it is not dockerd that answers.
 //
 // It is a module of its own, so that the product's go.mod names none of them. The docker
-// CLI is built from its Go module, once, into the tests' cache.
+// CLI and its plugins are built from their Go modules, once, into the tests' cache.
 //
 // Reading order: engine_test.go (the engine), scripts_test.go (the CLI, by
 // testdata/*.txtar), methods_test.go (every method of the Go client), containers_test.go

@@ -16,14 +16,18 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 	"tiffin/tests/harness"
+	"tiffin/tests/programs"
 )
 
 // TestDocker runs the docker CLI. A script has to take away what it made.
 func TestDocker(t *testing.T) {
 	harness.RequireRoot(t)
-	bin := t.TempDir()
-	for name, target := range map[string]string{"docker": harness.Docker(t), "tiffin": harness.Binary(t)} {
-		if err := os.Symlink(target, filepath.Join(bin, name)); err != nil {
+	bin, plugins := t.TempDir(), t.TempDir()
+	for at, target := range map[string]string{
+		filepath.Join(bin, "docker"): harness.Docker(t), filepath.Join(bin, "tiffin"): harness.Binary(t),
+		filepath.Join(plugins, "docker-compose"): programs.Path(t, programs.Compose), filepath.Join(plugins, "docker-buildx"): programs.Path(t, programs.Buildx),
+	} {
+		if err := os.Symlink(target, at); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -48,6 +52,7 @@ func TestDocker(t *testing.T) {
 				})
 				env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 				env.Setenv("HOME", env.WorkDir)
+				env.Setenv("PLUGINS", plugins) // a script that wants them links ~/.docker/cli-plugins there
 				env.Setenv("TIFFIN_DATA_ROOT", e.Data)
 				env.Setenv("TIFFIN_RUN_ROOT", e.Run)
 				env.Setenv("DOCKER_HOST", e.DockerHost())

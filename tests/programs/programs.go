@@ -19,10 +19,21 @@ import (
 )
 
 // Program is a main package of a module.
-type Program struct{ Name, Module, Version, Package string }
+type Program struct {
+	Name, Module, Version, Package string
+	// Variable is the one that the linker puts the version into: without, a program does not know its own.
+	Variable string
+}
 
 // Buildx is docker's plugin for builds; it runs without docker, too.
-var Buildx = Program{"buildx", "github.com/docker/buildx", "v0.38.2", "github.com/docker/buildx/cmd/buildx"}
+var Buildx = Program{
+	"docker-buildx", "github.com/docker/buildx", "v0.38.2", "github.com/docker/buildx/cmd/buildx", "github.com/docker/buildx/version.Version",
+}
+
+// Compose is docker's plugin for Compose files; it runs without docker, too.
+var Compose = Program{
+	"docker-compose", "github.com/docker/compose/v5", "v5.6.0", "github.com/docker/compose/v5/cmd", "github.com/docker/compose/v5/internal.Version",
+}
 
 // Path is where a program is. It is built when it is not there, which takes minutes.
 func Path(tb testing.TB, p Program) string {
@@ -69,7 +80,7 @@ func (p Program) Build(ctx context.Context) (path string, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	for _, args := range [][]string{
-		{"mod", "init", "program"}, {"get", p.Module + "@" + p.Version}, {"build", "-trimpath", "-ldflags", "-s -w", "-o", path + ".new", p.Package},
+		{"mod", "init", "program"}, {"get", p.Module + "@" + p.Version}, {"build", "-trimpath", "-ldflags", "-s -w -X " + p.Variable + "=" + p.Version, "-o", path + ".new", p.Package},
 	} {
 		cmd := exec.CommandContext(ctx, "go", args...)
 		cmd.Dir, cmd.Env = work, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod", "GOWORK=off")
