@@ -49,9 +49,6 @@ TIFFIN_DATA_ROOT/engine.json names a group whose members may use it, and are roo
 			if debug {
 				level = slog.LevelDebug
 			}
-			if revived && caller.HasLeft(c.Roots()) {
-				return nil // it was stopped since the keeper missed it
-			}
 			return c.runEngine(cmd.Context(), engineOptions{level, link, readyFD, revived})
 		},
 	}
@@ -94,7 +91,7 @@ func (c *cli) runEngine(ctx context.Context, o engineOptions) error {
 		err = c.OnceFreed(ctx, err, daemon.ErrRunning, serve)
 	}
 	switch {
-	case err == nil, errors.Is(err, caller.ErrInterrupted), o.revived && errors.Is(err, daemon.ErrRunning):
+	case err == nil, errors.Is(err, caller.ErrInterrupted), errors.Is(err, daemon.ErrNotWanted), o.revived && errors.Is(err, daemon.ErrRunning):
 		return nil
 	case errors.Is(err, daemon.ErrRunning):
 		if tell(caller.EngineElsewhere); o.ready > 0 {
@@ -134,22 +131,29 @@ func (c *cli) serve(ctx context.Context, o engineOptions, listening func()) erro
 	if o.link != "" {
 		again = append(again, "--docker-socket="+o.link)
 	}
+	var door *socket.Door
 	d, err := daemon.Open(ctx, daemon.Config{
 		DataRoot: r.Data, RunRoot: r.Run, Version: version, Keeper: keeper, Command: again, Log: log, Stop: stop,
+		Listen: func(kept [][]*os.File) (_ daemon.Door, err error) {
+			if o.revived && caller.HasLeft(r) && !socket.Called(kept) {
+				return nil, daemon.ErrNotWanted // since the keeper missed it
+			}
+			door, err = socket.Open(socket.Config{Path: r.Socket(), Settings: filepath.Join(r.Data, "engine.json"), Link: o.link, Kept: kept})
+			if err != nil {
+				return nil, err
+			}
+			return door, nil
+		},
 	})
 	if err != nil {
 		return err
-	}
-	door, err := socket.Open(socket.Config{Path: r.Socket(), Settings: filepath.Join(r.Data, "engine.json"), Link: o.link})
-	if err != nil {
-		return errors.Join(err, d.Close())
 	}
 	log.Info("engine ready", "version", version, "pid", os.Getpid(), "socket", r.Socket())
 	listening()
 	others := docker.New(docker.Config{Version: version, DataRoot: r.Data, RunRoot: r.Run, Log: log, Closing: ctx}, d)
 	server := api.NewServer(d, others, log)
 	server.Admit = door.Admit
-	err = server.Serve(ctx, door, stopGrace)
+	err = server.Serve(ctx, stopGrace, door.Listeners()...)
 	others.Wait()
 	err = errors.Join(err, door.Close())
 	_ = os.Remove(r.Socket()) // the next engine replaces it

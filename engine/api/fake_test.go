@@ -314,7 +314,7 @@ func serveTo(t *testing.T, b Backend, admit func(net.Conn) error) *rig {
 	r := &rig{Client: NewClient(path), t: t, socket: path, stop: cancel, done: make(chan error, 1)}
 	s := NewServer(b, nil, slog.New(slog.DiscardHandler))
 	s.Admit = admit
-	go func() { r.done <- s.Serve(ctx, l, grace) }()
+	go func() { r.done <- s.Serve(ctx, grace, l) }()
 	t.Cleanup(func() {
 		cancel()
 		r.done <- r.ended()

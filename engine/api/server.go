@@ -76,15 +76,21 @@ var errShutdown = engine.Problem(engine.ErrUnavailable, errors.New("the engine i
 // closingKey finds, in the context of a call, the context of Serve.
 type closingKey struct{}
 
-// Serve answers on l until ctx ends. Then calls that would go on for ever (logs,
+// Serve answers on all of listeners until ctx ends. Then calls that would go on for ever (logs,
 // events, sessions) end, and the others have grace to do so.
-func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
+func (s *Server) Serve(ctx context.Context, grace time.Duration, listeners ...net.Listener) error {
 	base := context.WithValue(context.WithoutCancel(ctx), closingKey{}, ctx)
 	s.http.BaseContext = func(net.Listener) context.Context { return base }
-	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(l) }()
+	served := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { served <- s.http.Serve(l) }()
+	}
 	select {
 	case err := <-served:
+		err = errors.Join(err, s.http.Close()) // the others
+		for range listeners[1:] {
+			<-served
+		}
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
@@ -95,7 +101,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 		s.log.Debug("calls cut off at shutdown", "err", err)
 		err = s.http.Close()
 	}
-	<-served
+	for range listeners {
+		<-served
+	}
 	s.sessions.Wait()
 	return err
 }

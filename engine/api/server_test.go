@@ -198,7 +198,7 @@ func TestAClientGoesOnWithTheNextEngine(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- NewServer(&fake{}, nil, testLog()).Serve(ctx, l, grace) }()
+	go func() { done <- NewServer(&fake{}, nil, testLog()).Serve(ctx, grace, l) }()
 	if _, err := r.Info(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -217,7 +217,7 @@ func TestServeSaysWhyItEnds(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := NewServer(&fake{}, nil, testLog()).Serve(t.Context(), l, 0); !errors.Is(err, net.ErrClosed) {
+	if err := NewServer(&fake{}, nil, testLog()).Serve(t.Context(), 0, l); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("%v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -35,12 +36,20 @@ type Rooms struct {
 	Devices  *cdi.Registry
 	Secrets  *secret.Store
 	Index    Index
+	Door     Door
 	Log      *slog.Logger
 	// Data and Run have a folder for each container: what outlives a reboot, and
 	// what is made at each start.
 	Data, Run string
 	// CgroupBase is below which the control groups are.
 	CgroupBase string
+}
+
+// Door is where the engine listens.
+type Door interface {
+	// Behind returns copies of what the next engine needs to listen on the socket that a path
+	// leads to; nil when it is none of the engine's.
+	Behind(path string) ([]*os.File, error)
 }
 
 // Index is what a container has to know of what else there is.
@@ -84,6 +93,8 @@ type Container struct {
 	ports, offered *network.Reservation
 	// keptPorts is under how many names the keeper keeps what the ports need.
 	keptPorts int
+	// socketKept says that it keeps the engine's socket for it.
+	socketKept bool
 	// console is the size of the terminal that the next start begins with.
 	console [2]uint
 }

@@ -14,12 +14,13 @@ import (
 	"tiffin/engine/runtime"
 )
 
-// What keepers keep of the network, so that names and ports go on working while no
-// engine runs: a query or a connection waits in its socket for the next one, and the short
-// way to loopback ports needs none. These are the names it is kept under.
+// What keepers keep, so that names, ports, and the engine's socket where it is mounted go on
+// working while no engine runs: a query or a connection waits in its socket for the next one,
+// and the short way to loopback ports needs none. These are the names it is kept under.
 const (
-	keptNames = "names-" // and the sandbox: the sockets of its name queries
-	keptPorts = "ports-" // and the container, and a number: the sockets of its ports, and more
+	keptNames  = "names-"  // and the sandbox: the sockets of its name queries
+	keptPorts  = "ports-"  // and the container, and a number: the sockets of its ports, and more
+	keptSocket = "socket-" // and the container: the engine's socket
 )
 
 // keepDescriptors lets the keeper keep what the network of a container needs. The container
@@ -118,6 +119,57 @@ func (c *Container) takePortFiles(k *runtime.Keeper) []*os.File {
 		}
 		files = append(files, some...)
 	}
+}
+
+// keepSocket lets the keeper keep the engine's socket for a container that mounts it, from
+// before there is somebody to connect: the mount leads there for as long as the container runs.
+func (s *starter) keepSocket(ctx context.Context, k *runtime.Keeper) error {
+	for i := range s.record.Mounts {
+		m := &s.record.Mounts[i]
+		if m.Type != engine.MountBind || s.rooms.Door == nil {
+			continue
+		}
+		files, err := s.rooms.Door.Behind(m.Source)
+		if len(files) == 0 && err == nil {
+			continue
+		}
+		s.c.setSocketKept(true)
+		s.back.Add(s.c.forgetSocket)
+		if err == nil {
+			err = k.KeepListener(ctx, nameOfSocket(s.c.ID), files)
+		}
+		return errors.Join(err, closeFiles(files...))
+	}
+	return nil
+}
+
+func nameOfSocket(id string) string { return keptSocket + id[:min(len(id), 32)] }
+
+func (c *Container) setSocketKept(is bool) (was bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was, c.socketKept = c.socketKept, is
+	return was
+}
+
+// forgetSocket lets the keeper close the socket of a container that runs no more.
+func (c *Container) forgetSocket(ctx context.Context) error {
+	if k := c.rooms.Keepers.Known(c.Snapshot().Project); c.setSocketKept(false) && k != nil {
+		return k.Forget(ctx, nameOfSocket(c.ID))
+	}
+	return nil
+}
+
+// TakeSocket returns what was kept of the engine's socket for this container since an earlier
+// engine; it is the caller's to close.
+func (c *Container) TakeSocket() []*os.File {
+	k := c.rooms.Keepers.Known(c.Snapshot().Project)
+	if k == nil {
+		return nil
+	}
+	files := k.TakeKept(nameOfSocket(c.ID))
+	c.setSocketKept(len(files) > 0)
+	return files
 }
 
 // ForgetUntaken lets the keepers close what an earlier engine gave them and no container

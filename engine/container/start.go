@@ -97,6 +97,9 @@ func (s *starter) start(ctx context.Context) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.keepSocket(ctx, k); err != nil {
+		s.rooms.Log.Warn("the engine's socket in it will be lost with the engine", "container", s.record.Name, "err", err)
+	}
 	r, err := s.spawn(ctx, k)
 	if err != nil {
 		return nil, err
@@ -272,7 +275,7 @@ func (c *Container) Ended(ctx context.Context) {
 	c.run = nil
 	c.mu.Unlock()
 	record := c.Snapshot()
-	errs := []error{c.unpublish(ctx), c.rooms.unmountVolumes(&record), c.rooms.UnmountShm(c.ID)}
+	errs := []error{c.unpublish(ctx), c.forgetSocket(ctx), c.rooms.unmountVolumes(&record), c.rooms.UnmountShm(c.ID)}
 	if r != nil {
 		r.closeStdin()
 		errs = append(errs, r.cgroup.Destroy(ctx))

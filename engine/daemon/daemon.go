@@ -41,9 +41,21 @@ type Config struct {
 	// Command is how the keepers start this program as an engine, when it was killed:
 	// its arguments from the name on. Nil: they do not.
 	Command []string
-	Log     *slog.Logger
+	// Listen begins to listen, also on the sockets of earlier engines that containers have; it
+	// is called once the roots are the engine's and before a container starts. Nil: nobody calls.
+	//
+	// Errors: ErrNotWanted.
+	Listen func(kept [][]*os.File) (Door, error)
+	Log    *slog.Logger
 	// Stop ends the engine; Shutdown calls it.
 	Stop func()
+}
+
+// Door is where the engine listens.
+type Door interface {
+	container.Door
+	// GiveUp ends that when the engine cannot start.
+	GiveUp() error
 }
 
 // Daemon is the engine. Its methods may be called by many at once.
@@ -56,7 +68,8 @@ type Daemon struct {
 	started time.Time
 	guard   *os.File // the lock on the run root
 
-	recovered bool // all was adopted
+	door   Door
+	leaves bool // its end is no death: keepers start no other
 
 	records *state.Store // durable
 	states  *state.Store // as long as the machine runs
@@ -85,9 +98,13 @@ type Daemon struct {
 // ErrRunning says that another engine has the roots.
 var ErrRunning = errors.New("another engine runs on these roots")
 
+// ErrNotWanted says that the engine is to end again: the one before was stopped, and nobody
+// has called since.
+var ErrNotWanted = errors.New("the engine was stopped")
+
 // Open takes the roots, reads the records, and adopts what runs.
 //
-// Errors: ErrRunning.
+// Errors: ErrRunning, ErrNotWanted.
 func Open(ctx context.Context, cfg Config) (_ *Daemon, err error) {
 	d := &Daemon{
 		cfg: cfg, log: cfg.Log, started: time.Now(),
@@ -98,6 +115,9 @@ func Open(ctx context.Context, cfg Config) (_ *Daemon, err error) {
 	d.life, d.end = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
+			if d.door != nil { // while the lock is ours
+				err = errors.Join(err, d.door.GiveUp())
+			}
 			err = errors.Join(err, d.Close())
 		}
 	}()
@@ -110,7 +130,7 @@ func Open(ctx context.Context, cfg Config) (_ *Daemon, err error) {
 	if err := d.recover(ctx); err != nil {
 		return nil, err
 	}
-	d.recovered = true
+	d.leaves = true
 	d.clock = schedule.New(d, d.records, schedule.Wall{}, d.log)
 	return d, d.clock.Resume()
 }
@@ -231,7 +251,7 @@ func (d *Daemon) Close() error {
 		errs = append(errs, d.closeBuilder())
 	}
 	if d.rooms.Keepers != nil {
-		if d.recovered { // an engine that could not start is to be tried again
+		if d.leaves { // an engine that could not start is to be tried again
 			d.rooms.Keepers.Leave()
 		}
 		errs = append(errs, d.rooms.Keepers.Close())

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"tiffin/engine"
@@ -26,6 +27,9 @@ func (d *Daemon) recover(ctx context.Context) error {
 	}
 	processes, err := d.rooms.Keepers.Adopt(ctx)
 	if err != nil {
+		return err
+	}
+	if err := d.listen(); err != nil {
 		return err
 	}
 	for id, c := range d.containers {
@@ -49,6 +53,25 @@ func (d *Daemon) recover(ctx context.Context) error {
 	d.goOnRemoving()
 	d.boot()
 	return nil
+}
+
+// listen begins to listen before containers start: what they mount is this engine's socket.
+func (d *Daemon) listen() (err error) {
+	if d.cfg.Listen == nil {
+		return nil
+	}
+	var kept [][]*os.File
+	for _, c := range d.containers {
+		if files := c.TakeSocket(); len(files) > 0 {
+			kept = append(kept, files)
+		}
+	}
+	d.door, err = d.cfg.Listen(kept)
+	d.rooms.Door, d.leaves = d.door, errors.Is(err, ErrNotWanted)
+	for _, f := range slices.Concat(kept...) {
+		_ = f.Close() // a copy
+	}
+	return err
 }
 
 // goOnRemoving removes what was being removed when the last engine ended, or should

@@ -32,7 +32,8 @@ func (k *keeper) accept() {
 	k.lose()
 	k.reserve()
 	k.engine = fd
-	k.revival.came, k.revival.left = clock(), false
+	k.revival.came, k.revival.left, k.revival.called = clock(), false, false
+	k.answerCalls(unix.EPOLL_CTL_DEL) // that is the engine's
 	k.watch(k.engine, k.engineToken())
 }
 
@@ -69,6 +70,9 @@ func (k *keeper) lose() {
 	k.generation++
 	k.waiting, k.owesReady, k.owesEnd, k.owesRefuse, k.owesSettled, k.closing = false, false, false, false, false, false
 	k.revival.lost(clock())
+	if k.revival.left {
+		k.answerCalls(unix.EPOLL_CTL_ADD)
+	}
 	for i := range k.high {
 		s := &k.slots[i]
 		if s.owes&owesFailed != 0 {
@@ -126,7 +130,11 @@ func (k *keeper) handle(b []byte) {
 		}
 	case KindKeep:
 		if m, err := Unmarshal[Keep](b); err == nil {
-			k.keep(&m.ID)
+			k.keep(&m.ID, false)
+		}
+	case KindKeepListener:
+		if m, err := Unmarshal[KeepListener](b); err == nil {
+			k.keep(&m.ID, true)
 		}
 	case KindForget:
 		if m, err := Unmarshal[Forget](b); err == nil {

@@ -116,6 +116,7 @@ func FuzzHandle(f *testing.F) {
 		Marshal(Hello{}), Marshal(Drop{ID: id}), Marshal(Close{}), Marshal(Exited{}),
 		Marshal(Run{ID: id, Process: Init, Log: 1, Pumps: 2, Hold: 1}),
 		Marshal(Run{ID: id, Process: Exec, Flags: TTY, Pumps: 1, Cgroup: 1}),
+		Marshal(KeepListener{ID: id}), Marshal(Leave{}),
 	} {
 		f.Add(b, uint8(5), []byte("PG\x01\x00"))
 	}

@@ -8,11 +8,13 @@ import (
 
 // kept are descriptors that are kept for the engines to come.
 type kept struct {
-	used  bool
-	owes  bool // the engine is to be told, in the answer to its Hello
-	id    ID
-	files [MaxFiles]file
-	count int
+	used bool
+	owes bool // the engine is to be told, in the answer to its Hello
+	// listens says that the first file is a listening socket, on which engines are called.
+	listens bool
+	id      ID
+	files   [MaxFiles]file
+	count   int
 }
 
 // store is all that is kept. Entries from high on are free.
@@ -55,17 +57,19 @@ func (e *kept) closeFiles() {
 // forget frees an entry and closes what it keeps.
 func (s *store) forget(e *kept) {
 	e.closeFiles()
-	e.used, e.owes = false, false
+	e.used, e.owes, e.listens = false, false, false
 	for s.high > 0 && !s.entries[s.high-1].used {
 		s.high--
 	}
 }
 
 // keep takes the descriptors that came with a message, in place of those it has.
-func (k *keeper) keep(id *ID) {
+func (k *keeper) keep(id *ID, listens bool) {
 	e := k.keepFiles(id)
-	if there := k.kept.find(id); e != 0 && there != nil {
-		k.kept.forget(there)
+	if there := k.kept.find(id); there != nil {
+		if there.listens = listens && there.count > 0; e != 0 {
+			k.kept.forget(there)
+		}
 	}
 	k.settle(id, e)
 }

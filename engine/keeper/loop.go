@@ -18,6 +18,7 @@ const (
 	onReport
 	onStdout
 	onStderr
+	onCall
 )
 
 // token travels with a descriptor through epoll and comes back with its events. The
@@ -72,6 +73,8 @@ func (k *keeper) dispatch(t token, events uint32) {
 		k.accept()
 	case onSignal:
 		k.signalled()
+	case onCall:
+		k.call()
 	case onEngine:
 		if t.current(k.generation) {
 			k.hear(events)

@@ -17,6 +17,7 @@ import (
 //	       pumps…, hold…, inputs…]       or Failed
 //	Drop                                 –
 //	Keep + [descriptors…]                Settled
+//	KeepListener + [listener, …]         Settled
 //	Forget                               Settled
 //	Revive + [program, inputs…]          –
 //	Leave                                –
@@ -42,8 +43,8 @@ const (
 	MaxFiles = 16
 
 	// Revision counts what was added to the protocol; a keeper says in its [Ready]
-	// how far it knows it. 1: Keep, Forget, Revive, Leave.
-	Revision = 1
+	// how far it knows it. 1: Keep, Forget, Revive, Leave. 2: KeepListener.
+	Revision = 2
 
 	prefixSize = 8
 	// maxMessage is more than the longest message that is known.
@@ -66,6 +67,7 @@ const (
 	KindForget
 	KindRevive
 	KindLeave
+	KindKeepListener
 )
 
 // See the engine's kinds.
@@ -155,6 +157,10 @@ type Close struct{}
 // under it: sockets that must not close while no engine runs.
 type Keep struct{ ID ID }
 
+// KeepListener is a [Keep] whose first descriptor is a listening socket of the engine's: a
+// connection that comes to it when the engine has said [Leave] has one started as [Revive] says.
+type KeepListener struct{ ID ID }
+
 // Forget says that what is kept under a name is needed no more.
 type Forget struct{ ID ID }
 
@@ -183,7 +189,8 @@ type Revive struct {
 	_      [3]uint8
 }
 
-// Leave says that the engine ends of its own will: it is not to be revived.
+// Leave says that the engine ends of its own will: it is not to be revived, unless somebody
+// connects; see [KeepListener].
 type Leave struct{}
 
 // Ready begins the answer to a [Hello]. The descriptor is the keeper's pidfd.
@@ -244,7 +251,7 @@ type Exited struct {
 }
 
 type message interface {
-	Hello | Run | Drop | Close | Keep | Forget | Revive | Leave |
+	Hello | Run | Drop | Close | Keep | KeepListener | Forget | Revive | Leave |
 		Ready | State | StateEnd | Started | Failed | Exited | Kept | Settled
 	kind() Kind
 }
@@ -265,6 +272,8 @@ func (Failed) kind() Kind   { return KindFailed }
 func (Exited) kind() Kind   { return KindExited }
 func (Kept) kind() Kind     { return KindKept }
 func (Settled) kind() Kind  { return KindSettled }
+
+func (KeepListener) kind() Kind { return KindKeepListener }
 
 // Marshal returns m as it is sent.
 func Marshal[M message](m M) []byte {

@@ -55,7 +55,7 @@ func TestWhatIsNotTheMessageIsRefused(t *testing.T) {
 }
 
 func TestMessagesHaveNoGaps(t *testing.T) {
-	messages := []any{Hello{}, Run{}, Drop{}, Close{}, Ready{}, State{}, StateEnd{}, Started{}, Failed{}, Exited{}}
+	messages := []any{Hello{}, Run{}, Drop{}, Close{}, KeepListener{}, Ready{}, State{}, StateEnd{}, Started{}, Failed{}, Exited{}}
 	for _, m := range messages {
 		typ := reflect.TypeOf(m)
 		var sum uintptr

@@ -26,10 +26,11 @@ type revival struct {
 	count   int // of inputs
 	delay   int64
 
-	left  bool  // the engine has ended of its own will
-	came  int64 // when it connected; this and the next in milliseconds, see clock
-	next  int64 // when to try, while there is none
-	tries int
+	left   bool  // the engine has ended of its own will
+	called bool  // and somebody has connected since
+	came   int64 // when it connected; this and the next in milliseconds, see clock
+	next   int64 // when to try, while there is none
+	tries  int
 }
 
 func (r *revival) close() {
@@ -81,10 +82,36 @@ func pauseAfter(tries int) int64 {
 	return pause
 }
 
-// mourns reports whether an engine is missed: there was one, which has not left, and
-// there is a process that somebody has to look after.
+// call notes that somebody wants an engine who has none to start. Other keepers may hear
+// him, too, so each waits as long as after a death.
+func (r *revival) call(now int64) {
+	r.called = true
+	r.next = max(r.next, now+r.delay)
+}
+
+// answerCalls begins or ends waiting for connections to the sockets of engines. It is
+// waited for only while there is none.
+func (k *keeper) answerCalls(op uintptr) {
+	for i := range k.kept.high {
+		if e := &k.kept.entries[i]; e.listens {
+			k.control(op, e.files[0], unix.EPOLLIN, token{what: onCall})
+		}
+	}
+}
+
+// call is somebody who has connected. He stays in the socket until an engine takes him.
+func (k *keeper) call() {
+	if k.engine > 0 || k.revival.called {
+		return // the event is of the same turn
+	}
+	k.answerCalls(unix.EPOLL_CTL_DEL) // one is enough; the event would come at every turn
+	k.revival.call(clock())
+}
+
+// mourns reports whether an engine is missed: there was one, which has not left or is called
+// back, and there is a process that somebody has to look after.
 func (k *keeper) mourns() bool {
-	if k.engine > 0 || k.revival.left || k.revival.program == 0 {
+	if k.engine > 0 || k.revival.left && !k.revival.called || k.revival.program == 0 {
 		return false
 	}
 	for i := range k.high {

@@ -24,6 +24,22 @@ func (k *Keeper) Keep(ctx context.Context, name string, files []*os.File) error 
 	return k.settle(ctx, "keep", name, func(id keeper.ID) []byte { return keeper.Marshal(keeper.Keep{ID: id}) }, files)
 }
 
+// listeners is the revision of the protocol since which there is KeepListener.
+const listeners = 2
+
+// KeepListener is Keep for a listening socket of the engine's, the first of the files: the keeper starts an engine when
+// somebody connects to it while there is none. A keeper of an earlier version keeps nothing: who connects is refused
+// then, and does not wait for nobody.
+func (k *Keeper) KeepListener(ctx context.Context, name string, files []*os.File) error {
+	k.mu.Lock()
+	revision := k.revision
+	k.mu.Unlock()
+	if revision < listeners {
+		return nil
+	}
+	return k.settle(ctx, "keep", name, func(id keeper.ID) []byte { return keeper.Marshal(keeper.KeepListener{ID: id}) }, files)
+}
+
 // Forget lets the keeper close what it keeps under a name, and waits until it has.
 func (k *Keeper) Forget(ctx context.Context, name string) error {
 	return k.settle(ctx, "forget", name, func(id keeper.ID) []byte { return keeper.Marshal(keeper.Forget{ID: id}) }, nil)

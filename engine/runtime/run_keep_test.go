@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -199,5 +200,92 @@ func killChildrenBut(t *testing.T, b *bench, pid int) {
 	deadline := time.Now().Add(10 * time.Second)
 	for len(b.children(t)) > 1 && time.Now().Before(deadline) {
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// mountable is a socket as containers have it mounted.
+func mountable(t *testing.T) (path string, file *os.File) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "s") //nolint:usetesting // t.TempDir's path is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "s"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	if file, err = l.File(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeAll(file) })
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "s"), file
+}
+
+// Who connects to a socket that is kept gets an engine, whether the one before was there still when he did.
+func TestKeeperIsCalledForAnEngineThatLeft(t *testing.T) {
+	for name, early := range map[string]bool{"after it has left": false, "before": true} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.waits(t)
+			said := b.revivable(t)
+			path, socket := mountable(t)
+			for range 2 { // the second takes the place of the first
+				if err := b.keeper.KeepListener(t.Context(), "socket", []*os.File{socket}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			call := func() {
+				c, err := net.Dial("unix", path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = c.Close() })
+			}
+			if early {
+				call()
+			}
+			b.leaves(t)
+			if !early {
+				call()
+				call()
+			}
+			line, err := said.ReadString('\n')
+			if err != nil || !strings.HasPrefix(line, "revived 4") { // 0 to 2, and that of ls
+				t.Errorf("the new engine says %q: %v", line, err)
+			}
+			b.adopts(t)
+			if files := b.keeper.TakeKept("socket"); len(files) != 1 {
+				t.Errorf("the next engine gets %d files", len(files))
+			} else {
+				closeAll(files...)
+			}
+			if got := b.children(t); len(got) != 2 {
+				t.Errorf("children of the keeper: %v, want the process and one engine", got)
+			}
+			killChildrenBut(t, b, b.keeper.Processes()[0].Pid())
+		})
+	}
+}
+
+// leaves is an engine that ends of its own will.
+func (b *bench) leaves(t *testing.T) {
+	t.Helper()
+	b.keeper.Leave()
+	if err := b.keeper.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// adopts is another engine.
+func (b *bench) adopts(t *testing.T) {
+	t.Helper()
+	var err error
+	if b.keeper, err = DialKeeper(t.Context(), b.files.Socket); err != nil {
+		t.Fatal(err)
 	}
 }

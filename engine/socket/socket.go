@@ -24,13 +24,19 @@ type Config struct {
 	Path, Settings string
 	// Link is another path, which leads to the socket while the engine runs; "": none.
 	Link string
+	// Kept are sockets of earlier engines that containers have mounted: what Behind returned,
+	// of each container. They stay the caller's to close.
+	Kept [][]*os.File
 }
 
-// Door is the socket, open.
+// Door is the socket, open, and those of earlier engines that are in containers.
 type Door struct {
 	net.Listener
 	cfg    Config
 	people people
+	former []net.Listener
+	its    fs.FileInfo // of the socket's file
+	stays  bool        // the file of a killed engine was there before
 }
 
 // people are those who may connect, beside root and the engine's own user.
@@ -55,25 +61,47 @@ func Open(cfg Config) (_ *Door, err error) {
 	if err := link(cfg.Link, cfg.Path); err != nil {
 		return nil, err
 	}
+	_, there := os.Lstat(cfg.Path)
+	d.stays = there == nil
 	if d.Listener, err = Listen(cfg.Path); err != nil {
 		return nil, errors.Join(err, unlink(cfg.Link, cfg.Path))
 	}
 	if d.people.any {
-		err = share(cfg.Path, d.people.group)
+		err = errors.Join(shareFolder(filepath.Dir(cfg.Path), d.people.group), d.people.share(cfg.Path))
+	}
+	if err == nil {
+		d.its, err = os.Stat(cfg.Path)
+	}
+	if err == nil {
+		err = d.reopen()
 	}
 	if err != nil {
-		return nil, errors.Join(err, d.Close())
+		return nil, errors.Join(err, d.GiveUp())
 	}
 	return d, nil
 }
 
+// Listeners are the sockets on which calls arrive.
+func (d *Door) Listeners() []net.Listener { return append([]net.Listener{d.Listener}, d.former...) }
+
 // Close takes away what Open made.
 func (d *Door) Close() error {
-	err := d.Listener.Close()
-	if errors.Is(err, net.ErrClosed) {
-		err = nil // the server was faster
+	errs := []error{unlink(d.cfg.Link, d.cfg.Path)}
+	for _, l := range d.Listeners() {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) { // else the server was faster
+			errs = append(errs, err)
+		}
 	}
-	return errors.Join(err, unlink(d.cfg.Link, d.cfg.Path))
+	return errors.Join(errs...)
+}
+
+// GiveUp is the Close of an engine that could not start. The file of one that was killed
+// says that it is to be tried again, so there is one still.
+func (d *Door) GiveUp() error {
+	if l, ok := d.Listener.(*net.UnixListener); ok && d.stays {
+		l.SetUnlinkOnClose(false)
+	}
+	return d.Close()
 }
 
 // peopleOf finds a group by its name or number; "" is none.
@@ -93,11 +121,9 @@ func peopleOf(group string) (people, error) {
 		"make it with `groupadd --system "+group+"`, or take the key out")
 }
 
-// share lets a group use the socket, and pass the folder that it is in. The group's members
-// are root on the host by it, as those of Docker's group are.
-func share(path string, gid int) error {
+// shareFolder lets a group pass the folder that the socket is in.
+func shareFolder(dir string, gid int) error {
 	const everyone, ours = 0o001, 0o010
-	dir := filepath.Dir(path)
 	var st unix.Stat_t
 	if err := unix.Stat(dir, &st); err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
@@ -108,7 +134,17 @@ func share(path string, gid int) error {
 			return fmt.Errorf("let group %d pass %s: %w", gid, dir, err)
 		}
 	}
-	if err := errors.Join(unix.Chown(path, -1, gid), unix.Chmod(path, 0o660)); err != nil {
+	return nil
+}
+
+// share lets the group use a socket, if there is one, and no other group. Its members are
+// root on the host by it, as those of Docker's group are.
+func (p people) share(path string) error {
+	gid, mode := os.Getegid(), uint32(0o600)
+	if p.any {
+		gid, mode = p.group, 0o660
+	}
+	if err := errors.Join(unix.Chown(path, -1, gid), unix.Chmod(path, mode)); err != nil {
 		return fmt.Errorf("let group %d use %s: %w", gid, path, err)
 	}
 	return nil

@@ -299,3 +299,111 @@ func TestALinkThatIsNotOursAnyMoreStays(t *testing.T) {
 		t.Errorf("%s, %v", to, err)
 	}
 }
+
+// opened is a door in a folder of its own, as the settings say.
+func opened(t *testing.T, dir, settings string, kept ...[]*os.File) *Door {
+	t.Helper()
+	conf := filepath.Join(dir, "engine.json")
+	must(t, os.WriteFile(conf, []byte(settings), 0o600))
+	d, err := Open(Config{Path: filepath.Join(dir, "s"), Settings: conf, Kept: kept})
+	must(t, err)
+	return d
+}
+
+// socketFolder is one whose path is short enough for a socket.
+func socketFolder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "s") //nolint:usetesting // t.TempDir's path is too long for a socket
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// A link stands for the mount of a container: it leads to the file that it was made of, whatever comes at its path.
+func TestTheNextEngineListensWhereTheOneBeforeDid(t *testing.T) {
+	t.Parallel()
+	dir := socketFolder(t)
+	path, mount := filepath.Join(dir, "s"), filepath.Join(dir, "m")
+	d := opened(t, dir, "{}")
+	must(t, os.Link(path, mount))
+	one, err := d.Behind(mount)
+	must(t, err)
+	two, err := d.Behind(path)
+	must(t, err)
+	for name, other := range map[string]string{"nothing": filepath.Join(dir, "none"), "a file": filepath.Join(dir, "engine.json"), "a folder": dir} {
+		if files, err := d.Behind(other); len(files) != 0 || err != nil {
+			t.Errorf("%s: %v, %v", name, files, err)
+		}
+	}
+	kept := [][]*os.File{one, two, nil}
+	must(t, d.Close())
+	if Called(kept) {
+		t.Error("nobody has called")
+	}
+	conn, err := net.Dial("unix", mount)
+	must(t, err)
+	defer conn.Close() //nolint:errcheck // nothing is said
+	if !Called(kept) {
+		t.Error("somebody has called")
+	}
+
+	settings, mode := "{}", fs.FileMode(0o600)
+	if os.Geteuid() == 0 {
+		settings, mode = `{"socket-group": "4242"}`, 0o660
+	}
+	d = opened(t, dir, settings, kept...)
+	if got := len(d.Listeners()); got != 2 {
+		t.Fatalf("%d sockets", got)
+	}
+	served, err := d.Listeners()[1].Accept()
+	must(t, err)
+	must(t, served.Close())
+	info, err := os.Stat(mount)
+	must(t, err)
+	if info.Mode().Perm() != mode {
+		t.Errorf("mode %v", info.Mode())
+	}
+	if files, err := d.Behind(mount); len(files) != 0 || err != nil { // it is another's to keep
+		t.Errorf("%v, %v", files, err)
+	}
+	must(t, d.Close())
+	d = opened(t, dir, "{}", kept...)
+	if info, err := os.Stat(mount); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the group is another now: %v, %v", info, err)
+	}
+	must(t, d.Close())
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	for _, files := range kept {
+		for _, f := range files {
+			must(t, f.Close())
+		}
+	}
+	if _, err := net.Dial("unix", mount); !errors.Is(err, unix.ECONNREFUSED) {
+		t.Errorf("nobody has it any more: %v", err)
+	}
+}
+
+// An engine that cannot start leaves what says whether the one before was killed.
+func TestADoorThatIsGivenUp(t *testing.T) {
+	t.Parallel()
+	dir := socketFolder(t)
+	path := filepath.Join(dir, "s")
+	there := func(want bool) {
+		t.Helper()
+		if _, err := os.Lstat(path); (err == nil) != want {
+			t.Errorf("the socket is there: %v", err)
+		}
+	}
+	must(t, opened(t, dir, "{}").GiveUp())
+	there(false)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	must(t, err)
+	l.SetUnlinkOnClose(false)
+	must(t, l.Close())
+	must(t, opened(t, dir, "{}").GiveUp())
+	there(true)
+	must(t, opened(t, dir, "{}").Close())
+	there(false)
+}
