@@ -45,6 +45,10 @@ its socket is TIFFIN_RUN_ROOT/tiffin.sock, and root's alone: "socket-group" in
 TIFFIN_DATA_ROOT/engine.json names a group whose members may use it, and are root by it.`,
 		Args: caller.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if next := caller.Successor(); revived && next != "" {
+				err := unix.Exec(next, os.Args, os.Environ())
+				fmt.Fprintf(c.Err, "%s has taken the place of this engine, but cannot be executed: %v\n", next, err)
+			}
 			level := slog.LevelInfo
 			if debug {
 				level = slog.LevelDebug

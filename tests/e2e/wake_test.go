@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,8 +50,9 @@ func TestTheSocketInAContainerOutlivesTheEngine(t *testing.T) {
 		t.Fatalf("the engine is still %d", pid)
 	}
 
-	// A connection starts an engine as a command does.
+	// A connection starts an engine as a command does; one that comes too late and was called by nobody ends again.
 	e.OK(t, "engine", "stop")
+	e.OK(t, "engine", "--revived")
 	e.Fails(t, 1, "engine", "status")
 	ping(t, two, one)
 	enginePid(t, e)
@@ -70,11 +72,48 @@ func TestTheSocketInAContainerOutlivesTheEngine(t *testing.T) {
 	ping(t, two)
 	ping(t, one)
 
+	upgraded(t, e, func() { ping(t, one, two) })
+
 	e.OK(t, "down", "-t", "0")
 	e.NothingLeft(t, without(before, e))
 	e.OK(t, "engine", "stop")
 	if _, err := os.Lstat(filepath.Join(e.Run, "tiffin.sock")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the socket is left: %v", err)
+	}
+}
+
+// upgraded replaces the file that an engine runs from: the next one is of the new file, whoever starts it.
+func upgraded(t *testing.T, e *harness.Tiffin, reaches func()) {
+	t.Helper()
+	text, err := os.ReadFile(harness.Binary(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "tiffin")
+	install := func() {
+		if err := errors.Join(os.WriteFile(path+".new", text, 0o755), os.Rename(path+".new", path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runs := func() {
+		t.Helper()
+		if got, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", enginePid(t, e))); got != path || err != nil {
+			t.Errorf("the engine runs from %s: %v", got, err)
+		}
+	}
+	e.OK(t, "engine", "stop")
+	install()
+	first := e.Command(t.Context(), "ps")
+	first.Path = path
+	if out, err := first.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	runs()
+	for _, ends := range []func(){func() { e.OK(t, "engine", "stop") }, func() { killEngine(t, e) }} {
+		install()
+		ends()
+		reaches()
+		runs()
 	}
 }
 
@@ -111,4 +150,31 @@ func ping(t *testing.T, pids ...string) {
 			t.Fatalf("in the container of %s: %v: %s", pid, err, out)
 		}
 	}
+}
+
+// What starts by itself after a reboot has the socket of the engine that starts it, and no folder in its place.
+func TestTheSocketInAContainerAfterAReboot(t *testing.T) {
+	e := harness.New(t)
+	e.Mirror(t, harness.Registry(t))
+	buildAPIClient(t, e)
+	e.Write(t, "compose.yaml", `
+name: agent
+services:
+  agent:
+    image: busybox
+    init: true
+    restart: always
+    command: [sleep, "1000"]
+    volumes: ["./apiclient:/apiclient:ro", "`+filepath.Join(e.Run, "tiffin.sock")+`:/var/run/docker.sock"]
+`)
+	e.OK(t, "up", "-d")
+	e.OK(t, "engine", "stop")
+	e.Reboot(t)
+	e.OK(t, "ls") // starts the engine
+	harness.Until(t, 20*time.Second, "the container runs again", func() bool { return states(t, e)["agent"] == "running" })
+	agent := firstProcess(t, e, "agent-agent-1")
+	ping(t, agent)
+	killEngine(t, e)
+	ping(t, agent)
+	e.OK(t, "down", "-t", "0")
 }
