@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"tiffin/engine"
 	"tiffin/engine/network"
@@ -172,13 +173,23 @@ func (c *Container) TakeSocket() []*os.File {
 	return files
 }
 
+// ForgetSockets lets the keepers close the sockets of containers that no engine knows: who is
+// called by one of them again and again could never answer.
+func (ks *Keepers) ForgetSockets(ctx context.Context) error {
+	return ks.forgetUntaken(ctx, keptSocket)
+}
+
 // ForgetUntaken lets the keepers close what an earlier engine gave them and no container
 // has asked for. It comes after the containers have been adopted.
-func (ks *Keepers) ForgetUntaken(ctx context.Context) error {
+func (ks *Keepers) ForgetUntaken(ctx context.Context) error { return ks.forgetUntaken(ctx, "") }
+
+func (ks *Keepers) forgetUntaken(ctx context.Context, prefix string) error {
 	var errs []error
 	for _, k := range ks.all() {
 		for _, name := range k.Untaken() {
-			errs = append(errs, closeFiles(k.TakeKept(name)...), k.Forget(ctx, name))
+			if strings.HasPrefix(name, prefix) {
+				errs = append(errs, closeFiles(k.TakeKept(name)...), k.Forget(ctx, name))
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -29,7 +29,7 @@ func (d *Daemon) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.listen(); err != nil {
+	if err := d.listen(ctx); err != nil {
 		return err
 	}
 	for id, c := range d.containers {
@@ -56,7 +56,7 @@ func (d *Daemon) recover(ctx context.Context) error {
 }
 
 // listen begins to listen before containers start: what they mount is this engine's socket.
-func (d *Daemon) listen() (err error) {
+func (d *Daemon) listen(ctx context.Context) error {
 	if d.cfg.Listen == nil {
 		return nil
 	}
@@ -66,8 +66,11 @@ func (d *Daemon) listen() (err error) {
 			kept = append(kept, files)
 		}
 	}
-	d.door, err = d.cfg.Listen(kept)
-	d.rooms.Door, d.leaves = d.door, errors.Is(err, ErrNotWanted)
+	err := d.rooms.Keepers.ForgetSockets(ctx)
+	if err == nil {
+		d.door, err = d.cfg.Listen(kept)
+		d.rooms.Door, d.leaves = d.door, errors.Is(err, ErrNotWanted)
+	}
 	for _, f := range slices.Concat(kept...) {
 		_ = f.Close() // a copy
 	}

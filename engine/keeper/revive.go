@@ -15,7 +15,8 @@ import (
 const (
 	firstPause = 100
 	lastPause  = 30_000
-	// stays is how long an engine has to live to be a good one, in milliseconds.
+	// stays is how long an engine has to live to be a good one, in milliseconds, unless it
+	// has left of its own will.
 	stays = 10_000
 )
 
@@ -56,7 +57,7 @@ func (r *revival) set(m *Revive, w *wire) {
 
 // lost notes that the engine is gone.
 func (r *revival) lost(now int64) {
-	if now-r.came >= stays {
+	if r.left || now-r.came >= stays {
 		r.tries = 0
 	}
 	r.next = now + r.delay

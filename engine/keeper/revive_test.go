@@ -25,14 +25,16 @@ func TestWhenAnEngineIsRevived(t *testing.T) {
 	for _, c := range []struct {
 		name        string
 		came, tries int64
+		left        bool
 		next        int64 // after it is lost at 100,000
 	}{
-		{"the first time at once", 50_000, 0, 100_020},
-		{"one that ends soon after it came, later", 99_000, 3, 100_400},
-		{"one that stayed for long is a good one", 80_000, 3, 100_020},
+		{"the first time at once", 50_000, 0, false, 100_020},
+		{"one that ends soon after it came, later", 99_000, 3, false, 100_400},
+		{"one that stayed for long is a good one", 80_000, 3, false, 100_020},
+		{"and so is one that left", 99_000, 3, true, 100_020},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := revival{delay: 20, came: c.came, tries: int(c.tries)}
+			r := revival{delay: 20, came: c.came, tries: int(c.tries), left: c.left}
 			r.lost(100_000)
 			if r.next != c.next {
 				t.Errorf("next %d, want %d", r.next, c.next)

@@ -60,9 +60,9 @@ const StartTimeout = 20 * time.Second
 
 // Connect returns a client of the engine, which it starts if none runs.
 func (c *Caller) Connect(ctx context.Context) (*api.Client, error) {
-	client, err := c.ConnectIfRunning()
+	client, err := c.answering(ctx)
 	switch {
-	case client != nil && client.Ping(ctx) == nil:
+	case client != nil:
 		return client, nil
 	case os.Geteuid() != 0:
 		return nil, Denied("tiffin must be root to make containers")
@@ -81,6 +81,8 @@ func (c *Caller) Connect(ctx context.Context) (*api.Client, error) {
 func (c *Caller) ConnectIfRunning() (*api.Client, error) {
 	socket := c.Roots().Socket()
 	switch err := dial(socket); {
+	case err == nil && c.isDeserted(c.Roots()):
+		return nil, nil
 	case err == nil:
 		return api.NewClient(socket), nil
 	case errors.Is(err, unix.EACCES):
@@ -88,6 +90,15 @@ func (c *Caller) ConnectIfRunning() (*api.Client, error) {
 	default:
 		return nil, nil
 	}
+}
+
+// answering is ConnectIfRunning for an engine that answers.
+func (c *Caller) answering(ctx context.Context) (*api.Client, error) {
+	client, err := c.ConnectIfRunning()
+	if client == nil || client.Ping(ctx) != nil {
+		return nil, err
+	}
+	return client, nil
 }
 
 // Denied is an error of somebody who is not root.
@@ -98,12 +109,9 @@ func Denied(format string, args ...any) error {
 // Look returns a client for commands that only look at containers; nil when there are
 // none. Only what is on disk needs an engine to be started for it.
 func (c *Caller) Look(ctx context.Context) (*api.Client, error) {
-	client, err := c.ConnectIfRunning()
-	if err != nil {
-		return nil, err
-	}
-	if client != nil && client.Ping(ctx) == nil {
-		return client, nil
+	client, err := c.answering(ctx)
+	if client != nil || err != nil {
+		return client, err
 	}
 	root := c.Roots().Data
 	entries, err := os.ReadDir(filepath.Join(root, "containers"))
@@ -162,7 +170,7 @@ func (c *Caller) startEngine(ctx context.Context, r Roots) error {
 	defer log.Close() //nolint:errcheck // the engine has its own
 	ctx, cancel := context.WithTimeoutCause(ctx, StartTimeout, fmt.Errorf("it was not ready within %s", StartTimeout))
 	defer cancel()
-	for api.NewClient(r.Socket()).Ping(ctx) != nil {
+	for !c.answers(ctx) {
 		err := c.tryEngine(ctx, r, log)
 		if errors.Is(err, errElsewhere) {
 			select {
@@ -177,6 +185,12 @@ func (c *Caller) startEngine(ctx context.Context, r Roots) error {
 		return nil
 	}
 	return nil
+}
+
+// answers says whether an engine does.
+func (c *Caller) answers(ctx context.Context) bool {
+	client, _ := c.answering(ctx) // who may not know is told so elsewhere
+	return client != nil
 }
 
 // tryEngine starts an engine and waits until it listens or has ended.

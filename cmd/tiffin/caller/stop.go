@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tiffin/engine"
-	"tiffin/engine/api"
 )
 
 // errNotEnded is what is said of an engine that was told to stop.
@@ -74,7 +73,7 @@ func HasLeft(r Roots) bool {
 func (c *Caller) OnceFreed(ctx context.Context, err, running error, try func() error) error {
 	limit, cancel := context.WithTimeout(ctx, StartTimeout)
 	defer cancel()
-	for errors.Is(err, running) && api.NewClient(c.Roots().Socket()).Ping(limit) != nil {
+	for errors.Is(err, running) && !c.answers(limit) {
 		select {
 		case <-time.After(elsewherePause):
 		case <-limit.Done():
@@ -97,6 +96,14 @@ func (c *Caller) isFree(r Roots) bool {
 		return !errors.Is(err, unix.EWOULDBLOCK)
 	}
 	return lock.Close() == nil
+}
+
+// isDeserted says that nobody answers on the socket: the engine was killed, and a keeper has
+// kept the socket for containers, so that who connects waits for the next engine. That one may
+// not come.
+func (c *Caller) isDeserted(r Roots) bool {
+	lock, err := lockFile(engineLock(r), unix.LOCK_SH|unix.LOCK_NB)
+	return err == nil && lock.Close() == nil
 }
 
 // awaitFreed returns once the engine has given its lock back.
