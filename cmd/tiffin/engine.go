@@ -169,7 +169,9 @@ func newEngineStop(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:   "stop",
 		Short: "Stop the engine; containers run on",
-		Args:  caller.Exactly(0),
+		Long: `The next command that needs the engine starts it again, and so does a connection from a
+container that has the engine's socket.`,
+		Args: caller.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			stopped, err := c.StopEngine(cmd.Context())
 			if err == nil && !stopped {

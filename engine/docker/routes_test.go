@@ -142,7 +142,8 @@ the run root; they are root on the host by that, as with Docker. Who connects is
 a container: root there is root here, others are not.
 
 **In containers.** ` + "`-v /run/tiffin/tiffin.sock:/var/run/docker.sock`" + `, or ` + "`use_api_socket: true`" + ` in a Compose file, which brings the caller's logins, too. Both warn: who gets into such a
-container is root on the host. The socket is another one after the engine was started again: such a container is to be restarted then, as with dockerd.
+container is root on the host. The socket goes on working when the engine is killed, stopped, or replaced by another version: calls that are under way end, and who connects waits for the next engine, which
+is started for him if need be. A folder that is mounted with the socket in it has that of the engine that runs, and none while none does.
 
 Each route of the API is here, as its description (` + "`swagger.yaml`" + ` of github.com/moby/moby/api) lists them. *refused* answers 501, or what is said. This page is made by a test, which asks
 the server: ` + "`UPDATE=1 go test ./engine/docker -run Docs`" + `.
