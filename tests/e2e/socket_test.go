@@ -26,11 +26,7 @@ func TestTheSocketInContainers(t *testing.T) {
 		"insecure-registries": []string{registry.Addr},
 		"socket-group":        fmt.Sprint(members),
 	})
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", filepath.Join(e.Dir, "apiclient"), "./tests/e2e/apiclient")
-	build.Dir, build.Env = harness.Repository(), append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	buildAPIClient(t, e)
 	e.Write(t, ".docker/config.json", `{"auths": {"registry.example.com": {"auth": "bWU6c2VjcmV0"}}}`)
 	served := e.Start(t, "engine", "--docker-socket="+link)
 	served.Says(t, "engine ready")
