@@ -42,9 +42,11 @@ func (c *Container) awaitGone(ctx context.Context) engine.Container {
 // returns knows when it was made.
 func (c *Container) nextEnd() func(context.Context) engine.Container {
 	before := c.LastEnd().FinishedAt
+	failed := c.Snapshot().State.Error != "" // an earlier start; another one is to come
 	return func(ctx context.Context) engine.Container {
 		record := c.watchUntil(ctx, func(r *engine.Container) bool {
-			return c.LastEnd().FinishedAt != before || r.State.Status == engine.StatusCreated && r.State.Error != ""
+			failed = failed && r.State.Status != engine.StatusStarting
+			return c.LastEnd().FinishedAt != before || !failed && r.State.Status == engine.StatusCreated && r.State.Error != ""
 		})
 		if last := c.LastEnd(); last.FinishedAt != before {
 			record.State = last

@@ -17,8 +17,8 @@ import (
 // Connectable says why a container cannot be put on a further network, in Docker's words.
 //
 // Errors: ErrConflict, ErrInvalid, ErrDenied.
-func Connectable(c *engine.Container, name string) error {
-	mode := c.Spec.NetworkMode
+func Connectable(c *engine.Container, n *engine.Network) error {
+	name, mode := n.Spec.Name, c.Spec.NetworkMode
 	switch {
 	case mode == "host", strings.HasPrefix(mode, "container:"):
 		return engine.Problem(engine.ErrConflict,
@@ -27,7 +27,8 @@ func Connectable(c *engine.Container, name string) error {
 		return engine.Problem(engine.ErrConflict,
 			errors.New("container cannot be connected to multiple networks with one of the networks in private (none) mode"))
 	}
-	if _, there := c.Endpoints[name]; there {
+	e, there := c.Endpoints[name]
+	if lost := e.NetworkID != "" && e.NetworkID != n.ID && name != BridgeMode; there && !lost {
 		return engine.Problem(engine.ErrDenied,
 			fmt.Errorf("container %s is already connected to network %s: endpoint with name %s already exists", c.Name, name, c.Name))
 	}

@@ -157,17 +157,21 @@ func named(spec *engine.EndpointSpec) int {
 // that it had there.
 func (r *Rooms) attachRequest(record *engine.Container, name string) (network.AttachRequest, error) {
 	n, ok := r.Index.Network(name)
+	want := record.Endpoints[name]
+	if known := want.NetworkID; known != "" && known != n.ID && name != BridgeMode {
+		// It has been removed. One that was made with its name since is another one.
+		return network.AttachRequest{}, engine.Problem(engine.ErrNotFound, fmt.Errorf("network %s not found", known))
+	}
 	if !ok {
 		return network.AttachRequest{}, engine.Problem(engine.ErrNotFound, fmt.Errorf("network %s not found", name))
 	}
-	want := record.Endpoints[name]
 	spec := want.Spec
 	if spec.MacAddress == "" && name == primary(record.Endpoints) {
 		spec.MacAddress = record.Spec.MacAddress
 	}
 	keep := want
 	if keep.NetworkID != n.ID {
-		keep = engine.Endpoint{} // of a network that was made anew: other addresses
+		keep = engine.Endpoint{} // of a network, or default bridge, that was made anew: other addresses
 	}
 	return network.AttachRequest{
 		ContainerID: record.ID, Name: record.Name, Project: record.Project, Network: n,

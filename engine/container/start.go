@@ -83,7 +83,7 @@ func (s *starter) start(ctx context.Context) (*run, error) {
 		{"root filesystem", s.mountRoot},
 		{"user", s.lookUpUser},
 		{"volumes", s.fillVolumes},
-		{"network", s.attachNetworks},
+		{"failed to set up container networking", s.attachNetworks},
 		{"files", s.writeFiles},
 		{"devices", s.findDevices},
 	} {

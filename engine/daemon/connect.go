@@ -63,7 +63,7 @@ func (d *Daemon) CreateNetwork(ctx context.Context, spec *engine.NetworkSpec) (e
 	return d.makeNetwork(ctx, made, spec.Labels[engine.LabelProject])
 }
 
-// RemoveNetwork removes a network that no container is on.
+// RemoveNetwork removes a network that no container runs on.
 //
 // Errors: engine.ErrNotFound; engine.ErrDenied for one that is in use, or that there always is.
 func (d *Daemon) RemoveNetwork(ctx context.Context, ref string) error {
@@ -80,7 +80,7 @@ func (d *Daemon) RemoveNetwork(ctx context.Context, ref string) error {
 		return err
 	}
 	var users []string
-	for _, c := range d.onNetwork(&n) {
+	for _, c := range d.holders(&n) {
 		users = append(users, fmt.Sprintf("name:%q id:%q", c.Name, engine.ShortID(c.ID)))
 	}
 	return engine.Hint(engine.Problem(engine.ErrDenied,
@@ -93,12 +93,21 @@ func (d *Daemon) onNetwork(n *engine.Network) []engine.Container {
 	return d.all(func(c *engine.Container) bool { return c.Endpoints[n.Spec.Name].NetworkID == n.ID })
 }
 
+// holders are the containers for which a network is kept. The default bridge is there as long
+// as any that is on it: they are not to miss what docker always has.
+func (d *Daemon) holders(n *engine.Network) []engine.Container {
+	if n.Spec.Name == container.BridgeMode {
+		return d.onNetwork(n)
+	}
+	return d.all(func(c *engine.Container) bool { return plan.Holds(n, c) })
+}
+
 // ConnectNetwork puts a container on a further network: at once when it runs, else when it
 // starts next.
 func (d *Daemon) ConnectNetwork(ctx context.Context, network, ref string, how *engine.EndpointSpec) error {
 	return d.rewire(ctx, network, ref, func(ctx context.Context, n *engine.Network, c *container.Container) error {
 		record, name := c.Snapshot(), n.Spec.Name
-		if err := container.Connectable(&record, name); err != nil {
+		if err := container.Connectable(&record, n); err != nil {
 			return err
 		}
 		if err := d.mayJoin(ctx, n); err != nil {
@@ -139,8 +148,12 @@ func (d *Daemon) mayJoin(ctx context.Context, n *engine.Network) error {
 	return err
 }
 
-// DisconnectNetwork takes a container off a network.
+// DisconnectNetwork takes a container off a network. One that does not run is taken off a
+// network that there is no more, too: it can start again then.
 func (d *Daemon) DisconnectNetwork(ctx context.Context, network, ref string, force call.ForceRemove) error {
+	if _, err := d.findNetwork(network); errors.Is(err, engine.ErrNotFound) {
+		return d.disconnectLost(ctx, network, ref, err)
+	}
 	return d.rewire(ctx, network, ref, func(ctx context.Context, n *engine.Network, c *container.Container) error {
 		name := n.Spec.Name
 		former, on := c.Snapshot().Endpoints[name]
@@ -160,6 +173,23 @@ func (d *Daemon) DisconnectNetwork(ctx context.Context, network, ref string, for
 		}
 		return err
 	}, "disconnect")
+}
+
+// disconnectLost takes a container off a network that was removed while it did not run.
+func (d *Daemon) disconnectLost(ctx context.Context, network, ref string, lost error) error {
+	c, err := d.Container(ref)
+	if err != nil {
+		return err
+	}
+	return c.Super.Do(ctx, func(context.Context) error {
+		for name, e := range c.Snapshot().Endpoints {
+			if name == network || e.NetworkID == network {
+				c.DropEndpoint(name)
+				return d.saveConnections(c)
+			}
+		}
+		return lost
+	})
 }
 
 // rewire changes the networks of a container while nothing else happens to it, or to the

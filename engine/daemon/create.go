@@ -207,7 +207,8 @@ func (d *Daemon) resolveEndpoints(record *engine.Container, spec *engine.Contain
 		}
 		e := engine.Endpoint{Network: name, Spec: want, Names: container.Names(record.ID, req.name, spec.Hostname, sharedNames(record, want, req))}
 		if req.replaces != nil {
-			if former, ok := req.replaces.Endpoints[name]; ok {
+			former := req.replaces.Endpoints[name]
+			if n, there := d.Network(name); there && n.ID == former.NetworkID { // else it is another network of that name
 				e.IPv4, e.IPv6, e.NetworkID = former.IPv4, former.IPv6, former.NetworkID
 			}
 		}

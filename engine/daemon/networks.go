@@ -8,6 +8,7 @@ import (
 	"tiffin/engine"
 	"tiffin/engine/container"
 	"tiffin/engine/daemon/events"
+	"tiffin/engine/plan"
 )
 
 // createNetwork makes a network of a Stack.
@@ -54,7 +55,8 @@ func (d *Daemon) Network(name string) (engine.Network, bool) {
 	return engine.Network{}, false
 }
 
-// removeNetwork removes a network that no container is on.
+// removeNetwork removes a network that no container runs on. Those that do not run are taken
+// off: their next start says that it is gone.
 //
 // Errors: errInUse.
 func (d *Daemon) removeNetwork(ctx context.Context, name string) error {
@@ -62,7 +64,7 @@ func (d *Daemon) removeNetwork(ctx context.Context, name string) error {
 	if !ok {
 		return nil
 	}
-	if len(d.onNetwork(&n)) > 0 {
+	if len(d.holders(&n)) > 0 {
 		return errInUse
 	}
 	// Who connects a container names the network in its record first, and then looks
@@ -86,13 +88,42 @@ func (d *Daemon) forgetNetwork(n *engine.Network) {
 }
 
 func (d *Daemon) unmakeNetwork(ctx context.Context, n *engine.Network) error {
-	if len(d.onNetwork(n)) > 0 {
+	if len(d.holders(n)) > 0 {
 		return errInUse
+	}
+	if err := d.vacate(ctx, n); err != nil {
+		return err
 	}
 	if err := d.rooms.Networks.Remove(ctx, *n); err != nil {
 		return err
 	}
 	return d.records.Delete(kindNetwork, n.ID)
+}
+
+// vacate takes the containers that do not run off a network. They go on naming it by its ID:
+// one that is made later with its name is another one.
+//
+// Errors: errInUse when one has been started meanwhile.
+func (d *Daemon) vacate(ctx context.Context, n *engine.Network) error {
+	for _, record := range d.onNetwork(n) {
+		c, err := d.byID(record.ID)
+		if err != nil {
+			continue // it went meanwhile
+		}
+		err = c.Super.Do(ctx, func(ctx context.Context) error {
+			record := c.Snapshot()
+			if plan.Holds(n, &record) {
+				return errInUse
+			}
+			was := record.Endpoints[n.Spec.Name]
+			c.SetEndpoint(was.Network, engine.Endpoint{Network: was.Network, NetworkID: was.NetworkID, Spec: was.Spec, Names: was.Names, Interface: was.Interface})
+			return errors.Join(c.Part(ctx, was), d.saveConnections(c))
+		})
+		if err != nil && !errors.Is(err, engine.ErrConflict) { // that is being removed, and leaves by itself
+			return err
+		}
+	}
+	return nil
 }
 
 // recreateNetwork makes a network anew whose definition changed. Nothing of its project

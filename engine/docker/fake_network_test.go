@@ -103,9 +103,12 @@ func someNetworks() *fakeNetworks {
 			{Name: "loose"},
 		},
 		containers: []engine.Container{{
-			ID: "c1", Name: "web", State: engine.State{Status: engine.StatusExited},
+			ID: "c1", Name: "web", State: engine.State{Status: engine.StatusRunning},
 			Endpoints: map[string]engine.Endpoint{"shop_front": {NetworkID: "f1"}},
 			Mounts:    []engine.MountPoint{{Type: engine.MountVolume, Name: "data"}},
+		}, {
+			ID: "c2", Name: "ended", State: engine.State{Status: engine.StatusExited},
+			Endpoints: map[string]engine.Endpoint{"dusty": {NetworkID: "d1"}},
 		}},
 	}
 }

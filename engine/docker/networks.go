@@ -70,9 +70,9 @@ func (s *Server) networks(ctx context.Context) ([]engine.Network, []engine.Conta
 	return all, containers, err
 }
 
-// isDangling says that nothing is lost with a network.
+// isDangling says that nothing which runs needs a network.
 func isDangling(n *engine.Network, containers []engine.Container) bool {
-	return !plan.IsPredefined(n) && !slices.ContainsFunc(containers, shape.UsesNetwork(n))
+	return !plan.IsPredefined(n) && !slices.ContainsFunc(containers, func(c engine.Container) bool { return plan.Holds(n, &c) })
 }
 
 func networkFits(n *engine.Network, args filter.Args) bool {
@@ -155,7 +155,7 @@ func (s *Server) disconnectNetwork(r *http.Request) (any, error) {
 	return status{code: http.StatusOK}, s.b.DisconnectNetwork(r.Context(), r.PathValue("id"), req.Container, call.ForceRemove(req.Force))
 }
 
-// pruneNetworks removes the networks that no container is on, and that there are not always.
+// pruneNetworks removes the networks that no container runs on, and that there are not always.
 func (s *Server) pruneNetworks(r *http.Request) (any, error) {
 	args, err := filter.Parse(r.URL.Query().Get("filters"), "label", "label!", "until")
 	if err != nil {

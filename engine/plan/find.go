@@ -27,6 +27,16 @@ func IsPredefined(n *engine.Network) bool {
 	return n.Project == "" && slices.ContainsFunc(PredefinedNetworks(), same)
 }
 
+// Holds says that a network cannot go while a container is as it is: it runs there, or is
+// about to.
+func Holds(n *engine.Network, c *engine.Container) bool {
+	if e, on := c.Endpoints[n.Spec.Name]; !on || e.NetworkID != n.ID {
+		return false
+	}
+	st := c.State.Status
+	return st.Alive() || st == engine.StatusStarting || st == engine.StatusRestarting
+}
+
 // FindNetwork finds a network by its name, its ID, or a prefix of it that is its alone.
 //
 // Errors: ErrNotFound; ErrInvalid for a prefix of several.

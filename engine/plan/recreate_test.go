@@ -125,7 +125,7 @@ func TestUpRecreates(t *testing.T) {
 #5 start container demo-web-1 (created) after #4
 `,
 		},
-		"what does not run only by a network's name": {
+		"what does not run, too, since its network was removed": {
 			was: one,
 			since: []func(*host){becomes("demo-web-1", engine.StatusExited), func(h *host) {
 				n := h.obs.Networks["demo_default"]
@@ -133,7 +133,22 @@ func TestUpRecreates(t *testing.T) {
 				h.obs.Networks["demo_default"] = n
 			}},
 			req: call.UpRequest{Stack: one},
-			want: `#1 start container demo-web-1 (exited)
+			want: `#1 create container demo-web-1 (not on network default)
+#2 remove container demo-web-1 (replaced) after #1
+#3 rename container demo-web-1 (replaced) after #2
+#4 start container demo-web-1 (created) after #3
+`,
+		},
+		"not what has never been on its network": {
+			was: one,
+			since: []func(*host){becomes("demo-web-1", engine.StatusCreated), func(h *host) {
+				c := h.byName("demo-web-1")
+				e := c.Endpoints["demo_default"]
+				e.NetworkID = ""
+				c.Endpoints["demo_default"] = e
+			}},
+			req: call.UpRequest{Stack: one},
+			want: `#1 start container demo-web-1 (created)
 `,
 		},
 		"what has a volume by another name": {

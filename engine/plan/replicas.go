@@ -182,8 +182,8 @@ func (u *up) lostVolume(r *replica) string {
 	return ""
 }
 
-// offNetwork says which network a container is not on. The networks of one that does
-// not run are made up for when it starts, unless they have another name.
+// offNetwork says which network a container is not on. One that has never been on its
+// networks gets there when it starts, unless they have another name.
 func (u *up) offNetwork(r *replica) string {
 	if r.svc.Container.NetworkMode != "" {
 		return ""
@@ -195,7 +195,7 @@ func (u *up) offNetwork(r *replica) string {
 		}
 		on, there := r.old.Endpoints[spec.Name]
 		net := u.obs.Networks[spec.Name]
-		if !there || r.old.State.Status.Alive() && on.NetworkID != "" && on.NetworkID != net.ID {
+		if !there || on.NetworkID != "" && on.NetworkID != net.ID {
 			return "not on network " + e.Network
 		}
 	}

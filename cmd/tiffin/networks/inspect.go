@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tiffin/engine"
+	"tiffin/engine/plan"
 )
 
 // Inspected is a network as inspect shows it, in the shape of Docker's API.
@@ -92,11 +93,11 @@ func text(p netip.Prefix) string {
 	return p.String()
 }
 
-// Users counts the containers that a network is kept for.
+// Users counts the containers that a network is kept for: those that run.
 func Users(n *engine.Network, containers []engine.Container) int {
 	users := 0
 	for i := range containers {
-		if containers[i].Endpoints[n.Spec.Name].NetworkID == n.ID {
+		if plan.Holds(n, &containers[i]) {
 			users++
 		}
 	}

@@ -122,8 +122,13 @@ func TestShapes(t *testing.T) {
 	if diff := cmp.Diff(want, string(shown)); diff != "" {
 		t.Errorf("inspect: want -, got +\n%s", diff)
 	}
+	containers[1].State.Status = engine.StatusRestarting
 	if got := Users(&all[1], containers); got != 2 {
-		t.Errorf("%d containers are on it, want those that run and those that will again", got)
+		t.Errorf("%d containers are on it, want the one that runs and the one that is about to", got)
+	}
+	containers[1].State.Status = engine.StatusExited
+	if got := Users(&all[1], containers); got != 1 {
+		t.Errorf("%d containers are on it, want the one that runs", got)
 	}
 }
 

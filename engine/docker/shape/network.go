@@ -63,11 +63,6 @@ func InspectNetwork(n *engine.Network, containers []engine.Container) network.In
 	return out
 }
 
-// UsesNetwork says that a network is kept for a container, which need not run.
-func UsesNetwork(n *engine.Network) func(engine.Container) bool {
-	return func(c engine.Container) bool { return c.Endpoints[n.Spec.Name].NetworkID == n.ID }
-}
-
 // ErrNoSwarm is what dockerd says that is no part of a swarm.
 var ErrNoSwarm = engine.Problem(engine.ErrUnavailable, errors.New("This node is not a swarm manager. "+ //nolint:staticcheck // clients match on Docker's text
 	`Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.`))
