@@ -23,6 +23,7 @@ const (
 	EventNetwork   EventType = "network"
 	EventVolume    EventType = "volume"
 	EventImage     EventType = "image"
+	EventBuilder   EventType = "builder"
 )
 
 // Progress is one line of what a command is doing, as docker compose shows it.

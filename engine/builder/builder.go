@@ -26,6 +26,8 @@ type Config struct {
 	Scratch string
 	Images  *image.Store
 	Run     Runner
+	// Built, if set, is told of each image that was built, and the names that it got.
+	Built func(img *engine.Image, names []string)
 	// Idle is called when everything was closed because nobody builds any more; it may be nil.
 	Idle func(context.Context)
 	// Entitlements are what steps may be granted when the caller grants it, too: network.host, security.insecure.

@@ -20,6 +20,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"tiffin/engine"
 	"tiffin/engine/image"
 )
 
@@ -27,6 +28,7 @@ import (
 type storing struct {
 	exporter.Exporter
 	images *image.Store
+	built  func(*engine.Image, []string)
 }
 
 // Resolve implements exporter.Exporter. Layers that are for this host only are not
@@ -44,7 +46,7 @@ func (e *storing) Resolve(ctx context.Context, id int, attrs map[string]string) 
 		return nil, err
 	}
 	return &storingInstance{
-		ExporterInstance: instance, images: e.images, names: splitNames(attrs[string(exptypes.OptKeyName)]),
+		ExporterInstance: instance, images: e.images, built: e.built, names: splitNames(attrs[string(exptypes.OptKeyName)]),
 		keep: !isFalse(attrs, exptypes.OptKeyStore), rewrites: isTrue(attrs, exptypes.OptKeyRewriteTimestamp),
 	}, nil
 }
@@ -69,6 +71,7 @@ func splitNames(text string) []string {
 type storingInstance struct {
 	exporter.ExporterInstance
 	images *image.Store
+	built  func(*engine.Image, []string)
 	names  []string
 	keep   bool
 	// rewrites says that the image's layers have other times than what was built: it is
@@ -106,7 +109,10 @@ func (e *storingInstance) adopt(ctx context.Context, src *exporter.Source, resp 
 			return err
 		}
 	}
-	_, err = e.images.Adopt(ctx, target, e.names, tops)
+	img, err := e.images.Adopt(ctx, target, e.names, tops)
+	if err == nil && e.built != nil {
+		e.built(&img, e.names)
+	}
 	return err
 }
 

@@ -40,6 +40,7 @@ import (
 type buildWorker struct {
 	*base.Worker
 	images *image.Store
+	built  func(*engine.Image, []string)
 	bases  *bases
 	writer *imageexporter.ImageWriter
 }
@@ -49,7 +50,7 @@ func newWorker(ctx context.Context, cfg *Config, root string) (*buildWorker, err
 	if err != nil {
 		return nil, err
 	}
-	w := &buildWorker{Worker: &base.Worker{WorkerOpt: workerOpt(cfg, root, records)}, images: cfg.Images}
+	w := &buildWorker{Worker: &base.Worker{WorkerOpt: workerOpt(cfg, root, records)}, images: cfg.Images, built: cfg.Built}
 	w.bases = &bases{Store: w.ImageStore, content: w.ContentStore(), records: records.DB()}
 	if err := w.assemble(ctx); err != nil {
 		return nil, errors.Join(err, records.Close())
@@ -202,7 +203,7 @@ func (w *buildWorker) Exporter(name string, sm *session.Manager) (exporter.Expor
 		inner, err := imageexporter.New(imageexporter.Opt{
 			SessionManager: sm, ImageWriter: w.writer, RegistryHosts: w.RegistryHosts, LeaseManager: w.LeaseManager(),
 		})
-		return &storing{inner, w.images}, err
+		return &storing{inner, w.images, w.built}, err
 	case client.ExporterOCI, client.ExporterDocker:
 		return ociexporter.New(ociexporter.Opt{
 			SessionManager: sm, ImageWriter: w.writer, Variant: ociexporter.ExporterVariant(name), LeaseManager: w.LeaseManager(),

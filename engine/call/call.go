@@ -177,6 +177,8 @@ type ListRequest struct {
 
 // ExecRequest asks for a further process in a container.
 type ExecRequest struct {
+	// ID is what events call the process whose creation has been told of already; "": neither.
+	ID          string `json:"-"`
 	Cmd         []string
 	Env         []string `json:",omitempty"`
 	WorkingDir  string   `json:",omitempty"`
@@ -327,4 +329,6 @@ type Streams struct {
 	// Ready, if set, is called by Attach when no output can be missed any more: a container
 	// that does not run is waited for then; and by Exec when the process runs.
 	Ready func()
+	// Ended, if set, is called by Exec with the exit code, also when the client has left before.
+	Ended func(code int)
 }

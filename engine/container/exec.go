@@ -39,7 +39,7 @@ func (c *Container) Exec(ctx context.Context, req *call.ExecRequest, s call.Stre
 	if req.Detach {
 		// It ends with the process, or with the engine's connection to the keeper.
 		go func() {
-			_, _ = x.wait(context.WithoutCancel(ctx), call.Streams{Stdout: io.Discard, Stderr: io.Discard})
+			_, _ = x.wait(context.WithoutCancel(ctx), call.Streams{Stdout: io.Discard, Stderr: io.Discard, Ended: s.Ended})
 		}()
 		return 0, nil
 	}
@@ -221,6 +221,9 @@ func (x *execution) wait(ctx context.Context, s call.Streams) (int, error) {
 		_ = x.stdin.Close() // may be closed already
 	}
 	x.process.Drop()
+	if s.Ended != nil {
+		s.Ended(code)
+	}
 	return code, err
 }
 

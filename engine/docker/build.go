@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"tiffin/engine"
 	"tiffin/engine/docker/classic"
 )
 
@@ -160,5 +161,9 @@ func (s *Server) pruneBuilds(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return classic.Prune(r.Context(), s.dialBuilder, opts)
+	report, err := classic.Prune(r.Context(), s.dialBuilder, opts)
+	if err == nil {
+		s.pruned(engine.EventBuilder, report.SpaceReclaimed)
+	}
+	return report, err
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,20 +13,15 @@ import (
 	"tiffin/engine/docker/filter"
 )
 
-// event tells who listens what happens to a further process of a container.
-func (s *Server) event(c *engine.Container, action, execID string, code *int) {
-	attributes := maps.Clone(c.Spec.Labels)
-	if attributes == nil {
-		attributes = map[string]string{}
-	}
-	attributes["name"], attributes["image"], attributes["execID"] = c.Name, c.Spec.Image, execID
-	if code != nil {
-		attributes["exitCode"] = strconv.Itoa(*code)
-	}
-	s.b.Publish(engine.Event{Type: engine.EventContainer, Action: action, ID: c.ID, Attributes: attributes})
+// execCreated tells that a further process is to run in a container; the daemon tells the rest
+// of its life. Docker's text ends with a blank where there are no arguments.
+func execCreated(c *engine.Container, cmd []string, id string) engine.Event {
+	attributes := map[string]string{}
+	maps.Copy(attributes, c.Spec.Labels)
+	attributes["name"], attributes["image"], attributes["execID"] = c.Name, c.Spec.Image, id
+	action := string(events.ActionExecCreate) + ": " + cmd[0] + " " + strings.Join(cmd[1:], " ")
+	return engine.Event{Type: engine.EventContainer, Action: action, ID: c.ID, Attributes: attributes}
 }
-
-func joined(words []string) string { return strings.Join(words, " ") }
 
 // eventFilters are those of GET /events.
 var eventFilters = []string{

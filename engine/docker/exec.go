@@ -127,6 +127,7 @@ func (s *Server) createExec(r *http.Request) (any, error) {
 		x.Request.ConsoleSize = *body.ConsoleSize
 	}
 	s.execs.add(x)
+	s.b.Publish(execCreated(&c, body.Cmd, x.ID))
 	return created(container.ExecCreateResponse{ID: x.ID}), nil
 }
 
@@ -187,7 +188,7 @@ func (s *Server) startExec(w http.ResponseWriter, r *http.Request) error {
 	if body.ConsoleSize != nil {
 		req.ConsoleSize = *body.ConsoleSize
 	}
-	s.event(&c, "exec_start: "+joined(req.Cmd), x.ID, nil)
+	req.ID = x.ID
 	if body.Detach {
 		return s.runDetached(w, x, &c, &req)
 	}
@@ -202,8 +203,8 @@ func (s *Server) startExec(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := s.whileServing(context.WithoutCancel(r.Context()))
 	defer cancel()
 	stdout, stderr := outputs(conn, req.TTY)
-	code, err := s.b.Exec(ctx, c.ID, &req, call.Streams{Stdin: conn.input(func() {}), Stdout: stdout, Stderr: stderr, Resize: x.resize})
-	s.ended(x, &c, code, err)
+	_, err = s.b.Exec(ctx, c.ID, &req, call.Streams{Stdin: conn.input(func() {}), Stdout: stdout, Stderr: stderr, Resize: x.resize, Ended: s.ends(x)})
+	s.notStarted(x, err)
 	if err != nil && !errors.Is(err, engine.ErrDetached) {
 		_, _ = io.WriteString(stdout, message(err)+"\r\n") // Docker says it where the output would be
 	}
@@ -220,8 +221,10 @@ func (s *Server) runDetached(w http.ResponseWriter, x *execution, c *engine.Cont
 		ctx, cancel := s.whileServing(context.Background())
 		defer cancel()
 		req.OpenStdin = false
-		code, err := s.b.Exec(ctx, c.ID, req, call.Streams{Stdout: io.Discard, Stderr: io.Discard, Ready: func() { began <- nil }})
-		s.ended(x, c, code, err)
+		_, err := s.b.Exec(ctx, c.ID, req, call.Streams{
+			Stdout: io.Discard, Stderr: io.Discard, Ready: func() { began <- nil }, Ended: s.ends(x),
+		})
+		s.notStarted(x, err)
 		began <- err
 	})
 	if err := <-began; err != nil {
@@ -231,17 +234,17 @@ func (s *Server) runDetached(w http.ResponseWriter, x *execution, c *engine.Cont
 	return nil
 }
 
-// ended notes how a process ended.
-func (s *Server) ended(x *execution, c *engine.Container, code int, err error) {
+// ends notes how a process ended.
+func (s *Server) ends(x *execution) func(code int) { return func(code int) { s.execs.end(x, code) } }
+
+// notStarted notes that a process was not started; who left before its end said nothing of that.
+func (s *Server) notStarted(x *execution, err error) {
 	var exit *engine.ExitError
 	switch {
+	case err == nil, errors.Is(err, engine.ErrDetached), errors.Is(err, context.Canceled):
 	case errors.As(err, &exit):
-		code = exit.Code
-	case errors.Is(err, engine.ErrDetached):
-		return // it runs on, and nobody will know how it ends
-	case err != nil:
-		code = exitNotStarted
+		s.execs.end(x, exit.Code)
+	default:
+		s.execs.end(x, exitNotStarted)
 	}
-	s.execs.end(x, code)
-	s.event(c, "exec_die", x.ID, &code)
 }

@@ -387,6 +387,6 @@ func (s *Server) pruneImages(r *http.Request) (any, error) {
 		return nil, err
 	}
 	report.SpaceReclaimed = uint64(max(had.Total-has.Total, 0))
-	s.b.Publish(engine.Event{Type: engine.EventImage, Action: "prune", Attributes: map[string]string{"reclaimed": text(report.SpaceReclaimed)}})
+	s.pruned(engine.EventImage, report.SpaceReclaimed)
 	return report, nil
 }

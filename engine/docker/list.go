@@ -222,10 +222,13 @@ func (s *Server) pruneContainers(r *http.Request) (any, error) {
 		if c.State.Status != engine.StatusExited && c.State.Status != engine.StatusCreated || !args.Labels(c.Spec.Labels) || !c.Created.Before(before) {
 			continue
 		}
+		written, _ := s.b.WritableSize(r.Context(), c.ID) // or it is removed by now
 		if err := s.b.Remove(r.Context(), c.ID, call.RemoveOptions{}); err == nil {
 			report.ContainersDeleted = append(report.ContainersDeleted, c.ID)
+			report.SpaceReclaimed += uint64(max(written, 0))
 		}
 	}
+	s.pruned(engine.EventContainer, report.SpaceReclaimed)
 	return report, nil
 }
 

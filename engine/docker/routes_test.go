@@ -145,6 +145,10 @@ a container: root there is root here, others are not.
 container is root on the host. The socket goes on working when the engine is killed, stopped, or replaced by another version: calls that are under way end, and who connects waits for the next engine, which
 is started for him if need be. A folder that is mounted with the socket in it has that of the engine that runs, and none while none does.
 
+**Events.** All that dockerd sends are sent, also of what tiffin's own commands do, but for those of the processes of health checks and hooks (` + "`exec_create`, `exec_start`, `exec_die`" + `): they would push all others out of
+what is kept for ` + "`--since`" + `. There is no ` + "`copy`" + ` (dockerd of today sends ` + "`archive-path` and `extract-to-dir`" + `, too), no ` + "`reload`" + ` (settings are read when the engine starts), no ` + "`checkpoint`" + `, and nothing of swarms: ` + "`update` and `remove`" + ` of networks,
+services, nodes, secrets and configs.
+
 Each route of the API is here, as its description (` + "`swagger.yaml`" + ` of github.com/moby/moby/api) lists them. *refused* answers 501, or what is said. This page is made by a test, which asks
 the server: ` + "`UPDATE=1 go test ./engine/docker -run Docs`" + `.
 `

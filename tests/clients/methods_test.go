@@ -12,8 +12,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"tiffin/tests/harness"
@@ -105,6 +107,22 @@ func wants(what string, ok bool, got any) error { //nolint:revive // it is what 
 		return nil
 	}
 	return fmt.Errorf("want %s, got %+v", what, got)
+}
+
+// heard waits for an event of a further process.
+func heard(told client.EventsResult, action events.Action, exec string) error {
+	for {
+		select {
+		case ev := <-told.Messages:
+			if ev.Action == action && ev.Actor.Attributes["execID"] == exec {
+				return nil
+			}
+		case err := <-told.Err:
+			return err
+		case <-time.After(patience):
+			return fmt.Errorf("%s of %s was not told of", action, exec)
+		}
+	}
 }
 
 func tarOf(name, content string) io.Reader {
@@ -290,6 +308,20 @@ var execMethods = []method{
 	{"ExecInspect", "", func(ctx context.Context, w *world) error {
 		got, err := w.ExecInspect(ctx, w.exec, client.ExecInspectOptions{})
 		return errors.Join(err, wants("exit code 5", !got.Running && got.ExitCode == 5, got))
+	}},
+	{"ExecAttach", "", func(ctx context.Context, w *world) error {
+		made, err := w.ExecCreate(ctx, w.running, client.ExecCreateOptions{Cmd: []string{"cat"}, TTY: true, AttachStdin: true, AttachStdout: true})
+		if err != nil {
+			return err
+		}
+		got, err := w.ExecAttach(ctx, made.ID, client.ExecAttachOptions{TTY: true})
+		if err != nil {
+			return err
+		}
+		defer got.Close()
+		_, err = io.WriteString(got.Conn, "\x10\x11")
+		told := w.Events(ctx, client.EventsListOptions{Since: "0", Filters: make(client.Filters).Add("event", "exec_detach")})
+		return errors.Join(err, read(io.NopCloser(got.Reader), nil), heard(told, "exec_detach", made.ID))
 	}},
 	{"ExecInspect", "404 No such exec instance: nosuch", func(ctx context.Context, w *world) error {
 		return asked(w.ExecInspect(ctx, "nosuch", client.ExecInspectOptions{}))

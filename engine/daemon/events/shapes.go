@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"tiffin/engine"
@@ -23,6 +24,19 @@ func OfContainer(c *engine.Container, action string, more map[string]string) eng
 	}
 	maps.Copy(attributes, more)
 	return engine.Event{Type: engine.EventContainer, Action: action, ID: c.ID, Attributes: attributes}
+}
+
+// OfExec is an event of a further process of a container.
+func OfExec(c *engine.Container, action, id string, more map[string]string) engine.Event {
+	ev := OfContainer(c, action, more)
+	ev.Attributes["execID"] = id
+	return ev
+}
+
+// Command is an action that tells a command; it ends with a blank where there are no
+// arguments, as Docker's.
+func Command(action string, words []string) string {
+	return action + ": " + words[0] + " " + strings.Join(words[1:], " ")
 }
 
 // OfNetwork is an event of a network.

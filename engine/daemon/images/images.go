@@ -42,6 +42,16 @@ func (l Library) byName(action, ref string, img *engine.Image) {
 	l.told(action, reference.FamiliarString(named), reference.FamiliarName(named), img)
 }
 
+// Built tells of an image that was built.
+func (l Library) Built(img *engine.Image, names []string) {
+	l.told("create", img.ID, img.ID, img)
+	for _, name := range names {
+		if named, err := reference.ParseDockerRef(name); err == nil { // else nothing got it
+			l.told("tag", img.ID, reference.FamiliarString(named), img)
+		}
+	}
+}
+
 // Images lists the images in the store.
 func (l Library) Images(ctx context.Context) ([]engine.Image, error) { return l.Store.List(ctx) }
 

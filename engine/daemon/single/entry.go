@@ -1,10 +1,16 @@
 package single
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"io"
+	"strconv"
 
+	"tiffin/engine"
 	"tiffin/engine/call"
+	"tiffin/engine/container"
+	"tiffin/engine/daemon/events"
 )
 
 // Exec runs a further process in a container; see container.Exec.
@@ -13,7 +19,26 @@ func (o Ops) Exec(ctx context.Context, ref string, req *call.ExecRequest, s call
 	if err != nil {
 		return 0, err
 	}
-	return c.Exec(ctx, req, s)
+	record, id := c.Snapshot(), cmp.Or(req.ID, engine.NewID())
+	tell := func(action string, more map[string]string) { o.Owner.Publish(events.OfExec(&record, action, id, more)) }
+	if record.State.Status == engine.StatusRunning { // else it is refused
+		if req.ID == "" {
+			tell(events.Command("exec_create", req.Cmd), nil)
+		}
+		tell(events.Command("exec_start", req.Cmd), nil)
+	}
+	ended := s.Ended
+	s.Ended = func(code int) {
+		tell("exec_die", map[string]string{"exitCode": strconv.Itoa(code)})
+		if ended != nil {
+			ended(code)
+		}
+	}
+	code, err := c.Exec(ctx, req, s)
+	if errors.Is(err, engine.ErrDetached) {
+		tell("exec_detach", nil)
+	}
+	return code, err
 }
 
 // Attach connects a client with a container's first process; see container.Attach.
@@ -22,7 +47,18 @@ func (o Ops) Attach(ctx context.Context, req *call.AttachRequest, s call.Streams
 	if err != nil {
 		return 0, err
 	}
-	return c.Attach(ctx, req, s)
+	o.tell(c, "attach", nil)
+	code, err := c.Attach(ctx, req, s)
+	if errors.Is(err, engine.ErrDetached) || errors.Is(err, context.Canceled) { // docker's command looks for the keys itself, and hangs up
+		o.tell(c, "detach", nil)
+	}
+	return code, err
+}
+
+// tell tells who listens what was done with a container.
+func (o Ops) tell(c *container.Container, action string, more map[string]string) {
+	record := c.Snapshot()
+	o.Owner.Publish(events.OfContainer(&record, action, more))
 }
 
 // Top lists the processes of a container; see container.Top.
@@ -31,7 +67,11 @@ func (o Ops) Top(_ context.Context, ref string, args []string) (*call.Top, error
 	if err != nil {
 		return nil, err
 	}
-	return c.Top(args)
+	top, err := c.Top(args)
+	if err == nil {
+		o.tell(c, "top", nil)
+	}
+	return top, err
 }
 
 // ChangeFiles changes the files of a container; see container.Change.

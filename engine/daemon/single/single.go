@@ -2,6 +2,7 @@ package single
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,8 +86,7 @@ func (o Ops) Restart(ctx context.Context, ref string, how *call.StopRequest) err
 		if err := c.Super.Start(context.WithoutCancel(ctx)); err != nil {
 			return err
 		}
-		record := c.Snapshot()
-		o.Owner.Publish(events.OfContainer(&record, "restart", nil))
+		o.tell(c, "restart", nil)
 		return nil
 	})
 }
@@ -141,7 +141,11 @@ func (o Ops) Resize(_ context.Context, ref string, rows, columns uint16) error {
 	if err != nil {
 		return err
 	}
-	return c.Resize(rows, columns)
+	if err := c.Resize(rows, columns); err != nil {
+		return err
+	}
+	o.tell(c, "resize", map[string]string{"height": strconv.Itoa(int(rows)), "width": strconv.Itoa(int(columns))})
+	return nil
 }
 
 // Wait returns the exit code of a container once it has ended; at once when it has.
