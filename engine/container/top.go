@@ -2,6 +2,7 @@ package container
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/user"
@@ -16,13 +17,11 @@ import (
 // clockTicks is USER_HZ, which is 100 on all architectures that Linux has today.
 const clockTicks = 100
 
-// Top lists the processes of a container as `ps -ef` does.
+// Top lists the processes of a container as `ps -ef` does; with other options the host's ps
+// does, see topOf.
 //
-// Errors: engine.ErrConflict when it does not run, engine.ErrUnsupported for options of ps.
-func (c *Container) Top(args []string) (*call.Top, error) {
-	if len(args) > 0 && strings.Join(args, " ") != "-ef" {
-		return nil, engine.Problem(engine.ErrUnsupported, fmt.Errorf("ps options %q: only -ef is carried out", args))
-	}
+// Errors: engine.ErrConflict when it does not run.
+func (c *Container) Top(ctx context.Context, args []string) (*call.Top, error) {
 	r := c.running()
 	if r == nil {
 		return nil, engine.Problem(engine.ErrConflict, fmt.Errorf("container %s is not running", c.Name()))
@@ -30,6 +29,9 @@ func (c *Container) Top(args []string) (*call.Top, error) {
 	pids, err := r.cgroup.Pids()
 	if err != nil {
 		return nil, err
+	}
+	if len(args) > 0 && strings.Join(args, " ") != "-ef" {
+		return topOf(ctx, args, pids)
 	}
 	boot, err := bootTime()
 	if err != nil {

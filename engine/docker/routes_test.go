@@ -78,6 +78,7 @@ var remarks = map[string]string{
 	"GET /plugins":                 "there are none",
 	"GET /containers/{id}/stats":   "a stream, two readings a second apart, or one at once (`one-shot`)",
 	"GET /containers/{id}/changes": "without the mount points that a start makes",
+	"GET /containers/{id}/top":     "as `ps -ef` by tiffin itself; with other `ps_args` by the host's `ps`, 501 without one",
 	"POST /images/create":          "pulls, and imports what comes with the request; not from an address",
 	"POST /images/{name}/push":     "all that is here of it: not one platform of several; so for `get` and `load`, too",
 	"GET /system/df":               "without what builds keep: `tiffin builder du`",

@@ -62,12 +62,12 @@ func (o Ops) tell(c *container.Container, action string, more map[string]string)
 }
 
 // Top lists the processes of a container; see container.Top.
-func (o Ops) Top(_ context.Context, ref string, args []string) (*call.Top, error) {
+func (o Ops) Top(ctx context.Context, ref string, args []string) (*call.Top, error) {
 	c, err := o.Owner.Container(ref)
 	if err != nil {
 		return nil, err
 	}
-	top, err := c.Top(args)
+	top, err := c.Top(ctx, args)
 	if err == nil {
 		o.tell(c, "top", nil)
 	}
