@@ -218,7 +218,7 @@ func TestRoutesOfImages(t *testing.T) {
 			request: "POST /commit?container=c&repo=a/b&tag=1&author=me&comment=hi&pause=0&changes=CMD+x%0AUSER+y", body: "null", status: 201,
 			want: []string{`{"Id":"sha256:made"}`}, asked: "commit c a/b:1 me hi running CMD x;USER y",
 		},
-		"disk":             {request: "GET /system/df", status: 200, want: []string{`"LayersSize":13`, `"ImageUsage":{"ActiveCount":1,"Reclaimable":4,"TotalCount":3,"TotalSize":13}`}},
+		"disk":             {request: "GET /system/df?type=image&type=container", status: 200, want: []string{`"LayersSize":13`, `"ImageUsage":{"ActiveCount":1,"Reclaimable":4,"TotalCount":3,"TotalSize":13}`}},
 		"disk of one type": {request: "GET /system/df?type=container", status: 200, want: []string{`"ContainerUsage":{"Reclaimable":3,"TotalCount":1,"TotalSize":3}`}, not: "ImageUsage"},
 		"of no type":       {request: "GET /system/df?type=x", status: 400, want: []string{"unknown object type"}},
 	} {

@@ -16,6 +16,7 @@ import (
 	"github.com/moby/moby/api/types/volume"
 
 	"tiffin/engine"
+	"tiffin/engine/docker/classic"
 	"tiffin/engine/docker/shape"
 )
 
@@ -32,8 +33,7 @@ type diskUsage struct {
 	BuilderSize int64
 }
 
-// usage counts what is on the disk: all, or the types that are named. What builds keep is not counted here: tiffin builder
-// du tells of it.
+// usage counts what is on the disk: all, or the types that are named.
 func (s *Server) usage(r *http.Request) (any, error) {
 	types := r.URL.Query()["type"]
 	for _, t := range types {
@@ -62,7 +62,10 @@ func (s *Server) usage(r *http.Request) (any, error) {
 		}
 	}
 	if wants(system.BuildCacheObject) {
-		out.BuildCache, out.BuildCacheUsage = []build.CacheRecord{}, &build.DiskUsage{}
+		if out.BuildCacheUsage, err = classic.Usage(ctx, s.dialBuilder); err != nil {
+			return nil, err
+		}
+		out.BuildCache, out.BuilderSize = out.BuildCacheUsage.Items, out.BuildCacheUsage.TotalSize
 	}
 	if !flag(r, "verbose") {
 		trim(&out.DiskUsage)
@@ -80,6 +83,9 @@ func trim(u *system.DiskUsage) {
 	}
 	if u.VolumeUsage != nil {
 		u.VolumeUsage.Items = nil
+	}
+	if u.BuildCacheUsage != nil {
+		u.BuildCacheUsage.Items = nil
 	}
 }
 

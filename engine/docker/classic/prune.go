@@ -77,6 +77,40 @@ func (p *parser) size(name string) engine.Bytes {
 	return engine.Bytes(max(n, 0))
 }
 
+// Usage lists the build cache, and adds it up: without what is shared, which is counted where it is shared with.
+func Usage(ctx context.Context, dial client.Dial) (*build.DiskUsage, error) {
+	records, err := client.Usage(ctx, dial, nil)
+	if err != nil {
+		return nil, err
+	}
+	return usageOf(records), nil
+}
+
+func usageOf(records []client.Record) *build.DiskUsage {
+	u := &build.DiskUsage{TotalCount: int64(len(records)), Items: []build.CacheRecord{}}
+	for i := range records {
+		r := &records[i]
+		line := build.CacheRecord{
+			ID: r.ID, Parents: r.Parents, Type: r.Type, Description: r.Description, InUse: r.InUse, Shared: r.Shared,
+			Size: int64(r.Size), CreatedAt: r.Created.UTC(), UsageCount: r.UsageCount,
+		}
+		if used := r.LastUsed.UTC(); !used.IsZero() {
+			line.LastUsedAt = &used
+		}
+		if r.InUse {
+			u.ActiveCount++
+		}
+		if !r.Shared {
+			u.TotalSize += line.Size
+		}
+		if !r.InUse && !r.Shared {
+			u.Reclaimable += line.Size
+		}
+		u.Items = append(u.Items, line)
+	}
+	return u
+}
+
 // Prune takes pieces of the build cache away.
 func Prune(ctx context.Context, dial client.Dial, o client.PruneOptions) (*build.CachePruneReport, error) {
 	report := &build.CachePruneReport{CachesDeleted: []string{}}
