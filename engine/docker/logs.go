@@ -10,6 +10,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/call"
+	"tiffin/engine/docker/shape"
 )
 
 // logs sends what a container has written, and, if it is to follow, what it writes until
@@ -50,9 +51,13 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	stdout, stderr := outputs(w, c.Spec.TTY)
+	details := ""
+	if flag(r, "details") {
+		details = shape.LogDetails(&c) + " "
+	}
 	lines := map[call.Stream]*stamper{
-		call.Stdout: {w: stdout, on: flag(r, "timestamps")},
-		call.Stderr: {w: stderr, on: flag(r, "timestamps")},
+		call.Stdout: {w: stdout, on: flag(r, "timestamps"), details: details},
+		call.Stderr: {w: stderr, on: flag(r, "timestamps"), details: details},
 	}
 	return s.b.Logs(ctx, req, func(e call.LogEntry) error {
 		to := lines[e.Stream]
@@ -69,24 +74,28 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// stamper writes output, with the time before each line if that is on.
+// stamper writes output, with the time before each line if that is on, and details behind it.
 type stamper struct {
-	w    io.Writer
-	on   bool
-	open bool // the last line goes on
-	buf  bytes.Buffer
+	w       io.Writer
+	on      bool
+	details string
+	open    bool // the last line goes on
+	buf     bytes.Buffer
 }
 
 // stampLayout is RFC 3339 with all nine digits.
 const stampLayout = "2006-01-02T15:04:05.000000000Z07:00"
 
 func (s *stamper) write(at time.Time, p []byte) error {
-	if !s.on {
+	if !s.on && s.details == "" {
 		_, err := s.w.Write(p)
 		return err
 	}
 	s.buf.Reset()
-	stamp := at.UTC().Format(stampLayout) + " "
+	stamp := s.details
+	if s.on {
+		stamp = at.UTC().Format(stampLayout) + " " + stamp
+	}
 	for line := range bytes.Lines(p) {
 		if !s.open {
 			s.buf.WriteString(stamp)

@@ -100,8 +100,8 @@ func (w *Wish) life(c *container.Config, h *container.HostConfig) error {
 	}
 	s.Restart = Restart(h.RestartPolicy)
 	s.AutoRemove = h.AutoRemove
-	s.Log = engine.LogConfig{Driver: h.LogConfig.Type, Options: h.LogConfig.Config}
-	return nil
+	s.Log, err = logConfig(&h.LogConfig)
+	return err
 }
 
 // forever is a time that nothing lasts: what a negative number of seconds means.

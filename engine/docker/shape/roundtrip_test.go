@@ -44,7 +44,7 @@ func hostConfig() map[string]asked {
 	return map[string]asked{
 		"Binds":           {[]string{"/src:/dst:ro,rslave", "vol:/v:rw,nocopy"}, shown, ""},
 		"ContainerIDFile": {"id", without, "the client writes it"},
-		"LogConfig":       {container.LogConfig{Type: "local", Config: pairs}, shown, ""},
+		"LogConfig":       {container.LogConfig{Type: "local", Config: map[string]string{"max-size": "1m"}}, shown, ""},
 		"NetworkMode":     {container.NetworkMode("host"), shown, ""},
 		"PortBindings": {network.PortMap{network.MustParsePort("80/tcp"): {
 			{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: "8080"}, {HostPort: "9000-9005"},
