@@ -6,6 +6,8 @@ import (
 	"net"
 	"time"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"tiffin/engine"
 	"tiffin/engine/call"
 )
@@ -71,10 +73,8 @@ type Images interface {
 	RemoveImage(ctx context.Context, ref string, force call.ForceRemove) ([]string, error)
 }
 
-// Archives makes images of what comes, and writes them.
+// Archives makes images of what comes.
 type Archives interface {
-	LoadImages(ctx context.Context, archive io.Reader, report engine.Report) ([]string, error)
-	SaveImages(ctx context.Context, refs []string, archive io.Writer) error
 	Import(ctx context.Context, rootfs io.Reader, req *call.ImportRequest) (engine.Image, error)
 	Commit(ctx context.Context, req *call.CommitRequest) (engine.Image, error)
 }
@@ -82,11 +82,20 @@ type Archives interface {
 // Registries fetches and sends images, and asks registries about them.
 type Registries interface {
 	PullImage(ctx context.Context, ref, platform string, auths map[string]call.RegistryAuth, report engine.Report) (engine.Image, error)
-	PushImage(ctx context.Context, ref string, auths map[string]call.RegistryAuth, report engine.Report) error
 	RemoteImage(ctx context.Context, ref string, auths map[string]call.RegistryAuth) (call.RemoteImage, error)
 	RemoteTags(ctx context.Context, repository string, auths map[string]call.RegistryAuth) ([]string, error)
 	// Login fails with engine.ErrDenied when the registry does not know the credentials.
 	Login(ctx context.Context, registry string, auth call.RegistryAuth) error
+}
+
+// Platforms works on one platform of images that are here for several; "" is all of them.
+type Platforms interface {
+	// SentFor is what a push sends.
+	SentFor(ctx context.Context, ref, platform string) (ocispec.Descriptor, error)
+	PushPlatform(ctx context.Context, ref, platform string, auths map[string]call.RegistryAuth, report engine.Report) error
+	SavePlatform(ctx context.Context, refs []string, platform string, archive io.Writer) error
+	LoadPlatform(ctx context.Context, archive io.Reader, platform string, report engine.Report) ([]string, error)
+	RemovePlatforms(ctx context.Context, ref string, platforms []string) ([]string, error)
 }
 
 // Stores has the images, and gets them from elsewhere.
@@ -94,6 +103,7 @@ type Stores interface {
 	Images
 	Archives
 	Registries
+	Platforms
 }
 
 // Networks works on networks, and on who is on them.

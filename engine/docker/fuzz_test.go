@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"tiffin/engine"
 	"tiffin/engine/call"
 	"tiffin/engine/docker/filter"
@@ -78,7 +80,11 @@ func (h *harmless) Images(context.Context) ([]engine.Image, error) {
 	return []engine.Image{h.image}, nil
 }
 func (h *harmless) TagImage(context.Context, string, string) error { return nil }
-func (h *harmless) PushImage(context.Context, string, map[string]call.RegistryAuth, engine.Report) error {
+func (h *harmless) SentFor(context.Context, string, string) (ocispec.Descriptor, error) {
+	return ocispec.Descriptor{}, nil
+}
+
+func (h *harmless) PushPlatform(context.Context, string, string, map[string]call.RegistryAuth, engine.Report) error {
 	return nil
 }
 

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"path"
 	"slices"
@@ -85,7 +86,7 @@ func (s *Server) changeImage(w http.ResponseWriter, r *http.Request) error {
 func answer(w http.ResponseWriter, r *http.Request, name string, do func(*http.Request, string) (any, error)) error {
 	body, err := do(r, name)
 	if err != nil {
-		return noSuchImage(name, err)
+		return err
 	}
 	writeJSON(w, http.StatusOK, body)
 	return nil
@@ -119,7 +120,13 @@ func (s *Server) imageDetails(ctx context.Context, name, platform string) (img e
 	if img, err = s.b.ImageFor(ctx, name, platform); err == nil {
 		more, err = s.b.ImageDetails(ctx, name, platform)
 	}
-	return img, more, err
+	if platform != "" && errors.Is(err, engine.ErrNotFound) {
+		if _, other := s.b.Image(ctx, name); other == nil {
+			//nolint:staticcheck // Docker's words; ours, which name the platforms that are here, come behind them
+			return img, more, engine.Problem(engine.ErrNotFound, fmt.Errorf("image with reference %s was found but does not provide the specified platform (%s): %w", name, platform, err))
+		}
+	}
+	return img, more, noSuchImage(name, err)
 }
 
 func (s *Server) imageHistory(r *http.Request, name string) (any, error) {
@@ -317,15 +324,31 @@ func (s *Server) tagImage(r *http.Request, name string) error {
 
 // removeImage needs no word about parents: images have none here, and noprune says nothing.
 func (s *Server) removeImage(r *http.Request) (any, error) {
-	if r.URL.Query().Has("platforms") {
-		return nil, unsupported("removing single platforms of an image")
-	}
 	name := r.PathValue("rest")
 	if strings.TrimSpace(name) == "" {
 		return nil, invalid("image name cannot be blank")
 	}
+	if texts := r.URL.Query()["platforms"]; len(texts) > 0 {
+		return s.removePlatforms(r, name, texts)
+	}
 	lines, err := s.b.RemoveImage(context.WithoutCancel(r.Context()), name, call.ForceRemove(flag(r, "force")))
 	return removed(lines), noSuchImage(name, err)
+}
+
+func (s *Server) removePlatforms(r *http.Request, name string, texts []string) (any, error) {
+	var wanted []string
+	for _, text := range texts {
+		platform, err := platformOf(text)
+		if err != nil {
+			return nil, err
+		}
+		wanted = append(wanted, platform)
+	}
+	if _, err := s.b.Image(r.Context(), name); err != nil {
+		return nil, noSuchImage(name, err)
+	}
+	lines, err := s.b.RemovePlatforms(context.WithoutCancel(r.Context()), name, wanted)
+	return removed(lines), err
 }
 
 func unsupported(what string) error {

@@ -52,12 +52,24 @@ func (f *shelf) Image(_ context.Context, ref string) (engine.Image, error) {
 	return engine.Image{}, engine.Problem(engine.ErrNotFound, errors.New("no such image: "+ref))
 }
 
-func (f *shelf) ImageFor(ctx context.Context, ref, _ string) (engine.Image, error) {
+func (f *shelf) ImageFor(ctx context.Context, ref, platform string) (engine.Image, error) {
+	if strings.HasPrefix(platform, "plan9") {
+		return engine.Image{}, engine.Problem(engine.ErrNotFound, errors.New("not for plan9"))
+	}
 	return f.Image(ctx, ref)
 }
 
+func (f *shelf) SentFor(ctx context.Context, ref, platform string) (ocispec.Descriptor, error) {
+	_, err := f.ImageFor(ctx, ref, platform)
+	return ocispec.Descriptor{Digest: "sha256:sent", Size: 7}, err
+}
+
+func (f *shelf) RemovePlatforms(_ context.Context, ref string, platforms []string) ([]string, error) {
+	return []string{"Deleted: sha256:gone"}, f.note("trim", ref, strings.Join(platforms, " "))
+}
+
 func (f *shelf) ImageDetails(ctx context.Context, ref, platform string) (call.ImageDetails, error) {
-	img, err := f.Image(ctx, ref)
+	img, err := f.ImageFor(ctx, ref, platform)
 	return call.ImageDetails{
 		Comment: "for " + platform, History: []call.HistoryStep{{CreatedBy: "first", Size: 5}, {CreatedBy: "last", Empty: true}},
 		Trees: []call.ImageTree{{Key: "base", Size: 5}, {Key: img.ID, Size: 2}}, Sent: ocispec.Descriptor{Digest: "sha256:sent", Size: 7},
@@ -92,12 +104,12 @@ func (f *shelf) PullImage(_ context.Context, ref, platform string, auths map[str
 	return engine.Image{ID: "sha256:new", Digest: "sha256:target"}, f.note("pull", ref, platform)
 }
 
-func (f *shelf) PushImage(_ context.Context, ref string, auths map[string]call.RegistryAuth, report engine.Report) error {
+func (f *shelf) PushPlatform(_ context.Context, ref, platform string, auths map[string]call.RegistryAuth, report engine.Report) error {
 	f.auths = auths
 	for _, p := range f.report {
 		report(p)
 	}
-	return f.note("push", ref)
+	return f.note("push", strings.TrimSpace(ref+" "+platform))
 }
 
 func (f *shelf) RemoteTags(context.Context, string, map[string]call.RegistryAuth) ([]string, error) {
@@ -112,15 +124,18 @@ func (f *shelf) Login(_ context.Context, registry string, auth call.RegistryAuth
 	return f.note("login", registry, auth.Username, auth.Password)
 }
 
-func (f *shelf) LoadImages(_ context.Context, archive io.Reader, report engine.Report) ([]string, error) {
+func (f *shelf) LoadPlatform(_ context.Context, archive io.Reader, platform string, report engine.Report) ([]string, error) {
 	report(engine.Progress{ID: "abc", ParentID: "Image x", Text: "Extracting", Current: 1, Total: 2})
 	_, err := io.Copy(io.Discard, archive)
-	return []string{"box:1", "sha256:nameless"}, errors.Join(err, f.note("load"))
+	return []string{"box:1", "sha256:nameless"}, errors.Join(err, f.note(strings.TrimSpace("load "+platform)))
 }
 
-func (f *shelf) SaveImages(_ context.Context, refs []string, archive io.Writer) error {
+func (f *shelf) SavePlatform(_ context.Context, refs []string, platform string, archive io.Writer) error {
+	if strings.HasPrefix(platform, "plan9") {
+		return engine.Problem(engine.ErrNotFound, errors.New("not for plan9"))
+	}
 	_, err := io.WriteString(archive, "tar")
-	return errors.Join(err, f.note("save", strings.Join(refs, " ")))
+	return errors.Join(err, f.note("save", strings.TrimSpace(strings.Join(refs, " ")+" "+platform)))
 }
 
 func (f *shelf) Import(_ context.Context, _ io.Reader, req *call.ImportRequest) (engine.Image, error) {
@@ -202,18 +217,37 @@ func TestRoutesOfImages(t *testing.T) {
 		"prune all but what is used": {
 			request: `POST /images/prune?filters={"dangling":["false"]}`, status: 200, asked: "remove sha256:bare by force,remove sha256:old by force,event prune",
 		},
-		"prune by label":     {request: `POST /images/prune?filters={"dangling":["false"],"label":["a"]}`, status: 200, asked: "remove sha256:old by force,event prune"},
-		"save":               {request: "GET /images/get?names=busybox&names=busybox:1", status: 200, want: []string{"tar"}, asked: "save busybox busybox:1"},
-		"save one":           {request: "GET /images/127.0.0.1:5000/team/box:1/get", status: 200, want: []string{"tar"}, asked: "save 127.0.0.1:5000/team/box:1"},
-		"save what is not":   {request: "GET /images/get?names=busybox&names=nope", status: 404, want: []string{missing}},
-		"load":               {request: "POST /images/load", status: 200, want: []string{`"status":"Loading layer"`, `{"stream":"Loaded image: box:1\n"}`, `Loaded image ID: sha256:nameless\n`}},
-		"load quietly":       {request: "POST /images/load?quiet=1", status: 200, want: []string{"Loaded image: box:1"}, not: "Loading"},
-		"distribution":       {request: "GET /distribution/a/b/json", status: 200, want: []string{"sha256:there"}, asked: "remote a/b"},
-		"login":              {request: "POST /auth", body: `{"username":"u","password":"p","serveraddress":"https://index.docker.io/v1/"}`, status: 200, want: []string{`{"Status":"Login Succeeded"}`}, asked: "login docker.io u p"},
-		"login that is none": {request: "POST /auth", body: `{"serveraddress":"reg:5000"}`, fails: engine.Problem(engine.ErrDenied, errors.New("no")), status: 401, asked: "login reg:5000  "},
-		"import":             {request: "POST /images/create?fromSrc=-&repo=a&tag=1&message=hi&platform=linux/arm64&changes=CMD+[\"x\"]", status: 200, want: []string{`{"status":"sha256:imported"}`}, asked: "import a:1 hi linux/arm64 x"},
-		"import an address":  {request: "POST /images/create?fromSrc=http://x/y", status: 501, want: []string{"import the file"}},
-		"nothing":            {request: "POST /images/create", status: 400, want: []string{"neither fromImage nor fromSrc"}},
+		"prune by label":   {request: `POST /images/prune?filters={"dangling":["false"],"label":["a"]}`, status: 200, asked: "remove sha256:old by force,event prune"},
+		"save":             {request: "GET /images/get?names=busybox&names=busybox:1", status: 200, want: []string{"tar"}, asked: "save busybox busybox:1"},
+		"save one":         {request: "GET /images/127.0.0.1:5000/team/box:1/get", status: 200, want: []string{"tar"}, asked: "save 127.0.0.1:5000/team/box:1"},
+		"save what is not": {request: "GET /images/get?names=busybox&names=nope", status: 404, want: []string{missing}},
+		"load":             {request: "POST /images/load", status: 200, want: []string{`"status":"Loading layer"`, `{"stream":"Loaded image: box:1\n"}`, `Loaded image ID: sha256:nameless\n`}},
+		"save for a platform": {
+			request: `GET /images/get?names=busybox&platform={"os":"linux","architecture":"arm64"}`, status: 200, want: []string{"tar"}, asked: "save busybox linux/arm64",
+		},
+		"save for none": {
+			request: `GET /images/busybox/get?platform={"os":"plan9","architecture":"386"}`, status: 404,
+			want: []string{"no suitable export target found for platform plan9/386: not for plan9"},
+		},
+		"load for a platform": {
+			request: `POST /images/load?platform={"os":"linux","architecture":"arm64"}`, status: 200, want: []string{"Loaded image: box:1"}, asked: "load linux/arm64",
+		},
+		"load for two": {
+			request: `POST /images/load?platform={"os":"linux","architecture":"arm64"}&platform={"os":"linux","architecture":"amd64"}`, status: 501, want: []string{"several platforms"},
+		},
+		"remove platforms": {
+			request: `DELETE /images/busybox?platforms={"os":"linux","architecture":"arm64"}&platforms={"os":"linux","architecture":"s390x"}`,
+			status:  200, want: []string{`[{"Deleted":"sha256:gone"}]`}, asked: "trim busybox linux/arm64 linux/s390x",
+		},
+		"remove platforms of nothing": {request: `DELETE /images/nope?platforms={"os":"linux","architecture":"arm64"}`, status: 404, want: []string{missing}},
+		"remove a platform of text":   {request: `DELETE /images/busybox?platforms=linux`, status: 400, want: []string{"failed to parse platform"}},
+		"load quietly":                {request: "POST /images/load?quiet=1", status: 200, want: []string{"Loaded image: box:1"}, not: "Loading"},
+		"distribution":                {request: "GET /distribution/a/b/json", status: 200, want: []string{"sha256:there"}, asked: "remote a/b"},
+		"login":                       {request: "POST /auth", body: `{"username":"u","password":"p","serveraddress":"https://index.docker.io/v1/"}`, status: 200, want: []string{`{"Status":"Login Succeeded"}`}, asked: "login docker.io u p"},
+		"login that is none":          {request: "POST /auth", body: `{"serveraddress":"reg:5000"}`, fails: engine.Problem(engine.ErrDenied, errors.New("no")), status: 401, asked: "login reg:5000  "},
+		"import":                      {request: "POST /images/create?fromSrc=-&repo=a&tag=1&message=hi&platform=linux/arm64&changes=CMD+[\"x\"]", status: 200, want: []string{`{"status":"sha256:imported"}`}, asked: "import a:1 hi linux/arm64 x"},
+		"import an address":           {request: "POST /images/create?fromSrc=http://x/y", status: 501, want: []string{"import the file"}},
+		"nothing":                     {request: "POST /images/create", status: 400, want: []string{"neither fromImage nor fromSrc"}},
 		"commit": {
 			request: "POST /commit?container=c&repo=a/b&tag=1&author=me&comment=hi&pause=0&changes=CMD+x%0AUSER+y", body: "null", status: 201,
 			want: []string{`{"Id":"sha256:made"}`}, asked: "commit c a/b:1 me hi running CMD x;USER y",
@@ -320,8 +354,14 @@ func TestFailuresOfPullAndPush(t *testing.T) {
 		"push, not allowed": {
 			"/images/busybox/push?tag=1", begun, denied, 200, `{"errorDetail":{"message":"denied: requested access to the resource is denied: no: log in"},`,
 		},
-		"push, not here":     {"/images/x/push?tag=1", nil, nil, 404, "An image does not exist locally with the tag: x"},
-		"push of a platform": {"/images/busybox/push?tag=1&platform=x", nil, nil, 501, "single platforms"},
+		"push, not here": {"/images/x/push?tag=1", nil, nil, 404, "An image does not exist locally with the tag: x"},
+		"push of a platform": {
+			`/images/busybox/push?tag=1&platform={"os":"linux","architecture":"arm64"}`, begun, nil, 200, `{"aux":{"Tag":"1","Digest":"sha256:sent","Size":7}}`,
+		},
+		"push of a platform, which is JSON": {"/images/busybox/push?tag=1&platform=x", nil, nil, 400, "failed to parse platform"},
+		"push of a platform that is not here": {
+			`/images/busybox/push?tag=1&platform={"os":"plan9","architecture":"386"}`, nil, nil, 404, "no suitable image manifest found for platform plan9/386",
+		},
 		"push": {
 			"/images/busybox/push?tag=1", begun, nil, 200, `{"status":"The push refers to repository [docker.io/library/busybox]"}` + "\n" +
 				`{"status":"Preparing","progressDetail":{},"id":"abc"}` + "\n" + `{"status":"1: digest: sha256:sent size: 7"}` + "\n" +

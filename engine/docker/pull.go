@@ -135,12 +135,17 @@ func platformParameter(r *http.Request) (string, error) {
 	if len(texts) > 1 {
 		return "", unsupported("naming several platforms")
 	}
+	return platformOf(texts[0])
+}
+
+// platformOf reads a platform of JSON.
+func platformOf(text string) (string, error) {
 	var p ocispec.Platform
-	if err := json.Unmarshal([]byte(texts[0]), &p); err != nil {
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
 		return "", invalid("failed to parse platform: %w", err)
 	}
 	if p.OS == "" || p.Architecture == "" {
-		return "", invalid("invalid platform %q: OS and Architecture must be provided", texts[0])
+		return "", invalid("invalid platform %q: OS and Architecture must be provided", text)
 	}
 	return strings.TrimSuffix(p.OS+"/"+p.Architecture+"/"+p.Variant, "/"), nil
 }

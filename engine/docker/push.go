@@ -23,8 +23,9 @@ type pushResult struct {
 // pushImage sends one tag, or all that are here when none is named.
 func (s *Server) pushImage(w http.ResponseWriter, r *http.Request, name string) error {
 	ctx := r.Context()
-	if r.URL.Query().Has("platform") {
-		return unsupported("pushing single platforms of an image")
+	platform, err := platformParameter(r)
+	if err != nil {
+		return err
 	}
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
@@ -45,7 +46,7 @@ func (s *Server) pushImage(w http.ResponseWriter, r *http.Request, name string) 
 	out := &lines{w: w, head: &line{}}
 	out.head.Status = "The push refers to repository [" + named.Name() + "]"
 	for _, ref := range refs {
-		if err := s.push(ctx, out, ref, auths); err != nil {
+		if err := s.push(ctx, out, pushOf{ref, platform, auths}); err != nil {
 			return out.end(pushError(err))
 		}
 	}
@@ -82,8 +83,15 @@ func (s *Server) tagsHere(ctx context.Context, repository reference.Named) ([]st
 	return refs, nil
 }
 
-func (s *Server) push(ctx context.Context, out *lines, ref string, auths map[string]call.RegistryAuth) error {
-	more, err := s.b.ImageDetails(ctx, ref, "")
+// pushOf is what of one name goes to its registry.
+type pushOf struct {
+	ref, platform string
+	auths         map[string]call.RegistryAuth
+}
+
+func (s *Server) push(ctx context.Context, out *lines, p pushOf) error {
+	ref := p.ref
+	_, err := s.b.Image(ctx, ref)
 	if errors.Is(err, engine.ErrNotFound) {
 		name, _ := repositoryAndTag(ref)
 		return engine.Problem(engine.ErrNotFound, fmt.Errorf("An image does not exist locally with the tag: %s", name)) //nolint:staticcheck // Docker's words
@@ -91,11 +99,14 @@ func (s *Server) push(ctx context.Context, out *lines, ref string, auths map[str
 	if err != nil {
 		return err
 	}
-	if err := s.b.PushImage(ctx, ref, auths, out.layer); err != nil {
+	sent, err := s.b.SentFor(ctx, ref, p.platform)
+	if err != nil {
+		return notForPlatform("no suitable image manifest found", p.platform, err)
+	}
+	if err := s.b.PushPlatform(ctx, ref, p.platform, p.auths, out.layer); err != nil {
 		return err
 	}
 	_, tag := repositoryAndTag(ref)
-	sent := &more.Sent
 	out.status(fmt.Sprintf("%s: digest: %s size: %d", tag, sent.Digest, sent.Size))
 	return out.aux(pushResult{Tag: tag, Digest: sent.Digest.String(), Size: sent.Size})
 }

@@ -80,7 +80,7 @@ var remarks = map[string]string{
 	"GET /containers/{id}/changes": "without the mount points that a start makes",
 	"GET /containers/{id}/top":     "as `ps -ef` by tiffin itself; with other `ps_args` by the host's `ps`, 501 without one",
 	"POST /images/create":          "pulls, and imports what comes with the request; not from an address",
-	"POST /images/{name}/push":     "all that is here of it: not one platform of several; so for `get` and `load`, too",
+	"POST /images/{name}/push":     "what is here of it, or, as with `get` and `load`, one platform of it",
 	"POST /containers/create":      "every field of HostConfig is carried out, or refused by its name (`engine/docker/shape`)",
 	"DELETE /containers/{id}":      "but for `link`",
 	"POST /containers/{id}/exec":   "further processes are forgotten with the engine, as by dockerd",

@@ -1,6 +1,8 @@
 package docker
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -9,8 +11,9 @@ import (
 
 // loadImages reads an archive, and says which images were in it.
 func (s *Server) loadImages(w http.ResponseWriter, r *http.Request) error {
-	if r.URL.Query().Has("platform") {
-		return unsupported("loading single platforms of an image")
+	platform, err := platformParameter(r)
+	if err != nil {
+		return err
 	}
 	out := &lines{w: w}
 	report := func(p engine.Progress) {
@@ -22,7 +25,7 @@ func (s *Server) loadImages(w http.ResponseWriter, r *http.Request) error {
 	if flag(r, "quiet") {
 		report = func(engine.Progress) {}
 	}
-	names, err := s.b.LoadImages(r.Context(), r.Body, report)
+	names, err := s.b.LoadPlatform(r.Context(), r.Body, platform, report)
 	for _, name := range names {
 		what := "Loaded image: "
 		if strings.HasPrefix(name, "sha256:") {
@@ -30,13 +33,14 @@ func (s *Server) loadImages(w http.ResponseWriter, r *http.Request) error {
 		}
 		out.stream(what + name + "\n")
 	}
-	return out.end(err)
+	return out.end(notForPlatform("no image found in the archive", platform, err))
 }
 
 // saveImages writes an archive. What is not there is said before the first byte.
 func (s *Server) saveImages(w http.ResponseWriter, r *http.Request, names []string) error {
-	if r.URL.Query().Has("platform") {
-		return unsupported("saving single platforms of an image")
+	platform, err := platformParameter(r)
+	if err != nil {
+		return err
 	}
 	if len(names) == 0 {
 		return invalid("no image was named")
@@ -47,5 +51,13 @@ func (s *Server) saveImages(w http.ResponseWriter, r *http.Request, names []stri
 		}
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
-	return s.b.SaveImages(r.Context(), names, w)
+	return notForPlatform("no suitable export target found", platform, s.b.SavePlatform(r.Context(), names, platform, w))
+}
+
+// notForPlatform says it in Docker's words; ours, which name the platforms that are here, come behind them.
+func notForPlatform(what, platform string, err error) error {
+	if platform == "" || !errors.Is(err, engine.ErrNotFound) {
+		return err
+	}
+	return engine.Problem(engine.ErrNotFound, fmt.Errorf("%s for platform %s: %w", what, platform, err))
 }

@@ -24,6 +24,13 @@ import (
 //
 // Errors: engine.ErrInvalid for what is no such archive.
 func (s *Store) Load(ctx context.Context, r io.Reader, report engine.Report) ([]string, error) {
+	return s.LoadFor(ctx, r, "", report)
+}
+
+// LoadFor is Load for one platform of several: nothing is kept for others; "" is all.
+//
+// Errors: engine.ErrNotFound, too, when an image of the archive has nothing for that platform.
+func (s *Store) LoadFor(ctx context.Context, r io.Reader, platform string, report engine.Report) ([]string, error) {
 	if report == nil {
 		report = func(engine.Progress) {}
 	}
@@ -36,7 +43,7 @@ func (s *Store) Load(ctx context.Context, r io.Reader, report engine.Report) ([]
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.load(ctx, plain, report)
+	names, err := s.load(ctx, plain, platform, report)
 	// What was not part of an image goes again.
 	kept := context.WithoutCancel(ctx)
 	if err = errors.Join(err, s.drop(kept, lease), s.GC(kept)); err != nil {
@@ -45,7 +52,7 @@ func (s *Store) Load(ctx context.Context, r io.Reader, report engine.Report) ([]
 	return names, nil
 }
 
-func (s *Store) load(ctx context.Context, r io.Reader, report engine.Report) ([]string, error) {
+func (s *Store) load(ctx context.Context, r io.Reader, platform string, report engine.Report) ([]string, error) {
 	in, err := s.intake(ctx, r)
 	if err != nil {
 		return nil, err
@@ -80,7 +87,13 @@ func (s *Store) load(ctx context.Context, r io.Reader, report engine.Report) ([]
 	}
 	var loaded []string
 	for _, target := range order {
-		names, err := s.take(ctx, target, named[target.Digest.String()], report)
+		names := named[target.Digest.String()]
+		if platform != "" {
+			if target, err = s.only(ctx, target, platform); err != nil {
+				return nil, err
+			}
+		}
+		names, err := s.take(ctx, target, names, report)
 		if err != nil {
 			return nil, err
 		}
@@ -90,6 +103,31 @@ func (s *Store) load(ctx context.Context, r io.Reader, report engine.Report) ([]
 		return nil, engine.Problem(engine.ErrInvalid, errors.New("there is no image in the archive"))
 	}
 	return loaded, nil
+}
+
+// only is the manifest for one platform of what is in the content store.
+func (s *Store) only(ctx context.Context, target ocispec.Descriptor, platform string) (ocispec.Descriptor, error) {
+	want, err := parsePlatform(platform)
+	if err != nil {
+		return target, err
+	}
+	if images.IsIndexType(target.MediaType) {
+		idx, err := s.localIndex(ctx, target)
+		if err != nil {
+			return target, err
+		}
+		idx.Manifests = slices.DeleteFunc(idx.Manifests, func(d ocispec.Descriptor) bool { return !s.isComplete(ctx, d) })
+		d, err := choose(idx, want, target.Digest.String(), platform)
+		return bare(d), err
+	}
+	b, err := s.localBundle(ctx, target)
+	if err != nil {
+		return target, err
+	}
+	if !want.Match(b.variant.platform) {
+		return target, engine.Problem(engine.ErrNotFound, fmt.Errorf("image %q is not made for %s, only for %s", target.Digest, platform, b.variant.image.Platform))
+	}
+	return target, nil
 }
 
 // nameIn is the name that an archive gives an image. In OCI layouts of others, the annotation is often but a tag,

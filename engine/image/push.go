@@ -29,6 +29,11 @@ const uploads = 5
 //
 // Errors: engine.ErrNotFound, ErrDenied, ErrUnavailable, ErrInvalid; with hints.
 func (s *Store) Push(ctx context.Context, ref string, auth registry.Auth, report engine.Report) error {
+	return s.PushFor(ctx, ref, "", auth, report)
+}
+
+// PushFor is Push for one platform of several; "" is all.
+func (s *Store) PushFor(ctx context.Context, ref, platform string, auth registry.Auth, report engine.Report) error {
 	named, err := parseName(ref)
 	if err != nil {
 		return err
@@ -42,7 +47,7 @@ func (s *Store) Push(ctx context.Context, ref string, auth registry.Auth, report
 	}
 	line := "Image " + ref
 	report(engine.Progress{ID: line, Status: engine.Working, Text: textPushing})
-	p := &push{store: s, ref: ref, named: named, line: line, report: report, lines: map[digest.Digest]*sentLine{}}
+	p := &push{store: s, ref: ref, named: named, platform: platform, line: line, report: report, lines: map[digest.Digest]*sentLine{}}
 	if err := p.run(within(ctx), auth); err != nil {
 		report(engine.Progress{ID: line, Status: engine.Failed, Text: "Error", Details: err.Error()})
 		return err
@@ -53,11 +58,13 @@ func (s *Store) Push(ctx context.Context, ref string, auth registry.Auth, report
 
 // push is one image on its way to a registry.
 type push struct {
-	store  *Store
-	ref    string // as the user wrote it
-	named  reference.Named
-	line   string // of progress
-	report engine.Report
+	store *Store
+	ref   string // as the user wrote it
+	named reference.Named
+	// platform is the one to send; "": all.
+	platform string
+	line     string // of progress
+	report   engine.Report
 
 	mu    sync.Mutex
 	lines map[digest.Digest]*sentLine // of layers
@@ -75,7 +82,7 @@ func (p *push) run(ctx context.Context, auth registry.Auth) error {
 	if err != nil {
 		return engine.Hint(err, "build or pull it first")
 	}
-	target, err := p.store.saved(ctx, m)
+	target, err := p.store.savedFor(ctx, m, p.platform)
 	if err != nil {
 		return err
 	}

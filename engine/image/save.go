@@ -17,6 +17,11 @@ import (
 //
 // Errors: engine.ErrNotFound.
 func (s *Store) Save(ctx context.Context, w io.Writer, refs []string) error {
+	return s.SaveFor(ctx, w, refs, "")
+}
+
+// SaveFor is Save for one platform of several; "" is all.
+func (s *Store) SaveFor(ctx context.Context, w io.Writer, refs []string, platform string) error {
 	ctx = within(ctx)
 	opts := []archive.ExportOpt{archive.WithPlatform(imagesFirst{platforms.Default()})}
 	for _, ref := range refs {
@@ -24,7 +29,7 @@ func (s *Store) Save(ctx context.Context, w io.Writer, refs []string) error {
 		if err != nil {
 			return err
 		}
-		target, err := s.saved(ctx, m)
+		target, err := s.savedFor(ctx, m, platform)
 		if err != nil {
 			return err
 		}
@@ -50,6 +55,26 @@ func (f imagesFirst) Less(a, b ocispec.Platform) bool {
 		return !unknown
 	}
 	return f.host.Less(a, b)
+}
+
+// SentFor is what a push sends of an image, for one platform or, with "", for all.
+//
+// Errors: engine.ErrNotFound when it is not here for that platform.
+func (s *Store) SentFor(ctx context.Context, ref, platform string) (ocispec.Descriptor, error) {
+	ctx = within(ctx)
+	m, err := s.find(ctx, ref, "")
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	return s.savedFor(ctx, m, platform)
+}
+
+// savedFor is saved, or the manifest for one platform. That need not be unpacked.
+func (s *Store) savedFor(ctx context.Context, m match, platform string) (ocispec.Descriptor, error) {
+	if platform == "" {
+		return s.saved(ctx, m)
+	}
+	return s.only(ctx, m.record.target, platform)
 }
 
 // saved is what is written of an image: its index if all of it is here, otherwise the one manifest.

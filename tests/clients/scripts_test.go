@@ -31,7 +31,7 @@ func TestDocker(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	registry := harness.Registry(t)
+	registry, writable := harness.Registry(t), harness.EmptyRegistry(t)
 	// The scripts run in parallel and after this function: only a group's end is the end of all of them.
 	t.Run("script", func(t *testing.T) {
 		testscript.Run(t, testscript.Params{
@@ -56,6 +56,7 @@ func TestDocker(t *testing.T) {
 				env.Setenv("TIFFIN_DATA_ROOT", e.Data)
 				env.Setenv("TIFFIN_RUN_ROOT", e.Run)
 				env.Setenv("DOCKER_HOST", e.DockerHost())
+				env.Setenv("REGISTRY", writable.Addr)
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){

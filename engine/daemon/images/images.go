@@ -102,26 +102,12 @@ func (l Library) RemoveImage(ctx context.Context, ref string, force call.ForceRe
 
 // LoadImages reads an archive.
 func (l Library) LoadImages(ctx context.Context, archive io.Reader, report engine.Report) ([]string, error) {
-	names, err := l.Store.Load(ctx, archive, report)
-	for _, name := range names {
-		if img, err := l.Image(ctx, name); err == nil { // or it is gone again
-			l.told("load", img.ID, name, &img)
-		}
-	}
-	return names, err
+	return l.LoadPlatform(ctx, archive, "", report)
 }
 
 // SaveImages writes an archive.
 func (l Library) SaveImages(ctx context.Context, refs []string, archive io.Writer) error {
-	if err := l.Store.Save(ctx, archive, refs); err != nil {
-		return err
-	}
-	for _, ref := range refs {
-		if img, err := l.Image(ctx, ref); err == nil { // or it is gone again
-			l.told("save", img.ID, img.ID, &img)
-		}
-	}
-	return nil
+	return l.SavePlatform(ctx, refs, "", archive)
 }
 
 // ImportImage makes an image of a root filesystem's tar.

@@ -24,11 +24,7 @@ func (l Library) PullImage(ctx context.Context, ref, platform string, auths map[
 
 // PushImage sends an image to its registry.
 func (l Library) PushImage(ctx context.Context, ref string, auths map[string]call.RegistryAuth, report engine.Report) error {
-	if err := l.Store.Push(ctx, ref, with(auths), report); err != nil {
-		return err
-	}
-	l.byName("push", ref, nil)
-	return nil
+	return l.PushPlatform(ctx, ref, "", auths, report)
 }
 
 // RemoteImage asks a registry about an image.
