@@ -84,8 +84,9 @@ type Registries interface {
 	PullImage(ctx context.Context, ref, platform string, auths map[string]call.RegistryAuth, report engine.Report) (engine.Image, error)
 	RemoteImage(ctx context.Context, ref string, auths map[string]call.RegistryAuth) (call.RemoteImage, error)
 	RemoteTags(ctx context.Context, repository string, auths map[string]call.RegistryAuth) ([]string, error)
-	// Login fails with engine.ErrDenied when the registry does not know the credentials.
-	Login(ctx context.Context, registry string, auth call.RegistryAuth) error
+	// Login fails with engine.ErrDenied when the registry does not know the credentials; it returns the token that
+	// stands for them, if the registry gives one.
+	Login(ctx context.Context, registry string, auth call.RegistryAuth) (identity string, err error)
 }
 
 // Platforms works on one platform of images that are here for several; "" is all of them.

@@ -46,7 +46,10 @@ func (h *harmless) RemoteImage(context.Context, string, map[string]call.Registry
 func (h *harmless) RemoteTags(context.Context, string, map[string]call.RegistryAuth) ([]string, error) {
 	return nil, nil
 }
-func (h *harmless) Login(context.Context, string, call.RegistryAuth) error { return nil }
+func (h *harmless) Login(context.Context, string, call.RegistryAuth) (string, error) {
+	return "", nil
+}
+
 func (h *harmless) Import(context.Context, io.Reader, *call.ImportRequest) (engine.Image, error) {
 	return h.image, nil
 }

@@ -120,8 +120,8 @@ func (f *shelf) RemoteImage(_ context.Context, ref string, _ map[string]call.Reg
 	return call.RemoteImage{Descriptor: ocispec.Descriptor{Digest: "sha256:there"}}, f.note("remote", ref)
 }
 
-func (f *shelf) Login(_ context.Context, registry string, auth call.RegistryAuth) error {
-	return f.note("login", registry, auth.Username, auth.Password)
+func (f *shelf) Login(_ context.Context, registry string, auth call.RegistryAuth) (string, error) {
+	return auth.IdentityToken, f.note("login", registry, auth.Username, auth.Password)
 }
 
 func (f *shelf) LoadPlatform(_ context.Context, archive io.Reader, platform string, report engine.Report) ([]string, error) {

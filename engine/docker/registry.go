@@ -67,14 +67,14 @@ func (s *Server) auth(r *http.Request) (any, error) {
 	if err := decode(r, given); err != nil {
 		return nil, err
 	}
-	err := s.b.Login(r.Context(), registryOf(given.ServerAddress), credentials(given))
+	identity, err := s.b.Login(r.Context(), registryOf(given.ServerAddress), credentials(given))
 	switch {
 	case errors.Is(err, engine.ErrDenied):
 		return status{http.StatusUnauthorized, common.ErrorResponse{Message: err.Error()}}, nil
 	case err != nil:
 		return nil, err
 	}
-	return registry.AuthResponse{Status: "Login Succeeded"}, nil
+	return registry.AuthResponse{Status: "Login Succeeded", IdentityToken: identity}, nil
 }
 
 // distribution asks the registry what an image is there.

@@ -195,7 +195,7 @@ func (p *pull) remoteImage(ctx context.Context) (out call.RemoteImage, err error
 // Login tries credentials at a registry.
 //
 // Errors: engine.ErrDenied when it wants others; engine.ErrUnavailable.
-func (s *Store) Login(ctx context.Context, host string, auth call.RegistryAuth) error {
+func (s *Store) Login(ctx context.Context, host string, auth call.RegistryAuth) (identity string, err error) {
 	return s.registry.Login(ctx, host, auth)
 }
 

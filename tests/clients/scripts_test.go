@@ -31,7 +31,7 @@ func TestDocker(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	registry, writable := harness.Registry(t), harness.EmptyRegistry(t)
+	registry, writable, guarded := harness.Registry(t), harness.EmptyRegistry(t), harness.GuardedRegistry(t)
 	// The scripts run in parallel and after this function: only a group's end is the end of all of them.
 	t.Run("script", func(t *testing.T) {
 		testscript.Run(t, testscript.Params{
@@ -57,6 +57,7 @@ func TestDocker(t *testing.T) {
 				env.Setenv("TIFFIN_RUN_ROOT", e.Run)
 				env.Setenv("DOCKER_HOST", e.DockerHost())
 				env.Setenv("REGISTRY", writable.Addr)
+				env.Setenv("GUARDED", guarded.Addr)
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -2,6 +2,8 @@ package harness
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -56,6 +58,17 @@ func EmptyRegistry(tb testing.TB) *images.Registry {
 	tb.Helper()
 	RequireTool(tb, "docker-registry")
 	return serve(tb, tb.TempDir(), images.RegistryOptions{})
+}
+
+// GuardedRegistry is an empty one that knows the user "me", whose password is "right".
+func GuardedRegistry(tb testing.TB) *images.Registry {
+	tb.Helper()
+	RequireTool(tb, "docker-registry")
+	users := filepath.Join(tb.TempDir(), "users")
+	if err := os.WriteFile(users, []byte("me:$2a$04$WTBX8hzb32h6Xblia.hoB.YRJ3HMlYmJQUpNnrhSLwDdoBQ0WaaQK\n"), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return serve(tb, tb.TempDir(), images.RegistryOptions{Htpasswd: users})
 }
 
 func serve(tb testing.TB, dir string, o images.RegistryOptions) *images.Registry {

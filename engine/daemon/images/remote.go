@@ -37,9 +37,9 @@ func (l Library) RemoteTags(ctx context.Context, repository string, auths map[st
 	return l.Store.Tags(ctx, repository, with(auths))
 }
 
-// Login tries credentials at a registry.
+// Login tries credentials at a registry, and returns the token that stands for them, if it gives one.
 //
 // Errors: engine.ErrDenied when it does not know them.
-func (l Library) Login(ctx context.Context, host string, auth call.RegistryAuth) error {
+func (l Library) Login(ctx context.Context, host string, auth call.RegistryAuth) (identity string, err error) {
 	return l.Store.Login(ctx, host, auth)
 }

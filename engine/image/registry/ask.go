@@ -22,37 +22,39 @@ import (
 // maxPages bounds the pages of a list of tags.
 const maxPages = 100
 
-// Login asks the registry itself whether it knows who brings these credentials.
+// Login asks the registry itself whether it knows who brings these credentials. It returns the
+// token that stands for them from now on, where the registry's token server gives one.
 //
 // Errors: engine.ErrDenied when it does not; engine.ErrUnavailable.
-func (c *Client) Login(ctx context.Context, registry string, creds call.RegistryAuth) error {
-	v := &visit{client: c, auth: func(string) (call.RegistryAuth, error) { return creds, nil }}
+func (c *Client) Login(ctx context.Context, registry string, creds call.RegistryAuth) (identity string, err error) {
+	identity = creds.IdentityToken
+	v := &visit{client: c, auth: func(string) (call.RegistryAuth, error) { return creds, nil }, refreshed: func(t string) { identity = t }}
 	self := c.endpoints(registry)[len(c.mirrors[registry])]
 	h, err := v.host(self)
 	if err != nil {
-		return err
+		return "", err
 	}
 	at := (&url.URL{Scheme: h.Scheme, Host: h.Host, Path: h.Path + "/"}).String()
 	resp, err := ask(ctx, &h, at)
 	var refused remoteserrors.ErrUnexpectedStatus
 	switch {
 	case errors.Is(err, docker.ErrInvalidAuthorization), errors.Is(err, ErrRealm):
-		return engine.Problem(engine.ErrDenied, fmt.Errorf("login attempt to %s failed: %w", at, innermost(err)))
+		return "", engine.Problem(engine.ErrDenied, fmt.Errorf("login attempt to %s failed: %w", at, innermost(err)))
 	case errors.As(err, &refused) && refused.StatusCode < http.StatusInternalServerError: // the token server
-		return engine.Problem(engine.ErrDenied, fmt.Errorf("login attempt to %s failed with status: %s", at, refused.Status))
+		return "", engine.Problem(engine.ErrDenied, fmt.Errorf("login attempt to %s failed with status: %s", at, refused.Status))
 	case err != nil:
-		return Pull.Explain(registry, registry, err)
+		return "", Pull.Explain(registry, registry, err)
 	}
 	if err := resp.Body.Close(); err != nil {
-		return unreachable(registry, err)
+		return "", unreachable(registry, err)
 	}
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized, resp.StatusCode == http.StatusForbidden:
-		return engine.Problem(engine.ErrDenied, fmt.Errorf("login attempt to %s failed with status: %s", at, resp.Status))
+		return "", engine.Problem(engine.ErrDenied, fmt.Errorf("login attempt to %s failed with status: %s", at, resp.Status))
 	case resp.StatusCode >= http.StatusBadRequest:
-		return engine.Problem(engine.ErrUnavailable, fmt.Errorf("login attempt to %s failed with status: %s", at, resp.Status))
+		return "", engine.Problem(engine.ErrUnavailable, fmt.Errorf("login attempt to %s failed with status: %s", at, resp.Status))
 	default:
-		return nil
+		return identity, nil
 	}
 }
 

@@ -58,10 +58,69 @@ func TestLoginIsTriedAtTheRegistry(t *testing.T) {
 		"none":         {host, call.RegistryAuth{}, engine.ErrDenied},
 		"nobody there": {"127.0.0.1:1", call.RegistryAuth{Username: "me", Password: "right"}, engine.ErrUnavailable},
 	} {
-		if err := c.Login(t.Context(), tc.host, tc.auth); !errors.Is(err, tc.want) || (err == nil) != (tc.want == nil) {
+		if _, err := c.Login(t.Context(), tc.host, tc.auth); !errors.Is(err, tc.want) || (err == nil) != (tc.want == nil) {
 			t.Errorf("%s: %v, want %v", name, err, tc.want)
 		}
 	}
+}
+
+// A registry with a token server may give a token that stands for the password from then on.
+func TestLoginBringsAnIdentityToken(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		gives string // the token server
+		auth  call.RegistryAuth
+		want  string
+	}{
+		"given for a password": {"fresh", call.RegistryAuth{Username: "me", Password: "right"}, "fresh"},
+		"none given":           {"", call.RegistryAuth{Username: "me", Password: "right"}, ""},
+		"the same again":       {"", call.RegistryAuth{IdentityToken: "fresh"}, "fresh"},
+		"wrong password":       {"fresh", call.RegistryAuth{Username: "me", Password: "wrong"}, "denied"},
+	} {
+		host := withTokens(t, tc.gives)
+		c, err := New(Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.Login(t.Context(), host, tc.auth)
+		c.Close()
+		switch {
+		case errors.Is(err, engine.ErrDenied):
+			got = "denied"
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		}
+		if got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+// withTokens is a registry whose token server knows one user.
+func withTokens(t *testing.T, refresh string) (host string) {
+	t.Helper()
+	mux := http.NewServeMux()
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	mux.HandleFunc("/v2/", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer let-in" {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="`+s.URL+`/token",service="s"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+	mux.HandleFunc("/token", func(w http.ResponseWriter, r *http.Request) {
+		good := r.PostFormValue("password") == "right" || r.PostFormValue("refresh_token") == "fresh"
+		if r.Method != http.MethodPost || !good {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		answer := `{"access_token":"let-in"`
+		if refresh != "" && r.PostFormValue("access_type") == "offline" {
+			answer += `,"refresh_token":"` + refresh + `"`
+		}
+		_, _ = w.Write([]byte(answer + "}"))
+	})
+	return strings.TrimPrefix(s.URL, "http://")
 }
 
 func TestTagsOfAllPages(t *testing.T) {

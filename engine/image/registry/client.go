@@ -207,7 +207,7 @@ func (v *visit) authorize(h *docker.RegistryHost, e endpoint, tokens *http.Clien
 		h.Header = http.Header{"Authorization": {"Bearer " + creds.RegistryToken}}
 		return nil
 	}
-	h.Authorizer = docker.NewDockerAuthorizer(
+	opts := []docker.AuthorizerOpt{
 		docker.WithAuthClient(tokens),
 		docker.WithAuthHeader(http.Header{"User-Agent": {"tiffin"}}),
 		docker.WithAuthCreds(func(host string) (user, secret string, err error) {
@@ -219,7 +219,16 @@ func (v *visit) authorize(h *docker.RegistryHost, e endpoint, tokens *http.Clien
 				return "", creds.IdentityToken, nil
 			}
 			return creds.Username, creds.Password, nil
+		}),
+	}
+	if v.refreshed != nil {
+		opts = append(opts, docker.WithFetchRefreshToken(func(_ context.Context, token string, _ *http.Request) {
+			if token != "" {
+				v.refreshed(token)
+			}
 		}))
+	}
+	h.Authorizer = docker.NewDockerAuthorizer(opts...)
 	return nil
 }
 

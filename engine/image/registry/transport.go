@@ -52,6 +52,8 @@ func (silentError) Temporary() bool { return true }
 
 // visit is the state of one pull: whom it has reached, and how near they are.
 type visit struct {
+	// refreshed, if set, is told the token that a token server gives for the next time.
+	refreshed func(token string)
 	client *Client
 	auth   Auth
 
