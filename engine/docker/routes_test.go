@@ -84,7 +84,7 @@ var remarks = map[string]string{
 	"POST /containers/create":      "every field of HostConfig is carried out, or refused by its name (`engine/docker/shape`)",
 	"DELETE /containers/{id}":      "but for `link`",
 	"POST /containers/{id}/exec":   "further processes are forgotten with the engine, as by dockerd",
-	"POST /build":                  "by BuildKit, in the text of Docker's first builder; a session is not used: buildx does (`POST /grpc`)",
+	"POST /build":                  "by BuildKit, in the text of Docker's first builder; with `version=2`, a `session` and no body (docker's command without buildx) in BuildKit's messages; buildx has `POST /grpc`",
 	"POST /session":                "for buildx's docker driver, with `POST /grpc`",
 	"GET /_ping":                   "`HEAD`, too",
 }

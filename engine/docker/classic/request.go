@@ -17,6 +17,7 @@ import (
 	"github.com/moby/moby/api/types/registry"
 
 	"tiffin/engine"
+	"tiffin/engine/builder/client"
 	"tiffin/engine/call"
 )
 
@@ -36,6 +37,9 @@ type Request struct {
 	Quiet bool
 	// Traces sends BuildKit's progress, not text.
 	Traces bool
+	// Session is that of the client with the builder, over which the context comes, with secrets and logins; "": it
+	// comes without.
+	Session string
 	// Auths are the logins for registries, by their names in images.
 	Auths map[string]call.RegistryAuth
 	// Warnings name what is left out.
@@ -65,6 +69,9 @@ func Parse(q url.Values, logins string) (*Request, error) {
 		Names: p.names(), Traces: p.traces(), Auths: p.logins(logins),
 	}
 	p.refuse()
+	if r.Traces && r.Build.Context != bodyContext {
+		r.Session = q.Get("session")
+	}
 	r.Warnings = p.leftOut()
 	return r, p.err
 }
@@ -120,10 +127,13 @@ func (p *parser) context() string {
 	if strings.HasPrefix(remote, "http://") || strings.HasPrefix(remote, "https://") {
 		return remote
 	}
+	if remote == client.SessionContext && p.query.Get("session") != "" && p.query.Get("version") == "2" {
+		return remote
+	}
 	ref, ok, err := dfgitutil.ParseGitRef(remote)
 	switch {
-	case remote == "client-session" || strings.HasPrefix(remote, "upload-request"):
-		p.fail(engine.Hint(unsupported("a build context over a session of the classic API"), "build with buildx"))
+	case remote == client.SessionContext || strings.HasPrefix(remote, "upload-request"):
+		p.fail(engine.Hint(unsupported("a build context over a session that is not the builder's"), "build with buildx"))
 	case !ok || err != nil || ref.IndistinguishableFromLocal:
 		p.fail(invalid("remote %q: it is neither an http(s) URL nor a git repository", remote))
 	}
@@ -286,7 +296,7 @@ func (p *parser) leftOut() []string {
 	for i, name := range out {
 		out[i] = name + " is not supported for builds, and left out"
 	}
-	if p.query.Get("session") != "" {
+	if p.query.Get("session") != "" && (!p.traces() || p.context() == bodyContext) {
 		out = append(out, "the session of the build is not used: it has no secrets and no agents; build with buildx to have them")
 	}
 	return out

@@ -73,7 +73,13 @@ func TestTheQueryIsABuild(t *testing.T) {
 		"platform and cache": {`platform=linux/arm64&cachefrom=["a","r.example/b:1"]`, plain(func(r *Request) {
 			r.Build.Platforms, r.Build.CacheFrom = []string{"linux/arm64"}, []string{"a", "r.example/b:1"}
 		})},
-		"a session": {"version=2&session=x", plain(func(r *Request) {
+		"all over a session": {"version=2&remote=client-session&session=x", plain(func(r *Request) {
+			r.Traces, r.Session, r.Build.Context = true, "x", "client-session"
+		})},
+		"a repository, secrets over a session": {"version=2&remote=https://x.example/r.git&session=x", plain(func(r *Request) {
+			r.Traces, r.Session, r.Build.Context = true, "x", "https://x.example/r.git"
+		})},
+		"a session beside a body": {"version=2&session=x", plain(func(r *Request) {
 			r.Traces = true
 			r.Warnings = []string{"the session of the build is not used: it has no secrets and no agents; build with buildx to have them"}
 		})},
@@ -101,18 +107,21 @@ func TestTheQueryIsABuild(t *testing.T) {
 func TestWhatNoBuildCanBeIsSaid(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string]string{
-		"t=UPPER":                               `invalid tag "UPPER": invalid reference format: repository name (library/UPPER) must be lowercase`,
-		"t=a@sha256:" + strings.Repeat("0", 64): "build tag cannot contain a digest",
-		"buildargs=[]":                          "error reading buildargs: json: cannot unmarshal array into Go value of type map[string]*string",
-		"labels=x":                              "error reading labels: invalid character 'x' looking for beginning of value",
-		`cachefrom=["type=local,src=/etc"]`:     `cache from "type=local,src=/etc": invalid reference format`,
-		"remote=/etc":                           `remote "/etc": it is neither an http(s) URL nor a git repository`,
-		"remote=github.com":                     `remote "github.com": it is neither an http(s) URL nor a git repository`,
-		"version=3":                             `invalid version "3"`,
-		"squash=1":                              "squash is only supported with experimental mode",
-		`securityopt=["x"]`:                     "The daemon on this platform does not support setting security options on build",
-		"isolation=hyperv":                      `Unsupported isolation: "hyperv"`,
-		`outputs=[{"Type":"local","Attrs":{}}]`: `an output of type "local" of the classic API`,
+		"t=UPPER":                                   `invalid tag "UPPER": invalid reference format: repository name (library/UPPER) must be lowercase`,
+		"t=a@sha256:" + strings.Repeat("0", 64):     "build tag cannot contain a digest",
+		"buildargs=[]":                              "error reading buildargs: json: cannot unmarshal array into Go value of type map[string]*string",
+		"labels=x":                                  "error reading labels: invalid character 'x' looking for beginning of value",
+		`cachefrom=["type=local,src=/etc"]`:         `cache from "type=local,src=/etc": invalid reference format`,
+		"remote=client-session&session=x":           "a build context over a session that is not the builder's",
+		"version=2&remote=client-session":           "a build context over a session that is not the builder's",
+		"version=2&remote=upload-request:x":         "a build context over a session that is not the builder's",
+		"remote=/etc":                               `remote "/etc": it is neither an http(s) URL nor a git repository`,
+		"remote=github.com":                         `remote "github.com": it is neither an http(s) URL nor a git repository`,
+		"version=3":                                 `invalid version "3"`,
+		"squash=1":                                  "squash is only supported with experimental mode",
+		`securityopt=["x"]`:                         "The daemon on this platform does not support setting security options on build",
+		"isolation=hyperv":                          `Unsupported isolation: "hyperv"`,
+		`outputs=[{"Type":"local","Attrs":{}}]`:     `an output of type "local" of the classic API`,
 		"nocache=1&t=UPPER&labels=x&isolation=none": `error reading labels: invalid character 'x' looking for beginning of value`,
 	} {
 		t.Run(query, func(t *testing.T) {

@@ -93,18 +93,30 @@ func Run(ctx context.Context, dial client.Dial, r *Request, body io.Reader, out 
 			a.text("[Warning] " + w + "\n")
 		}
 	}
-	results, err := client.Run(ctx, dial, client.Options{
+	o := client.Options{
 		Targets: []client.Target{{Name: target, Build: r.named()}}, Memory: r.Memory, Stdin: body, Auth: r.auth,
 		// Nothing of the engine's environment is the client's.
 		Lookup:   func(string) (string, bool) { return "", false },
 		Progress: client.Progress{Watch: r.watch(a)},
-	})
+	}
+	result, err := r.run(ctx, dial, o)
 	if err != nil {
 		f := failure(err)
 		a.send(line{Message: jsonstream.Message{Error: f}, ErrorText: f.Message})
 		return
 	}
-	r.done(a, cmp.Or(results[0].ID, results[0].Digest))
+	r.done(a, cmp.Or(result.ID, result.Digest))
+}
+
+func (r *Request) run(ctx context.Context, dial client.Dial, o client.Options) (client.Result, error) {
+	if r.Session != "" {
+		return client.RunOver(ctx, dial, r.Session, o)
+	}
+	results, err := client.Run(ctx, dial, o)
+	if err != nil {
+		return client.Result{}, err
+	}
+	return results[0], nil
 }
 
 func (r *Request) named() (b engine.Build) {

@@ -54,8 +54,8 @@ func (silentError) Temporary() bool { return true }
 type visit struct {
 	// refreshed, if set, is told the token that a token server gives for the next time.
 	refreshed func(token string)
-	client *Client
-	auth   Auth
+	client    *Client
+	auth      Auth
 
 	mu      sync.Mutex
 	reached map[string]netip.Addr // by host:port of the URL
