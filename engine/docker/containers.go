@@ -91,6 +91,7 @@ func (s *Server) createContainer(r *http.Request) (any, error) {
 	if err := s.resolveLinks(ctx, spec.Links); err != nil {
 		return nil, notTheImage(err)
 	}
+	s.leadToSocket(spec, usualSockets)
 	if s.hasSocket(spec) {
 		wish.Warnings = append(wish.Warnings, socketWarning)
 	}

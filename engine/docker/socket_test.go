@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"tiffin/engine"
 )
 
 func TestWhoGivesAContainerTheSocketIsWarned(t *testing.T) {
@@ -42,5 +44,38 @@ func TestWhoGivesAContainerTheSocketIsWarned(t *testing.T) {
 				t.Errorf("%s: %d %s", host, w.Code, w.Body)
 			}
 		}
+	}
+}
+
+func TestTheSocketStandsInForDockerdsThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	other, missing := filepath.Join(dir, "other.sock"), filepath.Join(dir, "docker.sock")
+	if err := os.WriteFile(other, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dangling := filepath.Join(dir, "dangling.sock")
+	if err := os.Symlink("nowhere", dangling); err != nil {
+		t.Fatal(err)
+	}
+	s := New(Config{Log: slog.New(slog.DiscardHandler), Closing: t.Context(), RunRoot: "/run/ours"}, oneContainer())
+	for name, c := range map[string]struct {
+		mount engine.Mount
+		want  string
+	}{
+		"nothing is there":            {engine.Mount{Type: engine.MountBind, Source: missing}, "/run/ours/tiffin.sock"},
+		"it is there":                 {engine.Mount{Type: engine.MountBind, Source: other}, other},
+		"what is there leads nowhere": {engine.Mount{Type: engine.MountBind, Source: dangling}, dangling},
+		"another place":               {engine.Mount{Type: engine.MountBind, Source: missing + "x"}, missing + "x"},
+		"a volume is no place":        {engine.Mount{Type: engine.MountVolume, Source: missing}, missing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec := &engine.ContainerSpec{Mounts: []engine.Mount{c.mount}}
+			s.leadToSocket(spec, []string{missing, other, dangling})
+			if got := spec.Mounts[0].Source; got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
 	}
 }
