@@ -101,13 +101,20 @@ func (s *starter) attachNetworks(ctx context.Context) error {
 	return nil
 }
 
+// NeedsBridge says that the default bridge is to be there for a container: it is on it; or
+// it is one of Docker's clients', which look for published ports at the bridge's gateway when
+// they are in containers themselves (Testcontainers), whatever networks those are on.
+func NeedsBridge(c *engine.Container) bool {
+	return c.Spec.NetworkMode == BridgeMode || c.Project == "" && len(c.Spec.Ports) > 0
+}
+
 // addDefaultBridge gives a container with network_mode: bridge its endpoint.
 func (s *starter) addDefaultBridge(ctx context.Context) error {
-	if s.record.Spec.NetworkMode != BridgeMode {
+	if !NeedsBridge(&s.record) {
 		return nil
 	}
 	n, err := s.rooms.Index.Bridge(ctx)
-	if err != nil {
+	if err != nil || s.record.Spec.NetworkMode != BridgeMode {
 		return err
 	}
 	if _, ok := s.record.Endpoints[BridgeMode]; !ok {

@@ -213,7 +213,7 @@ func (d *Daemon) dropBridge(ctx context.Context) error {
 
 // dropUnusedBridge is dropBridge for who has its turn.
 func (d *Daemon) dropUnusedBridge(ctx context.Context) error {
-	if d.jobs.Load() > 0 || len(d.all(func(c *engine.Container) bool { return c.Spec.NetworkMode == container.BridgeMode })) > 0 {
+	if d.jobs.Load() > 0 || len(d.all(container.NeedsBridge)) > 0 {
 		return nil
 	}
 	if err := d.removeNetwork(ctx, container.BridgeMode); !errors.Is(err, errInUse) {
