@@ -260,11 +260,6 @@ func (r *reaping) inside(t *testing.T) {
 	if _, err := r.api.NetworkCreate(t.Context(), "other", client.NetworkCreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	bridge, err := r.api.NetworkInspect(t.Context(), "bridge", client.NetworkInspectOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := "at http://" + bridge.Network.IPAM.Config[0].Gateway.String() + ":"
 	socket := strings.TrimPrefix(r.e.DockerHost(), "unix://")
 	usual := []string{"-v", socket + ":/var/run/docker.sock"}
 	if _, err := os.Lstat("/var/run/docker.sock"); err == nil { // of another engine, which the reaper would ask
@@ -286,8 +281,15 @@ func (r *reaping) inside(t *testing.T) {
 			docker := exec.CommandContext(t.Context(), harness.Docker(t), append(args, sessionImage)...)
 			docker.Env = append(os.Environ(), "DOCKER_HOST="+r.e.DockerHost())
 			out, err := docker.CombinedOutput()
-			if err != nil || !strings.Contains(string(out), at) {
-				t.Fatalf("got %v, want the port %s\n%s", err, at, out)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			bridge, err := r.api.NetworkInspect(t.Context(), "bridge", client.NetworkInspectOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if at := fmt.Sprintf("at http://%s:", bridge.Network.IPAM.Config[0].Gateway); !strings.Contains(string(out), at) {
+				t.Errorf("the port is not %s\n%s", at, out)
 			}
 			gone()
 		})
