@@ -144,6 +144,11 @@ a container: root there is root here, others are not.
 **In containers.** ` + "`-v /run/tiffin/tiffin.sock:/var/run/docker.sock`" + `, or ` + "`use_api_socket: true`" + ` in a Compose file, which brings the caller's logins, too. Both warn: who gets into such a
 container is root on the host. The socket goes on working when the engine is killed, stopped, or replaced by another version: calls that are under way end, and who connects waits for the next engine, which
 is started for him if need be. A folder that is mounted with the socket in it has that of the engine that runs, and none while none does.
+Where a client of the API binds ` + "`/var/run/docker.sock`" + ` and nothing is there on the host, the engine's socket is meant.
+
+**Testcontainers** needs ` + "`DOCKER_HOST`" + ` and nothing else; its reaper runs as with dockerd. In a container, mount the socket at ` + "`/var/run/docker.sock`" + ` and set nothing, unless dockerd's
+socket is on the host, too: then ` + "`TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE=/run/tiffin/tiffin.sock`" + `, or the reaper asks dockerd and clears up nothing. Containers have ` + "`/.dockerenv`" + `, by which the
+library knows that ports are published at the gateway of the network ` + "`bridge`" + `; that is there while a container that was made by this API is on it or publishes ports.
 
 **Events.** All that dockerd sends are sent, also of what tiffin's own commands do, but for those of the processes of health checks and hooks (` + "`exec_create`, `exec_start`, `exec_die`" + `): they would push all others out of
 what is kept for ` + "`--since`" + `. There is no ` + "`copy`" + ` (dockerd of today sends ` + "`archive-path` and `extract-to-dir`" + `, too), no ` + "`reload`" + ` (settings are read when the engine starts), no ` + "`checkpoint`" + `, and nothing of swarms: ` + "`update` and `remove`" + ` of networks,

@@ -7,5 +7,6 @@
 //
 // Reading order: engine_test.go (the engine), scripts_test.go (the CLI, by
 // testdata/*.txtar), methods_test.go (every method of the Go client), containers_test.go
-// (Testcontainers).
+// (Testcontainers), reaper_test.go and node_test.go (with its reaper: reaper, in sessions:
+// session, node).
 package clients

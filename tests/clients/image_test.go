@@ -13,7 +13,7 @@ import (
 )
 
 // imageOf is an image of one static program, as docker save writes them.
-func imageOf(name, program string) (io.Reader, error) {
+func imageOf(name, program string, labels map[string]string) (io.Reader, error) {
 	content, err := os.ReadFile(program)
 	if err != nil {
 		return nil, err
@@ -25,7 +25,7 @@ func imageOf(name, program string) (io.Reader, error) {
 	}
 	config, err := json.Marshal(map[string]any{
 		"architecture": runtime.GOARCH, "os": "linux",
-		"config": map[string]any{"Entrypoint": []string{"/" + base}},
+		"config": map[string]any{"Entrypoint": []string{"/" + base}, "Labels": labels},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{fmt.Sprintf("sha256:%x", sha256.Sum256(layer))}},
 	})
 	if err != nil {

@@ -33,20 +33,23 @@ func TestReaper(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = r.api.Close() }()
-	r.load(t, tc.ReaperDefaultImage, "reaper") //nolint:staticcheck // what takes its place is internal, and the image has to be the one that is asked for
-	r.load(t, sessionImage, "session")
+	r.load(t, tc.ReaperDefaultImage, "reaper", reaperLabel) //nolint:staticcheck // what takes its place is internal, and the image has to be the one that is asked for
+	r.load(t, sessionImage, "session", "tests")
 	before := e.Snapshot(t)
 	t.Run("ends", r.ends)
 	t.Run("killed", r.killed)
 	t.Run("beside", r.beside)
 	t.Run("inside", r.inside)
+	t.Run("node", r.node)
 	if !t.Failed() {
 		e.NothingLeft(t, before)
 	}
 }
 
 const (
-	sessionLabel = "org.testcontainers.sessionId"
+	sessionLabel = "org.testcontainers.sessionId="
+	// reaperLabel is one of the reaper's image: by it reapers are found, and spare themselves.
+	reaperLabel  = "org.testcontainers.ryuk"
 	sessionImage = "tests/session"
 	// all is what a session makes, with the reaper.
 	all  = "4 containers, 1 networks, 1 volumes, 1 images"
@@ -61,9 +64,9 @@ type reaping struct {
 }
 
 // load gives the engine an image with one of the programs.
-func (r *reaping) load(t *testing.T, name, program string) {
+func (r *reaping) load(t *testing.T, name, program, label string) {
 	t.Helper()
-	archive, err := imageOf(name, filepath.Join(r.programs, program))
+	archive, err := imageOf(name, filepath.Join(r.programs, program), map[string]string{label: "true"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +96,12 @@ func (r *reaping) begin(t *testing.T, id string, env ...string) *session {
 	s := &session{id: id, cmd: exec.CommandContext(t.Context(), filepath.Join(r.programs, "session"))}
 	s.cmd.Env = append(r.environ(id), "DOCKER_HOST="+r.e.DockerHost(), "TESTCONTAINERS_HOST_OVERRIDE=127.0.0.1")
 	s.cmd.Env = append(s.cmd.Env, env...)
+	s.start(t)
+	return s
+}
+
+func (s *session) start(t *testing.T) {
+	t.Helper()
 	s.cmd.Stderr = &s.stderr
 	stdin, err := s.cmd.StdinPipe()
 	if err != nil {
@@ -106,7 +115,6 @@ func (r *reaping) begin(t *testing.T, id string, env ...string) *session {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	return s
 }
 
 func (r *reaping) environ(id string) []string {
@@ -116,12 +124,11 @@ func (r *reaping) environ(id string) []string {
 	}
 }
 
-// ready waits until a session has made everything, and looks at it.
-func (r *reaping) ready(t *testing.T, s *session) {
+// ready waits until a session has made everything.
+func (s *session) ready(t *testing.T) {
 	t.Helper()
 	for s.stdout.Scan() {
 		if s.stdout.Text() == "ready" {
-			r.has(t, s.id, all)
 			return
 		}
 	}
@@ -148,10 +155,10 @@ func (s *session) kill(t *testing.T) {
 	_ = s.cmd.Wait() // killed
 }
 
-// has compares what is there of a session.
-func (r *reaping) has(t *testing.T, id, want string) {
+// has compares what is there with a session's label.
+func (r *reaping) has(t *testing.T, label, want string) {
 	t.Helper()
-	of := make(client.Filters).Add("label", sessionLabel+"="+id)
+	of := make(client.Filters).Add("label", label)
 	containers, err := r.api.ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: of})
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +177,7 @@ func (r *reaping) has(t *testing.T, id, want string) {
 	}
 	got := fmt.Sprintf("%d containers, %d networks, %d volumes, %d images", len(containers.Items), len(networks.Items), len(volumes.Items), len(images.Items))
 	if got != want {
-		t.Errorf("of session %s: got %s, want %s", id, got, want)
+		t.Errorf("%s: got %s, want %s", label, got, want)
 	}
 }
 
@@ -196,20 +203,21 @@ func (r *reaping) listen(t *testing.T, filters client.Filters) (next func(what s
 }
 
 // reaped is the removal of a session's reaper, its last deed.
-func (r *reaping) reaped(t *testing.T, id string) (wait func()) {
+func (r *reaping) reaped(t *testing.T, reaper, label string) (wait func()) {
 	t.Helper()
 	next := r.listen(t, make(client.Filters).Add("type", "container").Add("event", "destroy"))
 	return func() {
 		t.Helper()
-		next("the reaper of "+id+" is gone", func(m events.Message) bool { return m.Actor.Attributes["name"] == "reaper_"+id })
-		r.has(t, id, none)
+		next(reaper+" is gone", func(m events.Message) bool { return m.Actor.Attributes["name"] == reaper })
+		r.has(t, label, none)
 	}
 }
 
 func (r *reaping) ends(t *testing.T) {
-	gone := r.reaped(t, "ends")
+	gone := r.reaped(t, "reaper_ends", sessionLabel+"ends")
 	s := r.begin(t, "ends", "TESTCONTAINERS_RYUK_CONTAINER_PRIVILEGED=true")
-	r.ready(t, s)
+	s.ready(t)
+	r.has(t, sessionLabel+"ends", all)
 	is, err := r.api.ContainerInspect(t.Context(), "reaper_ends", client.ContainerInspectOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -223,7 +231,7 @@ func (r *reaping) ends(t *testing.T) {
 
 // killed is half way: the library is told that its first container runs, or not yet.
 func (r *reaping) killed(t *testing.T) {
-	gone := r.reaped(t, "killed")
+	gone := r.reaped(t, "reaper_killed", sessionLabel+"killed")
 	next := r.listen(t, make(client.Filters).Add("event", "start").Add("image", "busybox"))
 	s := r.begin(t, "killed")
 	next("the first container runs", func(events.Message) bool { return true })
@@ -237,13 +245,14 @@ func (r *reaping) beside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	goneOne, goneTwo := r.reaped(t, "one"), r.reaped(t, "two")
+	goneOne, goneTwo := r.reaped(t, "reaper_one", sessionLabel+"one"), r.reaped(t, "reaper_two", sessionLabel+"two")
 	one, two := r.begin(t, "one"), r.begin(t, "two")
-	r.ready(t, one)
-	r.ready(t, two)
+	one.ready(t)
+	two.ready(t)
+	r.has(t, sessionLabel+"one", all)
 	one.end(t)
 	goneOne()
-	r.has(t, "two", all)
+	r.has(t, sessionLabel+"two", all)
 	two.kill(t)
 	goneTwo()
 	if _, err := r.api.VolumeRemove(t.Context(), stranger.Volume.Name, client.VolumeRemoveOptions{}); err != nil {
@@ -273,7 +282,7 @@ func (r *reaping) inside(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			id := strings.ReplaceAll(name, " ", "-")
 			id = strings.ReplaceAll(id, "'", "")
-			gone := r.reaped(t, id)
+			gone := r.reaped(t, "reaper_"+id, sessionLabel+id)
 			args := append([]string{"run", "--rm"}, args...)
 			for _, v := range r.environ(id) {
 				args = append(args, "-e", v)
