@@ -229,14 +229,24 @@ func (r *reaping) ends(t *testing.T) {
 	gone()
 }
 
-// killed is half way: the library is told that its first container runs, or not yet.
+// killed is half way: when the engine tells of what the library may not know yet.
 func (r *reaping) killed(t *testing.T) {
-	gone := r.reaped(t, "reaper_killed", sessionLabel+"killed")
-	next := r.listen(t, make(client.Filters).Add("event", "start").Add("image", "busybox"))
-	s := r.begin(t, "killed")
-	next("the first container runs", func(events.Message) bool { return true })
-	s.kill(t)
-	gone()
+	for name, filters := range map[string]client.Filters{
+		"network":   make(client.Filters).Add("type", "network").Add("event", "create"),
+		"volume":    make(client.Filters).Add("type", "volume").Add("event", "create"),
+		"container": make(client.Filters).Add("type", "container").Add("event", "create").Add("image", "busybox"),
+		"process":   make(client.Filters).Add("type", "container").Add("event", "start").Add("image", "busybox"),
+		"image":     make(client.Filters).Add("type", "image").Add("event", "tag"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			gone := r.reaped(t, "reaper_killed", sessionLabel+"killed")
+			next := r.listen(t, filters)
+			s := r.begin(t, "killed")
+			next("there is a "+name, func(events.Message) bool { return true })
+			s.kill(t)
+			gone()
+		})
+	}
 }
 
 // beside is two sessions at a time, and somebody who has no reaper.
@@ -303,6 +313,14 @@ func (r *reaping) inside(t *testing.T) {
 			gone()
 		})
 	}
+	t.Run("service", func(t *testing.T) {
+		gone := r.reaped(t, "reaper_service", sessionLabel+"service")
+		r.e.Write(t, "service/compose.yaml", fmt.Sprintf("name: service\nservices:\n  tests: {image: %s, pull_policy: never, use_api_socket: true, environment: [%s]}\n",
+			sessionImage, strings.Join(r.environ("service"), ", ")))
+		r.e.OK(t, "--project-directory", "service", "run", "--rm", "-T", "tests")
+		gone()
+		r.e.OK(t, "--project-directory", "service", "down")
+	})
 	if _, err := r.api.NetworkRemove(t.Context(), "other", client.NetworkRemoveOptions{}); err != nil {
 		t.Error(err)
 	}

@@ -140,8 +140,12 @@ func attend(ctx context.Context, heard <-chan event, first, again time.Duration)
 				known = append(known, e.labels)
 			}
 			alone.Stop()
-			if connections == 0 {
+			switch {
+			case connections > 0:
+			case len(known) > 0:
 				alone.Reset(again)
+			default: // that was no session: somebody looked whether the port listens
+				alone.Reset(first)
 			}
 		case <-alone.C:
 			return known
