@@ -73,6 +73,33 @@ func archived(tb testing.TB, files map[string]string) []byte {
 	return out.Bytes()
 }
 
+// extended is the same archive, as moby's go-archive has it: the times of files are exact, in headers of their own.
+func extended(tb testing.TB, plain []byte) []byte {
+	tb.Helper()
+	var out bytes.Buffer
+	r, w := tar.NewReader(bytes.NewReader(plain)), tar.NewWriter(&out)
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			h.Format, h.ModTime = tar.FormatPAX, time.Unix(1, 1)
+			err = w.WriteHeader(h)
+		}
+		if err == nil {
+			_, err = io.Copy(w, r) //nolint:gosec // it is the test's own
+		}
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return out.Bytes()
+}
+
 func zipped(tb testing.TB, plain []byte) []byte {
 	tb.Helper()
 	var out bytes.Buffer
@@ -175,6 +202,9 @@ func TestTheClassicAPIBuilds(t *testing.T) {
 	again, sameID, _ := d.answered(t, "t=classic&buildargs="+url.QueryEscape(`{"WHO":"you"}`)+"&labels="+url.QueryEscape(`{"given":"2"}`), zipped(t, files))
 	if sameID != id || !strings.Contains(again, " ---> Using cache\n") || strings.Contains(again, "\nmaking\n") {
 		t.Errorf("the second build, packed, is %s, not %s:\n%s", sameID, id, again)
+	}
+	if _, thirdID, failed := d.answered(t, "target=made", extended(t, files)); failed != nil || thirdID == "" {
+		t.Errorf("a context with extended headers: %v", failed)
 	}
 	if quiet, _, _ := d.answered(t, "q=1&target=made", files); !regexp.MustCompile(`^sha256:[0-9a-f]{64}\n$`).MatchString(quiet) {
 		t.Errorf("a quiet build says %q", quiet)

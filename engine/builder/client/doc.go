@@ -8,7 +8,7 @@
 // it, and lets builds run side by side unless one takes the image of another as a context. All show one progress.
 //
 // Reading order: options.go (what is asked for), order.go (which builds there are, and what waits for what; pure),
-// run.go, source.go and attributes.go (what BuildKit is told of a build), folders.go, session.go, secrets.go
+// run.go, source.go, archive.go and attributes.go (what BuildKit is told of a build), folders.go, session.go, secrets.go
 // (what it may ask for), output.go, cache.go, progress.go, failure.go (what BuildKit says, in our words; pure), check.go
 // (--check), print.go (--print), usage.go (the cache: du, prune).
 //

@@ -16,7 +16,6 @@ import (
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/frontend/dockerfile/dfgitutil"
-	"github.com/moby/buildkit/util/archiveutil"
 	"github.com/moby/buildkit/util/staticfs"
 	"github.com/tonistiigi/fsutil"
 	"github.com/tonistiigi/fsutil/types"
@@ -205,15 +204,17 @@ func (s *source) fromStandardInput(b *engine.Build, stdin io.Reader) error {
 		return invalid("the build context is standard input: pipe an archive or a Dockerfile into it")
 	}
 	in := bufio.NewReaderSize(stdin, 4096)
-	start, err := in.Peek(1024)
+	start, err := in.Peek(ArchiveHead)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read build context from standard input: %w", err)
 	}
 	switch {
 	case len(start) == 0:
 		return invalid("the build context is standard input, and that is empty")
-	case archiveutil.IsArchive(start):
-		s.upload = in
+	case IsArchive(start):
+		if s.upload, err = recognizable(start, in); err != nil {
+			return err
+		}
 		return s.remoteDockerfile(b)
 	case b.DockerfileInline != "" || cmp.Or(b.Dockerfile, defaultDockerfile) != defaultDockerfile:
 		return invalid("standard input is no archive: with a dockerfile of its own, a build needs a context")

@@ -12,7 +12,6 @@ import (
 
 	"github.com/distribution/reference"
 	bk "github.com/moby/buildkit/client"
-	"github.com/moby/buildkit/util/archiveutil"
 	"github.com/moby/moby/api/types/build"
 	"github.com/moby/moby/api/types/jsonstream"
 
@@ -65,15 +64,14 @@ func (r *Request) Check(body io.Reader) (io.Reader, error) {
 	if r.Build.Context != bodyContext {
 		return nil, nil
 	}
-	const head = 1024
-	in := bufio.NewReaderSize(body, 4*head)
-	start, err := in.Peek(head)
+	in := bufio.NewReaderSize(body, 4*client.ArchiveHead)
+	start, err := in.Peek(client.ArchiveHead)
 	switch {
 	case err != nil && !errors.Is(err, io.EOF):
 		return nil, err
 	case len(start) == 0:
 		return nil, invalid("the request has no body: it has to be the build context, a tar archive")
-	case !archiveutil.IsArchive(start):
+	case !client.IsArchive(start):
 		return nil, invalid("the build context is no tar archive, plain or packed with gzip, bzip2, xz or zstd")
 	}
 	return in, nil
