@@ -31,7 +31,7 @@ func TestDocker(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	registry, writable, guarded := harness.Registry(t), harness.EmptyRegistry(t), harness.GuardedRegistry(t)
+	registry, writable := harness.Registry(t), harness.EmptyRegistry(t)
 	// The scripts run in parallel and after this function: only a group's end is the end of all of them.
 	t.Run("script", func(t *testing.T) {
 		testscript.Run(t, testscript.Params{
@@ -50,6 +50,7 @@ func TestDocker(t *testing.T) {
 						e.NothingLeft(tb, before)
 					}
 				})
+				env.Values["test"] = tb
 				env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 				env.Setenv("HOME", env.WorkDir)
 				env.Setenv("PLUGINS", plugins) // a script that wants them links ~/.docker/cli-plugins there
@@ -57,11 +58,10 @@ func TestDocker(t *testing.T) {
 				env.Setenv("TIFFIN_RUN_ROOT", e.Run)
 				env.Setenv("DOCKER_HOST", e.DockerHost())
 				env.Setenv("REGISTRY", writable.Addr)
-				env.Setenv("GUARDED", guarded.Addr)
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"code": code, "eventually": eventually, "terminal": terminal, "interrupted": interrupted,
+				"code": code, "eventually": eventually, "terminal": terminal, "interrupted": interrupted, "registry": privateRegistry,
 			},
 		})
 	})
@@ -73,6 +73,15 @@ func code(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("usage: code N COMMAND…")
 	}
 	ended(ts, args[0], ts.Exec(args[1], args[2:]...))
+}
+
+// privateRegistry is one that wants a login: tester, with the password secret.
+func privateRegistry(ts *testscript.TestScript, _ bool, args []string) {
+	tb, ok := ts.Value("test").(testing.TB)
+	if !ok || len(args) != 1 {
+		ts.Fatalf("usage: registry VARIABLE")
+	}
+	ts.Setenv(args[0], harness.PrivateRegistry(tb).Addr)
 }
 
 // ended wants an exit code; - is any.

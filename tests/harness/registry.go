@@ -60,12 +60,13 @@ func EmptyRegistry(tb testing.TB) *images.Registry {
 	return serve(tb, tb.TempDir(), images.RegistryOptions{})
 }
 
-// GuardedRegistry is an empty one that knows the user "me", whose password is "right".
-func GuardedRegistry(tb testing.TB) *images.Registry {
+// PrivateRegistry is an empty registry whose one user is tester, with the password secret.
+func PrivateRegistry(tb testing.TB) *images.Registry {
 	tb.Helper()
 	RequireTool(tb, "docker-registry")
 	users := filepath.Join(tb.TempDir(), "users")
-	if err := os.WriteFile(users, []byte("me:$2a$04$WTBX8hzb32h6Xblia.hoB.YRJ3HMlYmJQUpNnrhSLwDdoBQ0WaaQK\n"), 0o600); err != nil {
+	const tester = "tester:$2b$04$9SeGJawnzSHfOMFS3gkjMeVtJsm5xYewwuL4d0nv9vcQsfoEnxpsy\n" // bcrypt
+	if err := os.WriteFile(users, []byte(tester), 0o600); err != nil {
 		tb.Fatal(err)
 	}
 	return serve(tb, tb.TempDir(), images.RegistryOptions{Htpasswd: users})
