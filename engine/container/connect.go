@@ -114,7 +114,7 @@ func (c *Container) updateHosts() error {
 	if _, err := os.Stat(path); err != nil {
 		return nil //nolint:nilerr // the user mounts one of his own
 	}
-	text := renderHosts(&record.Spec, c.rooms.hostname(&record), record.Endpoints)
+	text := renderHosts(c.rooms.withLinks(record.Spec, c.rooms.liveLinks(&record)), c.rooms.hostname(&record), record.Endpoints)
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:forbidigo,gosec // the file itself is mounted: another one would not be seen
 		return fmt.Errorf("update /etc/hosts: %w", err)
 	}

@@ -56,6 +56,8 @@ type Door interface {
 type Index interface {
 	// Container finds another one by ID, name or prefix.
 	Container(ref string) (*Container, error)
+	// Replica is the first of a service; the newest where one is being replaced.
+	Replica(project, service string) (engine.Container, bool)
 	Network(name string) (engine.Network, bool)
 	// Bridge returns the network of network_mode: bridge, made when it is not there.
 	Bridge(ctx context.Context) (engine.Network, error)

@@ -109,6 +109,7 @@ func (c *Container) execInput(record *engine.Container, r *run, req *call.ExecRe
 	if err == nil && owner.ID != c.ID { // one that was removed is no reason not to run something
 		in.Hostname = c.rooms.hostname(owner)
 	}
+	in.Links = linkVariables(record.Name, c.rooms.liveLinks(record))
 	root, err := r.openRoot()
 	if err != nil {
 		return in, fmt.Errorf("container %s: %w", record.Name, err)

@@ -126,7 +126,7 @@ func (s *starter) writeEtc() error {
 		content string
 	}{
 		{&etc.Hostname, "hostname", hostname + "\n"},
-		{&etc.Hosts, "hosts", renderHosts(&s.record.Spec, hostname, owner.Endpoints)},
+		{&etc.Hosts, "hosts", renderHosts(s.rooms.withLinks(s.record.Spec, s.links), hostname, owner.Endpoints)},
 		{&etc.ResolvConf, "resolv.conf", s.resolvConf()},
 	} {
 		if f.content == "" || s.mounted("/etc/"+f.name) {

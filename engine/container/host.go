@@ -49,6 +49,9 @@ func (r *Rooms) Check(c *engine.Container) error {
 	if err := r.checkExternalLinks(c); err != nil {
 		return err
 	}
+	if err := r.checkLinks(c); err != nil {
+		return err
+	}
 	return ocispec.Check(c, r.hostInfo())
 }
 

@@ -71,6 +71,7 @@ type starter struct {
 	sandbox *network.Sandbox
 	ports   *network.Reservation
 	console [2]uint
+	links   []bridgeLink
 	input   ocispec.Input
 	held    []*os.File // open until the process runs
 }
@@ -84,6 +85,7 @@ func (s *starter) start(ctx context.Context) (*run, error) {
 		{"user", s.lookUpUser},
 		{"volumes", s.fillVolumes},
 		{"failed to set up container networking", s.attachNetworks},
+		{"links", s.findLinks},
 		{"files", s.writeFiles},
 		{"devices", s.findDevices},
 	} {

@@ -150,7 +150,7 @@ func (d *Daemon) resolveReferences(spec *engine.ContainerSpec, stack *engine.Sta
 		if !ok {
 			continue
 		}
-		owner, err := d.replicaOf(stack, service)
+		owner, err := d.ownerIn(stack, service)
 		if err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func (d *Daemon) resolveReferences(spec *engine.ContainerSpec, stack *engine.Sta
 			continue
 		}
 		service, access, _ := strings.Cut(from, ":")
-		owner, err := d.replicaOf(stack, service)
+		owner, err := d.ownerIn(stack, service)
 		if err != nil {
 			return err
 		}
@@ -171,13 +171,22 @@ func (d *Daemon) resolveReferences(spec *engine.ContainerSpec, stack *engine.Sta
 	return nil
 }
 
-// replicaOf is the first replica of a service; the newest where one is being replaced.
-func (d *Daemon) replicaOf(stack *engine.Stack, service string) (*engine.Container, error) {
+// ownerIn is the container that others share with as a service.
+func (d *Daemon) ownerIn(stack *engine.Stack, service string) (*engine.Container, error) {
 	if stack == nil {
 		return nil, engine.Problem(engine.ErrInvalid, fmt.Errorf("service:%s outside of a project", service))
 	}
+	owner, ok := d.Replica(stack.Name, service)
+	if !ok {
+		return nil, engine.Problem(engine.ErrNotFound, fmt.Errorf("service %q has no container to share with", service))
+	}
+	return &owner, nil
+}
+
+// Replica implements container.Index.
+func (d *Daemon) Replica(project, service string) (engine.Container, bool) {
 	found := d.all(func(c *engine.Container) bool {
-		return c.Project == stack.Name && c.Service == service && !c.OneOff
+		return c.Project == project && c.Service == service && !c.OneOff
 	})
 	slices.SortFunc(found, func(a, b engine.Container) int {
 		if a.Number != b.Number {
@@ -186,9 +195,9 @@ func (d *Daemon) replicaOf(stack *engine.Stack, service string) (*engine.Contain
 		return b.Created.Compare(a.Created)
 	})
 	if len(found) == 0 {
-		return nil, engine.Problem(engine.ErrNotFound, fmt.Errorf("service %q has no container to share with", service))
+		return engine.Container{}, false
 	}
-	return &found[0], nil
+	return found[0], true
 }
 
 // resolveEndpoints says on which networks the container is, by which names, and with

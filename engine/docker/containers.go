@@ -1,11 +1,9 @@
 package docker
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -88,9 +86,6 @@ func (s *Server) createContainer(r *http.Request) (any, error) {
 	if err := s.resolveModes(ctx, spec); err != nil {
 		return nil, notTheImage(err)
 	}
-	if err := s.resolveLinks(ctx, spec.Links); err != nil {
-		return nil, notTheImage(err)
-	}
 	s.leadToSocket(spec, usualSockets)
 	if s.hasSocket(spec) {
 		wish.Warnings = append(wish.Warnings, socketWarning)
@@ -134,19 +129,6 @@ func (s *Server) resolveModes(ctx context.Context, spec *engine.ContainerSpec) e
 			return err
 		}
 		*mode = "container:" + c.ID
-	}
-	return nil
-}
-
-// resolveLinks looks whether there are the containers that links lead to, and puts their names in the place of IDs.
-func (s *Server) resolveLinks(ctx context.Context, links []string) error {
-	for i, link := range links {
-		ref, alias, _ := strings.Cut(link, ":")
-		c, err := s.b.Inspect(ctx, strings.TrimPrefix(ref, "/"))
-		if err != nil {
-			return fmt.Errorf("could not get container for %s: %w", ref, err)
-		}
-		links[i] = c.Name + ":" + cmp.Or(alias, c.Name)
 	}
 	return nil
 }

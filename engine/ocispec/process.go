@@ -103,7 +103,7 @@ func (b *builder) environment(terminal bool) []string { //nolint:revive // not a
 	if terminal {
 		defaults = append(defaults, "TERM=xterm")
 	}
-	return environment(defaults, b.Container.Image.Env, b.spec.Env)
+	return environment(defaults, b.Links, b.Container.Image.Env, b.spec.Env)
 }
 
 func (b *builder) workingDir() (string, error) {

@@ -26,6 +26,8 @@ type Input struct {
 	Sources map[string]string
 	// Hostname is the name of the container whose network this one shares, "" otherwise.
 	Hostname string
+	// Links are variables about the containers that this one is linked to; its image's and its own go before them.
+	Links []string
 	// CgroupPath is the absolute path in each hierarchy; see CgroupPath.
 	CgroupPath string
 

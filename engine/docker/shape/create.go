@@ -226,7 +226,14 @@ const minMemory = 6 << 20
 // networks says on which networks it is, and how.
 func (w *Wish) networks(req *CreateRequest, h *container.HostConfig) error {
 	s := &w.Spec
-	s.DNS, s.DNSOptions, s.DNSSearch, s.ExtraHosts, s.Links = h.DNS, h.DNSOptions, h.DNSSearch, extraHosts(h.ExtraHosts), h.Links
+	s.DNS, s.DNSOptions, s.DNSSearch, s.ExtraHosts, s.Links = h.DNS, h.DNSOptions, h.DNSSearch, extraHosts(h.ExtraHosts), nil
+	for _, text := range h.Links {
+		link, err := parseLink(text)
+		if err != nil {
+			return err
+		}
+		s.Links = append(s.Links, link)
+	}
 	s.MacAddress = req.MacAddress
 	mode := string(h.NetworkMode)
 	if req.NetworkDisabled {
@@ -237,6 +244,10 @@ func (w *Wish) networks(req *CreateRequest, h *container.HostConfig) error {
 		ends = req.NetworkingConfig.EndpointsConfig
 	}
 	switch {
+	case mode == network.NetworkHost && len(s.Links) > 0:
+		return invalid("conflicting options: host type networking can't be used with links. This would result in undefined behavior")
+	case h.NetworkMode.IsContainer() && len(s.Links) > 0:
+		return invalid("conflicting options: container type network can't be used with links. This would result in undefined behavior")
 	case mode == network.NetworkHost, mode == network.NetworkNone, h.NetworkMode.IsContainer():
 		s.NetworkMode = mode
 		if mode == network.NetworkHost && len(h.PortBindings) > 0 {

@@ -27,7 +27,7 @@ func HostConfig(c *engine.Container) *container.HostConfig {
 		AutoRemove:    s.AutoRemove, VolumesFrom: volumesFrom(s.VolumesFrom), Annotations: s.Annotations,
 		CapAdd: s.CapAdd, CapDrop: s.CapDrop, CgroupnsMode: container.CgroupnsMode(cmp.Or(s.CgroupMode, "private")),
 		DNS: s.DNS, DNSOptions: s.DNSOptions, DNSSearch: s.DNSSearch, ExtraHosts: hostsOf(s.ExtraHosts), GroupAdd: s.GroupAdd,
-		IpcMode: container.IpcMode(cmp.Or(s.IpcMode, "private")), Links: s.Links, OomScoreAdj: s.OomScoreAdj,
+		IpcMode: container.IpcMode(cmp.Or(s.IpcMode, "private")), Links: linksOf(c), OomScoreAdj: s.OomScoreAdj,
 		PidMode: container.PidMode(s.PidMode), Privileged: s.Privileged, ReadonlyRootfs: s.ReadOnly, SecurityOpt: s.SecurityOpt,
 		UTSMode: container.UTSMode(s.UtsMode), UsernsMode: container.UsernsMode(s.UsernsMode), ShmSize: cmp.Or(int64(s.ShmSize), defaultShm),
 		Sysctls: s.Sysctls, Runtime: cmp.Or(s.Runtime, "tiffin"), Umask: s.Umask, Resources: resourcesOf(s),

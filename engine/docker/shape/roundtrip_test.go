@@ -63,7 +63,7 @@ func hostConfig() map[string]asked {
 		"GroupAdd":    {list, shown, ""},
 		"IpcMode":     {container.IpcMode("shareable"), shown, ""},
 		"Cgroup":      {container.CgroupSpec("container:x"), refused, ""},
-		"Links":       {[]string{"db:database"}, shown, ""},
+		"Links":       {[]string{"db:database"}, changed, "inspect has the names of both: TestLinks"},
 		"OomScoreAdj": {100, shown, ""},
 		"PidMode":     {container.PidMode("host"), shown, ""},
 		"Privileged":  {true, shown, ""}, "ReadonlyRootfs": {true, shown, ""},
