@@ -10,6 +10,7 @@ import (
 	"tiffin/engine"
 	"tiffin/engine/call"
 	"tiffin/engine/daemon/single"
+	"tiffin/engine/plan"
 )
 
 // What clients of the Docker Engine API ask for: containers and volumes by themselves.
@@ -41,12 +42,12 @@ func (d *Daemon) Create(ctx context.Context, req *call.CreateRequest) (engine.Co
 			return engine.Container{}, err
 		}
 	}
-	for _, e := range req.Spec.Endpoints {
-		if _, err := d.findNetwork(e.Network); err != nil {
-			return engine.Container{}, err
-		}
+	spec := req.Spec
+	networks, _ := d.Networks(ctx) // it does not fail
+	if err := plan.NameEndpoints(networks, &spec); err != nil {
+		return engine.Container{}, err
 	}
-	c, err := d.create(ctx, createRequest{name: name, spec: req.Spec})
+	c, err := d.create(ctx, createRequest{name: name, spec: spec})
 	if err != nil {
 		return engine.Container{}, err
 	}

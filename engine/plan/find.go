@@ -59,3 +59,31 @@ func FindNetwork(all []engine.Network, ref string) (engine.Network, error) {
 		return engine.Network{}, engine.Problem(engine.ErrInvalid, fmt.Errorf("network %s is ambiguous (%d matches found on ID prefix)", ref, len(found)))
 	}
 }
+
+// NameEndpoints calls the networks that a container is to be on by their names: clients may have their IDs. One that
+// there always is, alone, is a network mode.
+//
+// Errors: those of FindNetwork.
+func NameEndpoints(all []engine.Network, spec *engine.ContainerSpec) error {
+	var out []engine.EndpointSpec
+	for _, e := range spec.Endpoints {
+		n, err := FindNetwork(all, e.Network)
+		if err != nil {
+			return err
+		}
+		if len(spec.Endpoints) == 1 && IsPredefined(&n) {
+			spec.NetworkMode, spec.Endpoints = n.Spec.Name, nil
+			return nil
+		}
+		e.Network = n.Spec.Name
+		i := slices.IndexFunc(out, func(o engine.EndpointSpec) bool { return o.Network == e.Network })
+		if i < 0 {
+			out = append(out, e)
+			continue
+		}
+		e.Priority = out[i].Priority // the mode and its settings, by name and ID: the settings come second
+		out[i] = e
+	}
+	spec.Endpoints = out
+	return nil
+}
