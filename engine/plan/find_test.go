@@ -24,7 +24,7 @@ func TestNameEndpoints(t *testing.T) {
 		"nosuch":             "network nosuch not found",
 	} {
 		var spec engine.ContainerSpec
-		for _, text := range strings.Fields(asked) {
+		for text := range strings.FieldsSeq(asked) {
 			var e engine.EndpointSpec
 			var alias string
 			text, alias, _ = strings.Cut(text, "=")

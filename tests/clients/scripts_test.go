@@ -22,12 +22,9 @@ import (
 // TestDocker runs the docker CLI. A script has to take away what it made.
 func TestDocker(t *testing.T) {
 	harness.RequireRoot(t)
-	bin, plugins := t.TempDir(), t.TempDir()
-	for at, target := range map[string]string{
-		filepath.Join(bin, "docker"): harness.Docker(t), filepath.Join(bin, "tiffin"): harness.Binary(t),
-		filepath.Join(plugins, "docker-compose"): programs.Path(t, programs.Compose), filepath.Join(plugins, "docker-buildx"): programs.Path(t, programs.Buildx),
-	} {
-		if err := os.Symlink(target, at); err != nil {
+	bin := t.TempDir()
+	for name, target := range map[string]string{"docker": harness.Docker(t), "tiffin": harness.Binary(t)} {
+		if err := os.Symlink(target, filepath.Join(bin, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -53,7 +50,6 @@ func TestDocker(t *testing.T) {
 				env.Values["test"] = tb
 				env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 				env.Setenv("HOME", env.WorkDir)
-				env.Setenv("PLUGINS", plugins) // a script that wants them links ~/.docker/cli-plugins there
 				env.Setenv("TIFFIN_DATA_ROOT", e.Data)
 				env.Setenv("TIFFIN_RUN_ROOT", e.Run)
 				env.Setenv("DOCKER_HOST", e.DockerHost())
@@ -61,7 +57,7 @@ func TestDocker(t *testing.T) {
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"code": code, "eventually": eventually, "terminal": terminal, "interrupted": interrupted, "registry": privateRegistry,
+				"code": code, "eventually": eventually, "terminal": terminal, "interrupted": interrupted, "registry": privateRegistry, "program": program,
 			},
 		})
 	})
@@ -82,6 +78,35 @@ func privateRegistry(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("usage: registry VARIABLE")
 	}
 	ts.Setenv(args[0], harness.PrivateRegistry(tb).Addr)
+}
+
+// program brings other people's programs, and plugins of the docker CLI, to a script.
+func program(ts *testscript.TestScript, _ bool, args []string) {
+	tb, ok := ts.Value("test").(testing.TB)
+	if !ok {
+		ts.Fatalf("program: testscript no longer hands the test out")
+	}
+	for _, name := range args {
+		dir := filepath.Join(ts.Getenv("HOME"), ".docker", "cli-plugins")
+		target := ""
+		switch name {
+		case "docker-compose":
+			target = programs.Path(tb, programs.Compose)
+		case "tiffin": // as docker compose
+			name, target = "docker-compose", harness.Binary(tb)
+		case "docker-buildx":
+			target = programs.Path(tb, programs.Buildx)
+		case "act":
+			dir, target = ts.MkAbs("bin"), programs.Path(tb, programs.Act)
+		case "devcontainer":
+			dir, target = ts.MkAbs("bin"), programs.Install(tb, programs.Devcontainers)
+		default:
+			ts.Fatalf("program: there is none called %s", name)
+		}
+		ts.Check(os.MkdirAll(dir, 0o755))
+		ts.Check(os.Symlink(target, filepath.Join(dir, name)))
+	}
+	ts.Setenv("PATH", ts.MkAbs("bin")+string(os.PathListSeparator)+ts.Getenv("PATH"))
 }
 
 // ended wants an exit code; - is any.

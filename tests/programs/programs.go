@@ -1,6 +1,7 @@
-// Package programs builds other people's programs from their Go modules, for tests.
+// Package programs builds other people's programs from their Go modules, or takes them from npm, for tests.
 //
 // Each is built once, in a module of its own, into the folder that tests/images keeps, under a name with its version.
+// One of npm is put there, too.
 package programs
 
 import (
@@ -35,6 +36,9 @@ var Compose = Program{
 	"docker-compose", "github.com/docker/compose/v5", "v5.6.0", "github.com/docker/compose/v5/cmd", "github.com/docker/compose/v5/internal.Version",
 }
 
+// Act runs the workflows of GitHub Actions.
+var Act = Program{"act", "github.com/nektos/act", "v0.2.89", "github.com/nektos/act", "main.version"}
+
 // Path is where a program is. It is built when it is not there, which takes minutes.
 func Path(tb testing.TB, p Program) string {
 	tb.Helper()
@@ -60,17 +64,11 @@ func Path(tb testing.TB, p Program) string {
 // Build is Path for who has no test.
 func (p Program) Build(ctx context.Context) (path string, err error) {
 	path = filepath.Join(images.Folder(), p.Name+"-"+p.Version)
-	if err := os.MkdirAll(images.Folder(), 0o755); err != nil {
-		return "", err
-	}
-	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	unlock, err := lock(path)
 	if err != nil {
 		return "", err
 	}
-	defer lock.Close() //nolint:errcheck // which gives the lock back
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		return "", err
-	}
+	defer unlock()
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
@@ -91,4 +89,21 @@ func (p Program) Build(ctx context.Context) (path string, err error) {
 		}
 	}
 	return path, os.Rename(path+".new", path)
+}
+
+// lock waits until nobody else makes what is to be at path.
+func lock(path string) (unlock func(), err error) {
+	if err := os.MkdirAll(images.Folder(), 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	unlock = func() { _ = f.Close() } // which gives the lock back
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
 }
