@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,18 +14,13 @@ import (
 	"tiffin/engine/call"
 )
 
-// renamedPID is a column of ps other than the PID with its title.
-var renamedPID = regexp.MustCompile(`\s+(\S*)=\s*(PID\S*)`)
-
 // topOf asks the host's ps, as dockerd does, and keeps what is of the container. There is no
 // shell between.
 //
 // Errors: engine.ErrUnsupported without a ps; engine.ErrInvalid for what ps, or we, cannot read.
 func topOf(ctx context.Context, args []string, pids []int) (*call.Top, error) {
-	for _, m := range renamedPID.FindAllStringSubmatch(" "+strings.Join(args, " "), -1) {
-		if m[1] != "pid" {
-			return nil, engine.Problem(engine.ErrInvalid, fmt.Errorf(`specifying "%s=%s" is not allowed`, m[1], m[2]))
-		}
+	if err := checkTitles(args); err != nil {
+		return nil, err
 	}
 	ps, err := exec.LookPath("ps")
 	if err != nil {
@@ -37,9 +31,9 @@ func topOf(ctx context.Context, args []string, pids []int) (*call.Top, error) {
 	for i, pid := range pids {
 		only[i] = strconv.Itoa(pid)
 	}
-	out, err := exec.CommandContext(ctx, ps, slices.Concat(args, []string{"-q" + strings.Join(only, ",")})...).Output() //nolint:gosec // that is asked for
-	if err != nil {                                                                                                     // some options do not go together with -q
-		out, err = exec.CommandContext(ctx, ps, args...).Output() //nolint:gosec // see above
+	out, err := exec.CommandContext(ctx, ps, slices.Concat(args, []string{"-q" + strings.Join(only, ",")})...).Output()
+	if err != nil { // some options do not go together with -q
+		out, err = exec.CommandContext(ctx, ps, args...).Output()
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -54,48 +48,55 @@ func topOf(ctx context.Context, args []string, pids []int) (*call.Top, error) {
 	return parsePS(string(out), pids)
 }
 
+// checkTitles refuses a column other than the PID with its title: it would be taken for it.
+func checkTitles(args []string) error {
+	for i, arg := range args {
+		for j := range arg {
+			if arg[j] != '=' {
+				continue
+			}
+			column, title := arg[:j], arg[j+1:]
+			if title == "" && i+1 < len(args) {
+				title = args[i+1]
+			}
+			if strings.HasPrefix(title, "PID") && column != "pid" {
+				return engine.Problem(engine.ErrInvalid, fmt.Errorf(`specifying "%s=%s" is not allowed`, column, title))
+			}
+		}
+	}
+	return nil
+}
+
 // parsePS keeps the lines of ps that are about some processes. The line of a process's
 // thread has a dash for its number and follows it.
 func parsePS(out string, pids []int) (*call.Top, error) {
-	of := map[int]bool{}
-	for _, pid := range pids {
-		of[pid] = true
+	head, rest, _ := strings.Cut(out, "\n")
+	top := &call.Top{Titles: columns(head), Processes: [][]string{}}
+	column := slices.Index(top.Titles, "PID")
+	if column < 0 {
+		return nil, engine.Problem(engine.ErrInvalid, errors.New("Couldn't find PID field in ps output")) //nolint:staticcheck // Docker's text
 	}
-	var top *call.Top
-	column, ours := -1, false
-	for line := range strings.Lines(out) {
-		fields := blank.Split(strings.Trim(line, " \t\r\n\v\f"), -1)
-		switch {
-		case top == nil:
-			top = &call.Top{Titles: fields, Processes: [][]string{}}
-			for i, title := range fields {
-				if title == "PID" && column < 0 {
-					column = i
-				}
-			}
-			if column < 0 {
-				return nil, engine.Problem(engine.ErrInvalid, errors.New("Couldn't find PID field in ps output")) //nolint:staticcheck // Docker's text
-			}
-			continue
-		case len(fields) < len(top.Titles), fields[0] == "":
+	last, ours := len(top.Titles)-1, false
+	for line := range strings.Lines(rest) {
+		fields := columns(line)
+		if len(fields) <= last {
 			continue // an empty line
-		case fields[column] != "-":
+		}
+		if fields[column] != "-" {
 			pid, err := strconv.Atoi(fields[column])
 			if err != nil {
 				return nil, engine.Problem(engine.ErrInvalid, fmt.Errorf("Unexpected pid '%s': %w", fields[column], err)) //nolint:staticcheck // Docker's text
 			}
-			ours = of[pid]
+			ours = slices.Contains(pids, pid)
 		}
 		if ours {
-			last := len(top.Titles) - 1
 			top.Processes = append(top.Processes, append(fields[:last:last], strings.Join(fields[last:], " ")))
 		}
-	}
-	if top == nil {
-		return nil, engine.Problem(engine.ErrInvalid, errors.New("Couldn't find PID field in ps output")) //nolint:staticcheck // Docker's text
 	}
 	return top, nil
 }
 
-// blank separates columns. Other blanks than these are part of a command.
-var blank = regexp.MustCompile(`[ \t\r\n\v\f]+`)
+// columns are what blanks of ASCII divide: others are part of a command.
+func columns(line string) []string {
+	return strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \t\r\n\v\f", r) })
+}

@@ -21,7 +21,7 @@ func TestPS(t *testing.T) {
 		"only PIDs":                 {"PID\n1\n20\n\n", "PID|20"},
 		"a command that is missing": {"PID CMD\n20\n3 x\n", "PID CMD|3 x"},
 	} {
-		got := ""
+		var got string
 		top, err := parsePS(c.out, []int{20, 3})
 		if err != nil {
 			got = err.Error()

@@ -22,7 +22,7 @@ func TempRoot(runRoot string) string { return filepath.Join(runRoot, "builds") }
 func (d *Daemon) openBuilder(s *settings.Build) (err error) {
 	d.builder, err = builder.New(builder.Config{
 		Root: filepath.Join(d.cfg.DataRoot, "builds"), Scratch: TempRoot(d.cfg.RunRoot),
-		Images: d.rooms.Images, Built: d.Library.Built, Run: d.runJob, Idle: d.dropJobs, Log: d.log,
+		Images: d.rooms.Images, Built: d.Built, Run: d.runJob, Idle: d.dropJobs, Log: d.log,
 		Entitlements: s.Granted(), CacheSize: s.CacheSize, Linger: time.Duration(s.Linger),
 	})
 	return err

@@ -46,6 +46,7 @@ func (h *harmless) RemoteImage(context.Context, string, map[string]call.Registry
 func (h *harmless) RemoteTags(context.Context, string, map[string]call.RegistryAuth) ([]string, error) {
 	return nil, nil
 }
+
 func (h *harmless) Login(context.Context, string, call.RegistryAuth) (string, error) {
 	return "", nil
 }

@@ -122,7 +122,7 @@ func (s *Server) imageDetails(ctx context.Context, name, platform string) (img e
 	}
 	if platform != "" && errors.Is(err, engine.ErrNotFound) {
 		if _, other := s.b.Image(ctx, name); other == nil {
-			//nolint:staticcheck // Docker's words; ours, which name the platforms that are here, come behind them
+			// Docker's words; ours, which name the platforms that are here, come behind them.
 			return img, more, engine.Problem(engine.ErrNotFound, fmt.Errorf("image with reference %s was found but does not provide the specified platform (%s): %w", name, platform, err))
 		}
 	}

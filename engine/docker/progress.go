@@ -3,7 +3,6 @@ package docker
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -11,8 +10,6 @@ import (
 
 	"tiffin/engine"
 )
-
-func text(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // line is one of the answers that tell how far something is.
 type line struct {

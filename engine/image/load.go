@@ -88,13 +88,10 @@ func (s *Store) load(ctx context.Context, r io.Reader, platform string, report e
 	var loaded []string
 	for _, target := range order {
 		names := named[target.Digest.String()]
-		if platform != "" {
-			if target, err = s.only(ctx, target, platform); err != nil {
-				return nil, err
-			}
+		if target, err = s.only(ctx, target, platform); err != nil {
+			return nil, err
 		}
-		names, err := s.take(ctx, target, names, report)
-		if err != nil {
+		if names, err = s.take(ctx, target, names, report); err != nil {
 			return nil, err
 		}
 		loaded = append(loaded, names...)
@@ -105,8 +102,11 @@ func (s *Store) load(ctx context.Context, r io.Reader, platform string, report e
 	return loaded, nil
 }
 
-// only is the manifest for one platform of what is in the content store.
+// only is the manifest for one platform of what is in the content store; "" is all of it.
 func (s *Store) only(ctx context.Context, target ocispec.Descriptor, platform string) (ocispec.Descriptor, error) {
+	if platform == "" {
+		return target, nil
+	}
 	want, err := parsePlatform(platform)
 	if err != nil {
 		return target, err

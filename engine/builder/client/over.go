@@ -89,7 +89,7 @@ func solveOver(ctx context.Context, c controlapi.ControlClient, req *controlapi.
 			}
 		}
 		if errors.Is(err, io.EOF) || telling.Err() != nil {
-			return nil
+			err = nil // all was told, or nobody waits for the rest
 		}
 		return err
 	})

@@ -65,7 +65,7 @@ func LogDetails(c *engine.Container) string {
 		env[key] = value
 	}
 	for name, of := range map[string]map[string]string{"labels": c.Spec.Labels, "env": env} {
-		for _, key := range strings.Split(opts[name], ",") {
+		for key := range strings.SplitSeq(opts[name], ",") {
 			if value, ok := of[key]; ok {
 				found[key] = value
 			}
