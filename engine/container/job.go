@@ -21,6 +21,7 @@ import (
 	"tiffin/engine/network"
 	"tiffin/engine/ocispec"
 	"tiffin/engine/runtime"
+	"tiffin/engine/stub"
 )
 
 // jobsKeeper is who parents jobs; no project has this name.
@@ -86,18 +87,18 @@ func (j *job) openTrees(context.Context) error {
 	}
 	j.back.Add(func(context.Context) error { return os.RemoveAll(run) })
 	j.back.Add(func(context.Context) error { return closeFiles(j.held...) })
-	points := []mountPoint{
-		{target: "/etc/hostname"},
-		{target: "/etc/hosts"},
-		{target: "/etc/resolv.conf"},
-		{"/dev", true},
-		{"/proc", true},
-		{"/sys", true},
+	points := []stub.Point{
+		{Target: "/etc/hostname"},
+		{Target: "/etc/hosts"},
+		{Target: "/etc/resolv.conf"},
+		{Target: "/dev", IsDir: true},
+		{Target: "/proc", IsDir: true},
+		{Target: "/sys", IsDir: true},
 	}
 	for i := range j.job.Mounts {
 		m := &j.job.Mounts[i]
 		if len(m.Tree.Lower) == 0 && m.Tree.Source == "" {
-			points = append(points, mountPoint{m.Target, true})
+			points = append(points, stub.Point{Target: m.Target, IsDir: true})
 			continue // a tmpfs is made in the container
 		}
 		tree, err := openTree(&m.Tree, run)
@@ -110,7 +111,7 @@ func (j *job) openTrees(context.Context) error {
 		if err != nil {
 			return err
 		}
-		points = append(points, mountPoint{m.Target, isDir})
+		points = append(points, stub.Point{Target: m.Target, IsDir: isDir})
 	}
 	var err error
 	if j.root, err = openTree(&j.job.Root, run); err != nil {
@@ -120,8 +121,8 @@ func (j *job) openTrees(context.Context) error {
 	if j.job.Spec.ReadOnly {
 		return nil // what it lacks cannot be made
 	}
-	made, err := makeStubs(j.root, points)
-	j.back.Add(func(context.Context) error { return made.sweep(j.job.SweepParents) })
+	made, err := stub.Make(j.root, points)
+	j.back.Add(func(context.Context) error { return made.Sweep(j.job.SweepParents) })
 	return err
 }
 
@@ -136,7 +137,7 @@ func (j *job) makeWorkingDir(context.Context) error {
 	if j.record.Spec.WorkingDir == "" || j.job.Spec.ReadOnly {
 		return nil
 	}
-	return makeInside(j.root, j.record.Spec.WorkingDir, owner{int(j.input.Identity.UID), int(j.input.Identity.GID)})
+	return stub.Folder(j.root, j.record.Spec.WorkingDir, stub.Owner{UID: int(j.input.Identity.UID), GID: int(j.input.Identity.GID)})
 }
 
 // attachNetwork gives the job a network namespace, on the default bridge unless it

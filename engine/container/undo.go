@@ -29,3 +29,11 @@ func (u *Undo) Run(ctx context.Context) error {
 }
 
 const undoTimeout = 30 * time.Second
+
+// ignoring is err, unless it is of that kind.
+func ignoring(err, kind error) error {
+	if errors.Is(err, kind) {
+		return nil
+	}
+	return err
+}

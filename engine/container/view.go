@@ -16,6 +16,7 @@ import (
 	"tiffin/engine"
 	"tiffin/engine/ocispec"
 	enginert "tiffin/engine/runtime"
+	"tiffin/engine/stub"
 	"tiffin/engine/volume"
 )
 
@@ -253,11 +254,7 @@ func openSource(p *engine.MountPoint) (*os.File, error) {
 // makeMountPoint makes what is missing of a mount point, as a start does.
 func makeMountPoint(root *os.File, target string, isDir bool) error { //nolint:revive // of what kind
 	if isDir {
-		return ignoring(makeInside(root, target, owner{}), unix.EROFS)
+		return ignoring(stub.Folder(root, target, stub.Owner{}), unix.EROFS)
 	}
-	parent, names, err := locate(root, target)
-	if err != nil || len(names) == 0 {
-		return err
-	}
-	return errors.Join(ignoring(makeFile(parent, names), unix.EROFS), parent.Close())
+	return ignoring(stub.File(root, target), unix.EROFS)
 }

@@ -123,7 +123,7 @@ var allowed = map[string][]string{
 	"engine/socket":         {"engine", "engine/settings"},
 	"engine/container": {
 		"dns", "engine",
-		"engine/call", "engine/cdi", "engine/image", "engine/logs", "engine/logs/option", "engine/network", "engine/ocispec", "engine/probe", "engine/runtime", "engine/runtime/hook", "engine/secret", "engine/supervisor", "engine/tree", "engine/usage", "engine/volume", "healthcheck",
+		"engine/call", "engine/cdi", "engine/image", "engine/logs", "engine/logs/option", "engine/network", "engine/ocispec", "engine/probe", "engine/runtime", "engine/runtime/hook", "engine/secret", "engine/stub", "engine/supervisor", "engine/tree", "engine/usage", "engine/volume", "healthcheck",
 	},
 	"engine/builder":           {"engine", "engine/call", "engine/image"},
 	"engine/builder/change":    {"engine"},
@@ -155,6 +155,7 @@ var allowed = map[string][]string{
 	"engine/usage":            {"engine/call", "engine/runtime"},
 	"engine/supervisor":       {"engine", "engine/runtime", "healthcheck"},
 	"engine/volume":           {"engine"},
+	"engine/stub":             {"engine"},
 	"engine/logs":             {"engine/logs/frame"},
 	"engine/keeper":           {"engine/logs/frame", "engine/runtime/program"},
 	"engine/runtime":          {"engine/keeper", "engine/runtime/hook", "engine/runtime/program", "engine/runtime/seccomp"},

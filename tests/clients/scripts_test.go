@@ -99,7 +99,7 @@ func program(ts *testscript.TestScript, _ bool, args []string) {
 		case "act":
 			dir, target = ts.MkAbs("bin"), programs.Path(tb, programs.Act)
 		case "devcontainer":
-			dir, target = ts.MkAbs("bin"), programs.Install(tb, programs.Devcontainers)
+			dir, target = ts.MkAbs("bin"), filepath.Join(programs.Install(tb, programs.Devcontainers), ".bin", name)
 		default:
 			ts.Fatalf("program: there is none called %s", name)
 		}

@@ -1,4 +1,9 @@
-package container
+// Package stub makes the mount points that a root filesystem lacks.
+//
+// They are made before a job, and taken away after it: they are not part of what it built.
+// The folder that one is made in is held open meanwhile, so that nothing which the job puts
+// in its place is removed instead (CVE-2024-23652), and keeps its times.
+package stub
 
 import (
 	"errors"
@@ -13,58 +18,54 @@ import (
 	"tiffin/engine"
 )
 
-// Mount points that a root filesystem lacks are made before a job, and taken away
-// after it: they are not part of what it built. The folder that one is made in is held
-// open meanwhile, so that nothing which the job puts in its place is removed instead
-// (CVE-2024-23652), and keeps its times.
-
-// mountPoint is a place where something will be mounted.
-type mountPoint struct {
-	target string // absolute
-	isDir  bool
+// Point is a place where something will be mounted.
+type Point struct {
+	Target string // absolute
+	IsDir  bool
 }
 
-// stubs are the mount points that were made.
-type stubs struct{ made []stub }
+// Stubs are the mount points that were made.
+type Stubs struct{ made []stub }
 
 type stub struct {
 	parent *os.File // the folder that was there
 	names  []string // what was made in it, one below the other
 }
 
-// makeStubs makes the mount points that root lacks. One below another is left to the
-// runtime, which will find it in what is mounted there.
-func makeStubs(root *os.File, points []mountPoint) (*stubs, error) {
-	s := &stubs{}
+// Make makes the mount points that root lacks. One below another is left to the
+// runtime, which will find it in what is mounted there. What was made before an error is
+// returned, too.
+func Make(root *os.File, points []Point) (*Stubs, error) {
+	s := &Stubs{}
 	for _, p := range points {
-		below := func(o mountPoint) bool { return strings.HasPrefix(path.Clean(p.target), path.Clean(o.target)+"/") }
+		below := func(o Point) bool { return strings.HasPrefix(path.Clean(p.Target), path.Clean(o.Target)+"/") }
 		if slices.ContainsFunc(points, below) {
 			continue
 		}
 		if err := s.make(root, p); err != nil {
-			return s, fmt.Errorf("mount point %s: %w", p.target, err)
+			return s, fmt.Errorf("mount point %s: %w", p.Target, err)
 		}
 	}
 	return s, nil
 }
 
-func (s *stubs) make(root *os.File, p mountPoint) error {
-	parent, names, err := locate(root, p.target)
+func (s *Stubs) make(root *os.File, p Point) error {
+	parent, names, err := locate(root, p.Target)
 	if err != nil || len(names) == 0 {
 		return err
 	}
 	s.made = append(s.made, stub{parent, names})
 	return keepingTimes(parent, func() error {
-		if !p.isDir {
+		if !p.IsDir {
 			return makeFile(parent, names)
 		}
-		return makeFolders(parent, names, owner{})
+		return makeFolders(parent, names, Owner{})
 	})
 }
 
-// sweep removes what was made and is as it was, and with all the folders above it that
+// Sweep removes what was made and is as it was, and with all the folders above it that
 // were made for it.
-func (s *stubs) sweep(all bool) error {
+func (s *Stubs) Sweep(all bool) error {
 	if s == nil {
 		return nil
 	}
@@ -76,7 +77,7 @@ func (s *stubs) sweep(all bool) error {
 	return errors.Join(errs...)
 }
 
-func (st *stub) remove(all bool) error { //nolint:revive // see sweep
+func (st *stub) remove(all bool) error { //nolint:revive // see Sweep
 	for n := len(st.names); n > 0; n-- {
 		gone, err := removeEmpty(st.parent, st.names[:n])
 		if err != nil || !gone || !all {
@@ -149,11 +150,12 @@ func locate(root *os.File, target string) (*os.File, []string, error) {
 		if errors.Is(err, unix.ENOENT) {
 			return dir, names[deep:], nil
 		}
-		if err := errors.Join(dir.Close(), ignoring(err, unix.EINVAL)); err != nil {
-			return nil, nil, err
-		}
-		if err != nil {
-			return nil, nil, nil //nolint:nilerr // it is there, and neither a folder nor a link
+		closed := dir.Close()
+		switch {
+		case errors.Is(err, unix.EINVAL): // it is there, and neither a folder nor a link
+			return nil, nil, closed
+		case err != nil, closed != nil:
+			return nil, nil, errors.Join(err, closed)
 		}
 		// It leads to what is not there: that is what a mount on it makes.
 		if !path.IsAbs(link) {
@@ -180,14 +182,6 @@ func deepest(root *os.File, names []string) (*os.File, int, error) {
 	}
 }
 
-// ignoring is err, unless it is of that kind.
-func ignoring(err, kind error) error {
-	if errors.Is(err, kind) {
-		return nil
-	}
-	return err
-}
-
 // openInside opens a folder of a root filesystem.
 func openInside(root *os.File, names []string) (int, error) {
 	return unix.Openat2(int(root.Fd()), path.Join(append([]string{"/"}, names...)...), &unix.OpenHow{
@@ -204,11 +198,11 @@ func readLink(dir *os.File, name string) (string, error) {
 	return string(buf[:n]), nil
 }
 
-// owner is who a folder is made for; the zero value is root.
-type owner struct{ uid, gid int }
+// Owner is who a folder is made for; the zero value is root.
+type Owner struct{ UID, GID int }
 
 // makeFolders makes folders one below the other.
-func makeFolders(parent *os.File, names []string, o owner) error {
+func makeFolders(parent *os.File, names []string, o Owner) error {
 	for i, name := range names {
 		dir, err := openBeneath(parent, names[:i])
 		if err != nil {
@@ -216,7 +210,7 @@ func makeFolders(parent *os.File, names []string, o owner) error {
 		}
 		err = unix.Mkdirat(dir, name, 0o755)
 		if err == nil {
-			err = unix.Fchownat(dir, name, o.uid, o.gid, unix.AT_SYMLINK_NOFOLLOW)
+			err = unix.Fchownat(dir, name, o.UID, o.GID, unix.AT_SYMLINK_NOFOLLOW)
 		}
 		if err = errors.Join(err, unix.Close(dir)); err != nil {
 			return err
@@ -228,7 +222,7 @@ func makeFolders(parent *os.File, names []string, o owner) error {
 // makeFile makes an empty file, and the folders above it.
 func makeFile(parent *os.File, names []string) error {
 	last := len(names) - 1
-	if err := makeFolders(parent, names[:last], owner{}); err != nil {
+	if err := makeFolders(parent, names[:last], Owner{}); err != nil {
 		return err
 	}
 	dir, err := openBeneath(parent, names[:last])
@@ -242,9 +236,17 @@ func makeFile(parent *os.File, names []string) error {
 	return errors.Join(err, unix.Close(dir))
 }
 
-// makeInside makes a folder of a root filesystem, and those above it, if they are
-// missing.
-func makeInside(root *os.File, dir string, o owner) error {
+// File makes an empty file of a root filesystem, and the folders above it, if it is missing.
+func File(root *os.File, target string) error {
+	parent, names, err := locate(root, target)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	return errors.Join(makeFile(parent, names), parent.Close())
+}
+
+// Folder makes a folder of a root filesystem, and those above it, if they are missing.
+func Folder(root *os.File, dir string, o Owner) error {
 	parent, names, err := locate(root, dir)
 	if err != nil || len(names) == 0 {
 		return err

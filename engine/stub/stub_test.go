@@ -1,4 +1,4 @@
-package container
+package stub
 
 import (
 	"io/fs"
@@ -75,7 +75,7 @@ func TestMountPointsAreMadeAndTakenAway(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		there  []string
-		points []mountPoint
+		points []Point
 		made   []string // beside what is there
 		during func(t *testing.T, root string)
 		left   []string // of what was made, or put there by the job
@@ -83,41 +83,41 @@ func TestMountPointsAreMadeAndTakenAway(t *testing.T) {
 	}{
 		"what is there stays": {
 			there:  []string{"etc/", "etc/hosts"},
-			points: []mountPoint{{target: "/etc/hosts"}, {target: "/etc", isDir: true}},
+			points: []Point{{Target: "/etc/hosts"}, {Target: "/etc", IsDir: true}},
 		},
 		"a file and a folder": {
 			there:  []string{"etc/"},
-			points: []mountPoint{{target: "/etc/hosts"}, {target: "/cache", isDir: true}},
+			points: []Point{{Target: "/etc/hosts"}, {Target: "/cache", IsDir: true}},
 			made:   []string{"cache/", "etc/hosts"},
 		},
 		"folders above stay unless all are to go": {
-			points: []mountPoint{{target: "/a/b/c", isDir: true}},
+			points: []Point{{Target: "/a/b/c", IsDir: true}},
 			made:   []string{"a/", "a/b/", "a/b/c/"},
 			left:   []string{"a/", "a/b/"},
 		},
 		"all of them go": {
-			points: []mountPoint{{target: "/a/b/c"}},
+			points: []Point{{Target: "/a/b/c"}},
 			made:   []string{"a/", "a/b/", "a/b/c"},
 			all:    true,
 		},
 		"one below another is the runtime's": {
-			points: []mountPoint{{target: "/a", isDir: true}, {target: "/a/b", isDir: true}},
+			points: []Point{{Target: "/a", IsDir: true}, {Target: "/a/b", IsDir: true}},
 			made:   []string{"a/"},
 		},
 		"what a link leads to is made": {
 			there:  []string{"etc/", "run/", "etc/resolv.conf -> ../run/systemd/resolv.conf"},
-			points: []mountPoint{{target: "/etc/resolv.conf"}},
+			points: []Point{{Target: "/etc/resolv.conf"}},
 			made:   []string{"run/systemd/", "run/systemd/resolv.conf"},
 			all:    true,
 		},
 		"no link leads out": {
 			there:  []string{"out -> ../../../../../../tmp"},
-			points: []mountPoint{{target: "/out/stub-of-a-mount", isDir: true}},
+			points: []Point{{Target: "/out/stub-of-a-mount", IsDir: true}},
 			made:   []string{"tmp/", "tmp/stub-of-a-mount/"},
 			all:    true,
 		},
 		"what the job wrote into it stays": {
-			points: []mountPoint{{target: "/data", isDir: true}, {target: "/file"}},
+			points: []Point{{Target: "/data", IsDir: true}, {Target: "/file"}},
 			made:   []string{"data/", "file"},
 			during: func(t *testing.T, root string) {
 				t.Helper()
@@ -132,7 +132,7 @@ func TestMountPointsAreMadeAndTakenAway(t *testing.T) {
 		},
 		"what the job put in the place of the folder above is not touched": {
 			there:  []string{"precious/", "dir/"},
-			points: []mountPoint{{target: "/dir/a/stub"}},
+			points: []Point{{Target: "/dir/a/stub"}},
 			made:   []string{"dir/a/", "dir/a/stub"},
 			during: func(t *testing.T, root string) {
 				t.Helper()
@@ -155,7 +155,7 @@ func TestMountPointsAreMadeAndTakenAway(t *testing.T) {
 			t.Parallel()
 			root := makeTree(t, c.there...)
 			before := listing(t, root)
-			s, err := makeStubs(root, c.points)
+			s, err := Make(root, c.points)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -165,7 +165,7 @@ func TestMountPointsAreMadeAndTakenAway(t *testing.T) {
 			if c.during != nil {
 				c.during(t, root.Name())
 			}
-			if err := s.sweep(c.all); err != nil {
+			if err := s.Sweep(c.all); err != nil {
 				t.Error(err)
 			}
 			if diff := cmp.Diff(sorted(before, c.left), listing(t, root)); diff != "" {
@@ -189,11 +189,11 @@ func TestFoldersWithMountPointsKeepTheirTimes(t *testing.T) {
 	if err := os.Chtimes(etc, long, long); err != nil {
 		t.Fatal(err)
 	}
-	s, err := makeStubs(root, []mountPoint{{target: "/etc/hosts"}})
+	s, err := Make(root, []Point{{Target: "/etc/hosts"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.sweep(false); err != nil {
+	if err := s.Sweep(false); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(etc)
@@ -205,7 +205,7 @@ func TestFoldersWithMountPointsKeepTheirTimes(t *testing.T) {
 func TestALoopOfLinksIsRefused(t *testing.T) {
 	t.Parallel()
 	root := makeTree(t, "a -> b", "b -> a")
-	if s, err := makeStubs(root, []mountPoint{{target: "/a/x"}}); err == nil {
+	if s, err := Make(root, []Point{{Target: "/a/x"}}); err == nil {
 		t.Errorf("made %v", s.made)
 	}
 }
