@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -51,6 +52,10 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := s.whileServing(r.Context())
 	defer cancel()
+	late := since.IsZero() && end.IsZero() && onlyStarts(args)
+	if late {
+		since = now.Add(-justNow)
+	}
 	flush := http.NewResponseController(w).Flush
 	out := json.NewEncoder(w)
 	return s.b.Events(ctx, since, end, func() {
@@ -58,7 +63,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		_ = flush() // or the client went away
 	}, func(ev engine.Event) error {
-		if !wanted(&ev, args) || comesAndGoes(&ev) {
+		if !wanted(&ev, args) || comesAndGoes(&ev) || late && ev.Time.Before(now) && !s.runs(ctx, ev.ID) {
 			return nil
 		}
 		if err := out.Encode(message52(&ev)); err != nil {
@@ -66,6 +71,22 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 		}
 		return flush()
 	})
+}
+
+// justNow is how long ago a container may have started for who asks for nothing but starts
+// to be told of it. The dev containers' CLI has `docker events` and `docker run` begin at once,
+// and waits for the start that the one tells of the other. A start takes dockerd so long that it
+// hears of it; tiffin may be done before the question comes.
+const justNow = time.Second
+
+func onlyStarts(args filter.Args) bool {
+	actions := args.Values("event")
+	return len(actions) == 1 && actions[0] == string(events.ActionStart)
+}
+
+func (s *Server) runs(ctx context.Context, id string) bool {
+	c, err := s.b.Inspect(ctx, id)
+	return err == nil && c.State.Status.Alive()
 }
 
 // eventMessage has what the API had before 1.52, too.

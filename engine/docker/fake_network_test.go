@@ -37,6 +37,15 @@ func (f *fakeNetworks) List(context.Context, *call.ListRequest) ([]engine.Contai
 	return f.containers, nil
 }
 
+func (f *fakeNetworks) Inspect(_ context.Context, ref string) (engine.Container, error) {
+	for _, c := range f.containers {
+		if c.ID == ref {
+			return c, nil
+		}
+	}
+	return engine.Container{}, errNone
+}
+
 func (f *fakeNetworks) Networks(context.Context) ([]engine.Network, error) { return f.networks, nil }
 
 func (f *fakeNetworks) CreateNetwork(_ context.Context, spec *engine.NetworkSpec) (engine.Network, error) {

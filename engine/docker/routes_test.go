@@ -152,7 +152,8 @@ library knows that ports are published at the gateway of the network ` + "`bridg
 
 **Events.** All that dockerd sends are sent, also of what tiffin's own commands do, but for those of the processes of health checks and hooks (` + "`exec_create`, `exec_start`, `exec_die`" + `): they would push all others out of
 what is kept for ` + "`--since`" + `. There is no ` + "`copy`" + ` (dockerd of today sends ` + "`archive-path` and `extract-to-dir`" + `, too), no ` + "`reload`" + ` (settings are read when the engine starts), no ` + "`checkpoint`" + `, and nothing of swarms: ` + "`update` and `remove`" + ` of networks,
-services, nodes, secrets and configs.
+services, nodes, secrets and configs. Who asks for nothing but ` + "`event=start`" + ` from now on is told of containers that run and were started less than a second before, too: the dev containers' CLI has
+` + "`docker events` and `docker run`" + ` begin at once, and waits for the start.
 
 Each route of the API is here, as its description (` + "`swagger.yaml`" + ` of github.com/moby/moby/api) lists them. *refused* answers 501, or what is said. This page is made by a test, which asks
 the server: ` + "`UPDATE=1 go test ./engine/docker -run Docs`" + `.

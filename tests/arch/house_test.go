@@ -102,7 +102,7 @@ var allowed = map[string][]string{
 	},
 	"engine/docker/classic": {"engine", "engine/builder/client", "engine/call", "engine/docker/filter"},
 	"engine/docker/filter":  {"engine"},
-	"engine/docker/shape":   {"engine", "engine/call"},
+	"engine/docker/shape":   {"engine", "engine/call", "engine/logs/option"},
 	"engine/lease":          {"engine", "engine/call"},
 	"engine/plan":           {"engine", "engine/call"},
 	"engine/schedule":       {"engine", "engine/call", "engine/cron", "engine/state"},

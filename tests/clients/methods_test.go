@@ -38,7 +38,10 @@ type method struct {
 	call func(ctx context.Context, w *world) error
 }
 
-const noSwarm = "503 This node is not a swarm manager."
+const (
+	noSwarm     = "503 This node is not a swarm manager."
+	noSwarmMode = "501 Error response from daemon: swarm mode is not supported by tiffin"
+)
 
 // TestMethods calls every method of the Go client. The order is a life: later ones use what
 // earlier ones made.

@@ -72,13 +72,13 @@ var swarmMethods = []method{
 	{"TaskList", noSwarm, func(ctx context.Context, w *world) error {
 		return asked(w.TaskList(ctx, client.TaskListOptions{}))
 	}},
-	{"SwarmInit", noSwarm, func(ctx context.Context, w *world) error {
+	{"SwarmInit", noSwarmMode, func(ctx context.Context, w *world) error {
 		return asked(w.SwarmInit(ctx, client.SwarmInitOptions{}))
 	}},
 	{"SwarmInspect", noSwarm, func(ctx context.Context, w *world) error {
 		return asked(w.SwarmInspect(ctx, client.SwarmInspectOptions{}))
 	}},
-	{"SwarmJoin", noSwarm, func(ctx context.Context, w *world) error {
+	{"SwarmJoin", noSwarmMode, func(ctx context.Context, w *world) error {
 		return asked(w.SwarmJoin(ctx, client.SwarmJoinOptions{}))
 	}},
 	{"SwarmLeave", noSwarm, func(ctx context.Context, w *world) error {

@@ -1,7 +1,6 @@
 package shape
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,14 +13,8 @@ import (
 	"github.com/moby/moby/api/types/container"
 
 	"tiffin/engine"
+	"tiffin/engine/logs/option"
 )
-
-// logOptions are those that dockerd's drivers for files know. Those of how they buffer and
-// compress change nothing of what is kept here.
-var logOptions = []string{
-	"cache-compress", "cache-disabled", "cache-max-file", "cache-max-size", "compress", "env", "env-regex", "labels", "labels-regex",
-	"max-buffer-size", "max-file", "max-size", "mode", "tag",
-}
 
 // otherLogDrivers are those that dockerd has besides.
 var otherLogDrivers = []string{"awslogs", "etwlogs", "fluentd", "gcplogs", "gelf", "journald", "splunk", "syslog"}
@@ -32,17 +25,15 @@ var otherLogDrivers = []string{"awslogs", "etwlogs", "fluentd", "gcplogs", "gelf
 func logConfig(c *container.LogConfig) (engine.LogConfig, error) {
 	out := engine.LogConfig{Driver: c.Type, Options: c.Config}
 	switch {
-	case c.Type == "none":
-		return out, nil
 	case slices.Contains(otherLogDrivers, c.Type):
 		return out, engine.Problem(engine.ErrUnsupported, fmt.Errorf("HostConfig.LogConfig: logging driver %q is not supported by tiffin: there are json-file, local and none", c.Type))
-	case !slices.Contains([]string{"", "json-file", "local"}, c.Type):
+	case c.Type != "" && !slices.Contains(option.Drivers, c.Type):
 		return out, invalid("logger: no log driver named '%s' is registered", c.Type)
+	case c.Type == option.None:
+		return out, nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Config)) {
-		if !slices.Contains(logOptions, name) {
-			return out, invalid("unknown log opt '%s' for %s log driver", name, cmp.Or(c.Type, "json-file"))
-		}
+	if _, err := option.Parse(c.Type, c.Config); err != nil {
+		return out, engine.Problem(engine.ErrInvalid, err)
 	}
 	for _, name := range []string{"env-regex", "labels-regex"} {
 		if _, err := regexp.Compile(c.Config[name]); err != nil {
