@@ -121,7 +121,7 @@ func makeUpper(upper, work string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(upper, ocispec.Marker), nil, 0o755) //nolint:gosec // all may see it, as Docker's
+	return os.WriteFile(filepath.Join(upper, ocispec.Marker), nil, 0o755) //nolint:gosec,forbidigo // all may see it, as Docker's; it is empty
 }
 
 // stoppedFiles is Files of a container without a process.
