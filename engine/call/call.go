@@ -178,7 +178,7 @@ type ListRequest struct {
 // ExecRequest asks for a further process in a container.
 type ExecRequest struct {
 	// ID is what events call the process whose creation has been told of already; "": neither.
-	ID          string `json:"-"`
+	ID          string `json:",omitempty"`
 	Cmd         []string
 	Env         []string `json:",omitempty"`
 	WorkingDir  string   `json:",omitempty"`
