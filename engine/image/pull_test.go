@@ -106,7 +106,7 @@ func TestPull(t *testing.T) {
 	}
 	m := r.manifest(t, target)
 	want := engine.Image{
-		ID: m.Config.Digest.String(), Digest: target.Digest.String(), Names: []string{name},
+		ID: m.Config.Digest.String(), Manifest: target.Digest.String(), Digest: target.Digest.String(), Names: []string{name},
 		Digests: []string{r.host() + "/app@" + target.Digest.String()}, Platform: "linux/amd64",
 		Config: engine.ImageConfig{
 			Cmd: []string{"/b"}, Env: []string{"A=1"}, Expose: []string{"80/tcp"}, Volumes: []string{"/v"},
