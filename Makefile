@@ -16,7 +16,8 @@ BINARY  := bin/tiffin
 WHOLE := ./tests/...
 UNITS  = $$($(GO) list ./... | grep -v '^tiffin/tests')
 # A module of its own: the product's go.mod names none of the clients.
-CLIENTS = cd tests/clients && TIFFIN_BINARY=$(CURDIR)/$(BINARY) $(GO) test -timeout 30m $(TESTFLAGS) ./...
+# They wait for each other, and for what is to go by itself, more than they compute.
+CLIENTS = cd tests/clients && TIFFIN_BINARY=$(CURDIR)/$(BINARY) $(GO) test -parallel 4 -timeout 30m $(TESTFLAGS) ./...
 
 TESTFLAGS ?=
 FUZZTIME  ?= 20s

@@ -44,6 +44,7 @@ func TestDocker(t *testing.T) {
 				before := e.Snapshot(tb)
 				env.Defer(func() {
 					if !tb.Failed() { // or it is known why
+						e.OK(tb, "engine", "stop") // which does not wait until what containers share is unused for a while
 						e.NothingLeft(tb, before)
 					}
 				})
@@ -203,7 +204,7 @@ func terminal(ts *testscript.TestScript, _ bool, args []string) {
 	ended(ts, want, err)
 }
 
-var signals = map[string]os.Signal{"INT": unix.SIGINT, "TERM": unix.SIGTERM, "USR1": unix.SIGUSR1}
+var signals = map[string]os.Signal{"INT": unix.SIGINT, "KILL": unix.SIGKILL, "TERM": unix.SIGTERM, "USR1": unix.SIGUSR1}
 
 // interrupted runs a command and sends it a signal when its output matches.
 func interrupted(ts *testscript.TestScript, _ bool, args []string) {
