@@ -80,7 +80,7 @@ func Unpack(ctx context.Context, names ...string) (string, error) {
 	if err := fetch(ctx, work, names); err != nil {
 		return "", errors.Join(err, os.RemoveAll(work))
 	}
-	return dir, os.Rename(filepath.Join(work, "root"), dir)
+	return dir, errors.Join(os.Rename(filepath.Join(work, "root"), dir), os.RemoveAll(work))
 }
 
 func lock() (unlock func(), err error) {

@@ -39,6 +39,14 @@ func Command(action string, words []string) string {
 	return action + ": " + words[0] + " " + strings.Join(words[1:], " ")
 }
 
+// OfImage is an event of an image; name is what Docker's events call it.
+func OfImage(img *engine.Image, action, name string) engine.Event {
+	attributes := map[string]string{}
+	maps.Copy(attributes, img.Labels)
+	attributes["name"] = name
+	return engine.Event{Type: engine.EventImage, Action: action, ID: img.ID, Attributes: attributes}
+}
+
 // OfNetwork is an event of a network.
 func OfNetwork(n *engine.Network, action string) engine.Event {
 	return engine.Event{

@@ -25,6 +25,9 @@ func (o Ops) Commit(ctx context.Context, req *call.CommitRequest) (img engine.Im
 		if err != nil {
 			return err
 		}
+		for _, name := range img.Names {
+			o.Owner.Publish(events.OfImage(&img, "tag", name))
+		}
 		record := c.Snapshot()
 		o.Owner.Publish(events.OfContainer(&record, "commit", map[string]string{"comment": req.Message, "imageID": img.ID, "imageRef": req.Name}))
 		return nil
