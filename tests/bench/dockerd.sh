@@ -6,8 +6,8 @@ mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /mnt
 mkdir -p /run/lock
 for d in usr etc; do
-	mkdir -p /mnt/upper/$d /mnt/work/$d
-	mount -t overlay overlay -o "lowerdir=$PACKAGES/$d:/$d,upperdir=/mnt/upper/$d,workdir=/mnt/work/$d" /$d
+	mkdir -p /mnt/upper/$d /mnt/scratch/$d
+	mount -t overlay overlay -o "lowerdir=$PACKAGES/$d:/$d,upperdir=/mnt/upper/$d,workdir=/mnt/scratch/$d" /$d
 done
 # What the package does when it is installed.
 for p in iptables ip6tables; do

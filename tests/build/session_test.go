@@ -3,7 +3,7 @@ package build
 import (
 	"bufio"
 	"context"
-	"fmt"
+	"errors"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -66,11 +66,19 @@ func (d *daemon) hijacked(ctx context.Context, proto string, meta map[string][]s
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode != http.StatusSwitchingProtocols || in.Buffered() > 0 {
-		return nil, fmt.Errorf("%s, %d bytes behind it", resp.Status, in.Buffered())
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		return nil, errors.New(resp.Status)
 	}
-	return conn, nil
+	return begun{conn, in}, nil
 }
+
+// begun is a connection of which something may have been read already: the engine speaks first.
+type begun struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func (b begun) Read(p []byte) (int, error) { return b.in.Read(p) }
 
 // What docker's command of 20.10 asks for without buildx: the context and secrets come over its session.
 func TestTheClassicAPIBuildsOverASession(t *testing.T) {
