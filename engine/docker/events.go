@@ -3,7 +3,6 @@ package docker
 import (
 	"context"
 	"encoding/json"
-	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -13,16 +12,6 @@ import (
 	"tiffin/engine"
 	"tiffin/engine/docker/filter"
 )
-
-// execCreated tells that a further process is to run in a container; the daemon tells the rest
-// of its life. Docker's text ends with a blank where there are no arguments.
-func execCreated(c *engine.Container, cmd []string, id string) engine.Event {
-	attributes := map[string]string{}
-	maps.Copy(attributes, c.Spec.Labels)
-	attributes["name"], attributes["image"], attributes["execID"] = c.Name, c.Spec.Image, id
-	action := string(events.ActionExecCreate) + ": " + cmd[0] + " " + strings.Join(cmd[1:], " ")
-	return engine.Event{Type: engine.EventContainer, Action: action, ID: c.ID, Attributes: attributes}
-}
 
 // eventFilters are those of GET /events.
 var eventFilters = []string{

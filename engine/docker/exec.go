@@ -12,6 +12,7 @@ import (
 
 	"tiffin/engine"
 	"tiffin/engine/call"
+	"tiffin/engine/daemon/events"
 )
 
 func (s *Server) execRoutes() {
@@ -127,7 +128,7 @@ func (s *Server) createExec(r *http.Request) (any, error) {
 		x.Request.ConsoleSize = *body.ConsoleSize
 	}
 	s.execs.add(x)
-	s.b.Publish(execCreated(&c, body.Cmd, x.ID))
+	s.b.Publish(events.OfExec(&c, events.Command("exec_create", body.Cmd), x.ID, nil))
 	return created(container.ExecCreateResponse{ID: x.ID}), nil
 }
 

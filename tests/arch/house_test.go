@@ -98,7 +98,7 @@ var allowed = map[string][]string{
 	"engine/archive": {"engine", "engine/call"},
 	"engine/api":     {"engine", "engine/call", "engine/lease", "engine/plan"},
 	"engine/docker": {
-		"engine", "engine/builder/change", "engine/builder/client", "engine/call", "engine/docker/classic", "engine/docker/filter", "engine/docker/shape", "engine/plan",
+		"engine", "engine/builder/change", "engine/builder/client", "engine/call", "engine/daemon/events", "engine/docker/classic", "engine/docker/filter", "engine/docker/shape", "engine/plan",
 	},
 	"engine/docker/classic": {"engine", "engine/builder/client", "engine/call", "engine/docker/filter"},
 	"engine/docker/filter":  {"engine"},
@@ -115,7 +115,7 @@ var allowed = map[string][]string{
 	"engine/cdi":            {"engine"},
 	"engine/daemon/events":  {"engine"},
 	"engine/daemon/storage": {"engine", "engine/container", "engine/volume"},
-	"engine/daemon/images":  {"engine", "engine/call", "engine/image", "engine/image/registry"},
+	"engine/daemon/images":  {"engine", "engine/call", "engine/daemon/events", "engine/image", "engine/image/registry"},
 	"engine/daemon/single":  {"engine", "engine/archive", "engine/builder/change", "engine/call", "engine/container", "engine/daemon/events"},
 	"engine/secret":         {"engine", "engine/state"},
 	"engine/settings":       {"engine"},

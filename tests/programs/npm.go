@@ -28,14 +28,8 @@ var Testcontainers = Package{"testcontainers", "testcontainers", "10.28.0"}
 func Install(tb testing.TB, p Package) string {
 	tb.Helper()
 	path, err := p.install(tb.Context())
-	if err == nil {
-		return path
-	}
-	if os.Getenv("REQUIRE_ROOT") == "1" {
-		tb.Fatal(err)
-	}
-	tb.Skip(err)
-	return ""
+	orSkip(tb, err)
+	return path
 }
 
 func (p Package) install(ctx context.Context) (path string, err error) {

@@ -51,14 +51,20 @@ func Path(tb testing.TB, p Program) string {
 		path, err = p.Build(tb.Context())
 	}()
 	<-done
-	if err == nil {
-		return path
-	}
-	if os.Getenv("REQUIRE_ROOT") == "1" {
+	orSkip(tb, err)
+	return path
+}
+
+// orSkip skips a test that lacks a program; with REQUIRE_ROOT=1 it fails.
+func orSkip(tb testing.TB, err error) {
+	tb.Helper()
+	switch {
+	case err == nil:
+	case os.Getenv("REQUIRE_ROOT") == "1":
 		tb.Fatal(err)
+	default:
+		tb.Skip(err)
 	}
-	tb.Skip(err)
-	return ""
 }
 
 // Build is Path for who has no test.

@@ -1,16 +1,17 @@
 package images
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"strings"
 
 	"github.com/distribution/reference"
 
 	"tiffin/engine"
 	"tiffin/engine/call"
+	"tiffin/engine/daemon/events"
 	"tiffin/engine/image"
 )
 
@@ -25,12 +26,9 @@ type Library struct {
 
 // told tells of an image; name is what docker's events call it.
 func (l Library) told(action, id, name string, img *engine.Image) {
-	attributes := map[string]string{}
-	if img != nil {
-		maps.Copy(attributes, img.Labels)
-	}
-	attributes["name"] = name
-	l.Tell(engine.Event{Type: engine.EventImage, Action: action, ID: id, Attributes: attributes})
+	ev := events.OfImage(cmp.Or(img, &engine.Image{}), action, name)
+	ev.ID = id
+	l.Tell(ev)
 }
 
 // byName tells of what was done with a name in a registry.
